@@ -1,0 +1,45 @@
+# An exact version, so that a new check doesn't fail an old commit.
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# make, not a test run, says how long fuzzing takes: make fuzz FUZZTIME=10m
+FUZZTIME = 30s
+
+.PHONY: help build servers test test-fast lint demo golden fuzz clean
+
+help: ## print this
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
+
+build: ## build bin/midflight
+	go build -o bin/midflight ./cmd/midflight
+
+servers: ## get a MySQL and a MariaDB server into the cache
+	scripts/servers
+
+test: servers ## run all tests, on real servers
+	env="$$(scripts/servers env)" && eval "$$env" && \
+	MIDFLIGHT_REQUIRE_SERVERS=1 go test -vet=off -count=1 -timeout 18m ./...
+
+test-fast: ## run the tests that take seconds
+	go test -short ./...
+
+lint: ## gofmt, vet and staticcheck
+	@files="$$(gofmt -l .)"; [ -z "$$files" ] || { echo "not formatted (gofmt -w):"; echo "$$files"; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+demo: servers ## watch an ALTER pass a load: make demo ARGS=-once
+	env="$$(scripts/servers env)" && eval "$$env" && go run ./cmd/midflight-demo $(ARGS)
+
+golden: servers ## rewrite the golden files; commit only what you understand
+	env="$$(scripts/servers env)" && eval "$$env" && \
+	go test -count=1 $$(grep -rl --include=*_test.go 'flag.Bool("rewrite"' . | xargs -n1 dirname | sort -u) -rewrite
+
+# go test fuzzes one target of one package at a time.
+fuzz: ## fuzz every target for FUZZTIME
+	@grep -ro --include=*_test.go '^func Fuzz[A-Za-z0-9_]*' . | while IFS=: read -r file func; do \
+		echo "$$(dirname $$file) $${func#func }"; \
+		go test -run='^$$' -fuzz="^$${func#func }\$$" -fuzztime=$(FUZZTIME) $$(dirname $$file) </dev/null || exit; \
+	done
+
+clean: ## remove what build has made (the servers' cache stays)
+	rm -rf bin
