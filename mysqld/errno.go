@@ -1,0 +1,84 @@
+package mysqld
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"net"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// The server's error numbers that somebody here branches on.
+const (
+	ErrDupKey             = 1022
+	ErrAccessDenied       = 1045
+	ErrNoDatabase         = 1046
+	ErrTableExists        = 1050
+	ErrUnknownTable       = 1051
+	ErrDupEntry           = 1062
+	ErrCantDropKey        = 1091
+	ErrNoSuchTable        = 1146
+	ErrTableAccessDenied  = 1142
+	ErrLockWaitTimeout    = 1205
+	ErrDeadlock           = 1213
+	ErrQueryInterrupted   = 1317
+	ErrTableDefChanged    = 1412
+	ErrMaxPreparedStmts   = 1461
+	ErrDupEntryWithKey    = 1586
+	ErrStatementTimeout   = 1969 // MariaDB
+	ErrAlterNotSupported  = 1845 // ALGORITHM=… is not supported. Try …
+	ErrAlterNotSupported2 = 1846 // … Reason: … Try …
+	ErrForeignDupKey      = 1761
+	ErrMaxRowVersions     = 4092
+)
+
+// Number is the MySQL error number in err's chain, 0 if there is none.
+func Number(err error) uint16 {
+	var e *mysql.MySQLError
+	if errors.As(err, &e) {
+		return e.Number
+	}
+	return 0
+}
+
+// IsDuplicateKey: a unique key would have had two equal entries.
+func IsDuplicateKey(err error) bool {
+	n := Number(err)
+	return n == ErrDupEntry || n == ErrDupEntryWithKey || n == ErrDupKey
+}
+
+// IsLockConflict: another session held a lock for too long; the statement (on
+// 1213 the transaction) was rolled back and may be run again.
+func IsLockConflict(err error) bool {
+	n := Number(err)
+	return n == ErrLockWaitTimeout || n == ErrDeadlock
+}
+
+// IsKilled: KILL QUERY ended the statement.
+func IsKilled(err error) bool { return Number(err) == ErrQueryInterrupted }
+
+// IsAlgorithmRefused: the server can't run this ALTER with the ALGORITHM or
+// LOCK that was asked for.
+func IsAlgorithmRefused(err error) bool {
+	n := Number(err)
+	return n == ErrAlterNotSupported || n == ErrAlterNotSupported2 || n == ErrMaxRowVersions
+}
+
+// IsConnectionLost: whether the statement was executed is not known.
+func IsConnectionLost(err error) bool {
+	var op *net.OpError
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysql.ErrInvalidConn) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.As(err, &op) || Number(err) == 1053 // ER_SERVER_SHUTDOWN
+}
+
+// IsServerError: the server itself answered with an error, the connection is
+// well.
+func IsServerError(err error) bool { return Number(err) != 0 }
+
+// IsCanceled: our own context ended.
+func IsCanceled(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}

@@ -1,0 +1,45 @@
+package mysqld
+
+import "strings"
+
+// QuoteName quotes one identifier.
+func QuoteName(name string) string {
+	return "`" + strings.ReplaceAll(name, "`", "``") + "`"
+}
+
+// QuoteNames quotes a list of identifiers, separated by commas.
+func QuoteNames(names []string) string {
+	quoted := make([]string, len(names))
+	for i, n := range names {
+		quoted[i] = QuoteName(n)
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// QuoteTable quotes schema and table.
+func QuoteTable(schema, table string) string {
+	return QuoteName(schema) + "." + QuoteName(table)
+}
+
+// QuoteString makes a string literal that reads the same under every sql_mode
+// (backslashes are an escape or not by NO_BACKSLASH_ESCAPES), so it uses none:
+// texts with a backslash become a hex literal.
+func QuoteString(s string) string {
+	if strings.ContainsAny(s, "\\\x00") {
+		const digits = "0123456789abcdef"
+		var b strings.Builder
+		b.WriteString("_utf8mb4 x'")
+		for i := range len(s) {
+			b.WriteByte(digits[s[i]>>4])
+			b.WriteByte(digits[s[i]&15])
+		}
+		b.WriteByte('\'')
+		return b.String()
+	}
+	return "'" + strings.ReplaceAll(s, "'", "''") + "'"
+}
+
+// CommentText makes a text safe inside a /* comment */ of ours.
+func CommentText(s string) string {
+	return strings.NewReplacer("*/", "* /", "/*", "/ *").Replace(s)
+}

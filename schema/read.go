@@ -1,0 +1,159 @@
+package schema
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"midflight/mysqld"
+)
+
+// ErrNotFound: no such table, or nothing that the account may see.
+var ErrNotFound = errors.New("no such table")
+
+// Read asks the server's catalogue for a table.
+func Read(ctx context.Context, db mysqld.Queryer, name Name) (*Table, error) {
+	t := &Table{Name: name}
+	for _, part := range []func(context.Context, mysqld.Queryer, *Table) error{
+		readTable, readColumns, readKeys, readTriggers, readForeignKeys, readChecks,
+	} {
+		if err := part(ctx, db, t); err != nil {
+			return nil, fmt.Errorf("read the definition of %s: %w", name, err)
+		}
+	}
+	return t, nil
+}
+
+func readTable(ctx context.Context, db mysqld.Queryer, t *Table) error {
+	var engine, options sql.NullString
+	var rows sql.NullInt64
+	err := db.QueryRowContext(ctx, `SELECT /* midflight */ table_schema, table_name, engine, table_type, table_rows, create_options
+FROM information_schema.tables WHERE table_schema = ? AND table_name = ?`, t.Name.Schema, t.Name.Table).
+		Scan(&t.Name.Schema, &t.Name.Table, &engine, &t.Type, &rows, &options)
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrNotFound
+	}
+	t.Engine, t.Rows = engine.String, rows.Int64
+	t.Partitioned = strings.Contains(options.String, "partitioned")
+	return err
+}
+
+func readColumns(ctx context.Context, db mysqld.Queryer, t *Table) error {
+	rows, err := db.QueryContext(ctx, `SELECT /* midflight */ column_name, data_type, column_type, COALESCE(character_set_name, ''), COALESCE(collation_name, ''), COALESCE(datetime_precision, 0), is_nullable, extra, COALESCE(generation_expression, ''), column_default
+FROM information_schema.columns WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position`, t.Name.Schema, t.Name.Table)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		c := Column{Position: len(t.Columns)}
+		var nullable, extra, expression string
+		var def sql.NullString
+		if err := rows.Scan(&c.Name, &c.Type, &c.FullType, &c.Charset, &c.Collation, &c.Precision, &nullable, &extra, &expression, &def); err != nil {
+			return err
+		}
+		extra = strings.ToLower(extra)
+		// MariaDB writes DEFAULT NULL as the text NULL.
+		c.Default, c.HasDefault = def.String, def.Valid && def.String != "NULL"
+		c.Type, c.FullType = strings.ToLower(c.Type), strings.TrimSpace(c.FullType)
+		c.Nullable = nullable == "YES"
+		// MySQL: "VIRTUAL GENERATED", but also "DEFAULT_GENERATED", which is an
+		// expression default and no generated column.
+		c.Generated = expression != "" && (strings.Contains(extra, "virtual") || strings.Contains(extra, "stored") || strings.Contains(extra, "persistent"))
+		c.AutoInc = strings.Contains(extra, "auto_increment")
+		c.OnUpdate = strings.Contains(extra, "on update")
+		c.Invisible = strings.Contains(extra, "invisible")
+		t.Columns = append(t.Columns, c)
+	}
+	return rows.Err()
+}
+
+func readKeys(ctx context.Context, db mysqld.Queryer, t *Table) error {
+	f, err := mysqld.ReadFlavor(ctx, db)
+	if err != nil {
+		return err
+	}
+	expression := "COALESCE(expression, '')"
+	if f.MariaDB { // no functional indexes there, and no column of that name
+		expression = "''"
+	}
+	rows, err := db.QueryContext(ctx, `SELECT /* midflight */ index_name, non_unique, index_type, COALESCE(column_name, ''), `+expression+`, COALESCE(sub_part, 0)
+FROM information_schema.statistics WHERE table_schema = ? AND table_name = ? ORDER BY index_name = 'PRIMARY' DESC, index_name, seq_in_index`, t.Name.Schema, t.Name.Table)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var k Key
+		var kc KeyColumn
+		var nonUnique bool
+		if err := rows.Scan(&k.Name, &nonUnique, &k.Type, &kc.Name, &kc.Expression, &kc.Prefix); err != nil {
+			return err
+		}
+		k.Unique = !nonUnique
+		if n := len(t.Keys); n == 0 || t.Keys[n-1].Name != k.Name {
+			t.Keys = append(t.Keys, k)
+		}
+		last := &t.Keys[len(t.Keys)-1]
+		last.Columns = append(last.Columns, kc)
+	}
+	return rows.Err()
+}
+
+func readTriggers(ctx context.Context, db mysqld.Queryer, t *Table) (err error) {
+	t.Triggers, err = readNames(ctx, db, `SELECT /* midflight */ trigger_name FROM information_schema.triggers
+WHERE event_object_schema = ? AND event_object_table = ? ORDER BY 1`, t.Name)
+	return err
+}
+
+func readForeignKeys(ctx context.Context, db mysqld.Queryer, t *Table) (err error) {
+	t.ForeignKeys, err = readNames(ctx, db, `SELECT /* midflight */ constraint_name FROM information_schema.referential_constraints
+WHERE constraint_schema = ? AND table_name = ? ORDER BY 1`, t.Name)
+	if err != nil {
+		return err
+	}
+	t.ReferencedBy, err = readNames(ctx, db, `SELECT /* midflight */ CONCAT(constraint_schema, '.', table_name, '.', constraint_name) FROM information_schema.referential_constraints
+WHERE unique_constraint_schema = ? AND referenced_table_name = ? ORDER BY 1`, t.Name)
+	return err
+}
+
+// readChecks leaves out the names that the server made itself (t_chk_1): it
+// makes them anew whenever the table's name changes.
+func readChecks(ctx context.Context, db mysqld.Queryer, t *Table) error {
+	names, err := readNames(ctx, db, `SELECT /* midflight */ constraint_name FROM information_schema.table_constraints
+WHERE table_schema = ? AND table_name = ? AND constraint_type = 'CHECK' ORDER BY 1`, t.Name)
+	for _, n := range names {
+		if number, ok := strings.CutPrefix(n, t.Name.Table+"_chk_"); !ok || strings.Trim(number, "0123456789") != "" {
+			t.NamedChecks = append(t.NamedChecks, n)
+		}
+	}
+	return err
+}
+
+func readNames(ctx context.Context, db mysqld.Queryer, query string, of Name) ([]string, error) {
+	rows, err := db.QueryContext(ctx, query, of.Schema, of.Table)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var names []string
+	for rows.Next() {
+		var n string
+		if err := rows.Scan(&n); err != nil {
+			return nil, err
+		}
+		names = append(names, n)
+	}
+	return names, rows.Err()
+}
+
+// CreateStatement is the server's own text of the definition.
+func CreateStatement(ctx context.Context, db mysqld.Queryer, name Name) (string, error) {
+	var n, text string
+	if err := db.QueryRowContext(ctx, "SHOW /* midflight */ CREATE TABLE "+name.Quoted()).Scan(&n, &text); err != nil {
+		return "", fmt.Errorf("show create table %s: %w", name, err)
+	}
+	return text, nil
+}

@@ -1,0 +1,117 @@
+package schema
+
+import (
+	"slices"
+	"strings"
+
+	"midflight/mysqld"
+)
+
+// A Name is a table's schema and name as the server stores them, unquoted.
+type Name struct {
+	Schema, Table string
+}
+
+// String is for people: shop.orders.
+func (n Name) String() string { return n.Schema + "." + n.Table }
+
+// Quoted is for SQL: `shop`.`orders`.
+func (n Name) Quoted() string { return mysqld.QuoteTable(n.Schema, n.Table) }
+
+// With is another table of the same schema.
+func (n Name) With(table string) Name { return Name{n.Schema, table} }
+
+// A Table is one table's definition as its server's catalogue has it.
+type Table struct {
+	Name        Name
+	Engine      string
+	Type        string // "BASE TABLE", "VIEW", "SYSTEM VERSIONED", "SEQUENCE"
+	Rows        int64  // the storage engine's estimate
+	Partitioned bool
+	Triggers    []string
+	// ForeignKeys of this table, and those of other tables that refer to it.
+	ForeignKeys, ReferencedBy []string
+	// NamedChecks are the CHECK constraints whose names the user chose. MySQL
+	// has such a name once per schema.
+	NamedChecks []string
+	Columns     []Column
+	Keys        []Key
+}
+
+// A Column is one column. Texts are as in information_schema.columns.
+type Column struct {
+	Name       string
+	Position   int    // from 0, as in binlog row images
+	Type       string // "varchar"
+	FullType   string // "varchar(20)", "int unsigned"
+	Charset    string // "" for types without one
+	Collation  string
+	Precision  int    // fractional digits of a temporal type
+	Default    string // as information_schema has it; "" also when there is none
+	HasDefault bool   // a DEFAULT that is not NULL
+	Nullable   bool
+	Generated  bool // by an expression: the server computes it, nobody inserts it
+	AutoInc    bool
+	OnUpdate   bool // ON UPDATE CURRENT_TIMESTAMP
+	Invisible  bool
+}
+
+// Unsigned tells an integer's or BIT's reading.
+func (c Column) Unsigned() bool { return strings.Contains(c.FullType, "unsigned") }
+
+// Integer tells TINYINT … BIGINT.
+func (c Column) Integer() bool {
+	switch c.Type {
+	case "tinyint", "smallint", "mediumint", "int", "bigint":
+		return true
+	}
+	return false
+}
+
+// A Key is an index.
+type Key struct {
+	Name    string
+	Unique  bool
+	Type    string // BTREE, FULLTEXT, …
+	Columns []KeyColumn
+}
+
+// A KeyColumn is one part of an index.
+type KeyColumn struct {
+	Name       string // "" for an expression
+	Expression string
+	Prefix     int // indexed length, 0: all of it
+}
+
+// Names of the columns of k; expressions are "".
+func (k Key) Names() []string {
+	names := make([]string, len(k.Columns))
+	for i, c := range k.Columns {
+		names[i] = c.Name
+	}
+	return names
+}
+
+// Column finds a column; MySQL compares column names without case.
+func (t *Table) Column(name string) (Column, bool) {
+	i := slices.IndexFunc(t.Columns, func(c Column) bool { return strings.EqualFold(c.Name, name) })
+	if i < 0 {
+		return Column{}, false
+	}
+	return t.Columns[i], true
+}
+
+// Identifies tells whether every row has exactly one value of k, so that k can
+// stand for the row: unique, no NULLs, whole columns only.
+func (t *Table) Identifies(k Key) bool {
+	if !k.Unique || k.Type != "BTREE" {
+		return false
+	}
+	for _, kc := range k.Columns {
+		c, ok := t.Column(kc.Name)
+		if !ok || c.Nullable || kc.Prefix > 0 {
+			return false
+		}
+	}
+	return true
+}
