@@ -1,0 +1,163 @@
+package ghost
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"midflight/binlog"
+	"midflight/ghost/chunk"
+	"midflight/mysqld"
+)
+
+// copyRows carries all rows over, chunk after chunk in key order, while changes
+// are applied behind it.
+func (s *syncer) copyRows(ctx context.Context) error {
+	s.copying, s.started = true, time.Now()
+	return s.pump(ctx, func() bool { return s.copied.Done })
+}
+
+// dispatchCopy hands the next chunk to the copier, after it has found where the
+// chunk ends. It is marked as dispatched before the worker begins: from then on
+// none of its keys may be called ahead of the copy.
+func (s *syncer) dispatchCopy() {
+	if s.copied.Last {
+		return
+	}
+	lo, size := s.copied.Watermark, s.sizer.Rows()
+	if !s.boundKnown {
+		s.start(copyJob, func(ctx context.Context) func() error {
+			hi, err := s.bound(ctx, lo, size)
+			return func() error {
+				s.nextBound, s.boundKnown = hi, err == nil
+				return err
+			}
+		})
+		return
+	}
+	r := chunk.Range{Lo: lo, Hi: s.nextBound}
+	s.boundKnown = false
+	s.copied.Dispatched, s.copied.Last = r.Hi, r.Hi == ""
+	s.start(copyJob, func(ctx context.Context) func() error {
+		began := time.Now()
+		rows, err := s.copyChunk(ctx, r)
+		took := time.Since(began)
+		return func() error {
+			if err != nil {
+				return err
+			}
+			s.copied.Watermark, s.copied.Done = r.Hi, r.Hi == ""
+			s.ranges = append(s.ranges, r)
+			s.rows += rows
+			s.status.RowsCopied += rows
+			if r.Hi != "" {
+				s.sizer.Took(took)
+			} else {
+				s.copying = false
+			}
+			s.Observe(ChunkCopied{rows, took})
+			return nil
+		}
+	})
+}
+
+// bound finds where a chunk of n rows after lo ends; "" when fewer are left.
+func (s *syncer) bound(ctx context.Context, lo binlog.Key, n int) (binlog.Key, error) {
+	var hi binlog.Key
+	err := retry(ctx, patience, func() error {
+		return s.copier.use(ctx, func(conn *sql.Conn) error {
+			keys, err := readKeys(ctx, conn, s.tables.Bound(lo, n), len(s.plan.Key.Original))
+			if err == nil && len(keys) > 0 {
+				hi = keys[0]
+			}
+			return err
+		})
+	})
+	return hi, wrap(err, "find the next chunk's end")
+}
+
+// patience with lock conflicts and lost connections of one job.
+const patience = 2 * time.Minute
+
+// copyChunk copies one range in one transaction and returns the rows copied.
+func (s *syncer) copyChunk(ctx context.Context, r chunk.Range) (int64, error) {
+	var rows int64
+	again := false
+	err := retry(ctx, patience, func() error {
+		return s.copier.use(ctx, func(conn *sql.Conn) (err error) {
+			if again { // an earlier try may have been committed without our hearing of it
+				if _, err := conn.ExecContext(ctx, s.tables.DeleteRange(r)); err != nil {
+					return err
+				}
+			}
+			again = true
+			rows, err = s.insertChunk(ctx, conn, r)
+			return err
+		})
+	})
+	if err == nil || !mysqld.IsServerError(err) || mysqld.IsLockConflict(err) {
+		return rows, wrap(err, "copy a chunk")
+	}
+	return 0, s.verdict(ctx, err, s.tables.InRange(r))
+}
+
+// insertChunk is one INSERT … SELECT. A duplicate key means that a row of the
+// shadow is not up to date, or that the user's change makes two rows equal:
+// then the chunk is copied row by row, which tells the one from the other.
+func (s *syncer) insertChunk(ctx context.Context, conn *sql.Conn, r chunk.Range) (int64, error) {
+	result, err := conn.ExecContext(ctx, s.tables.Copy(r))
+	if err == nil {
+		return result.RowsAffected()
+	}
+	if !mysqld.IsDuplicateKey(err) {
+		return 0, err
+	}
+	keys, err := readKeys(ctx, conn, s.tables.Keys(r), len(s.plan.Key.Original))
+	if err != nil {
+		return 0, err
+	}
+	return s.replaceOneByOne(ctx, conn, keys)
+}
+
+// readKeys runs a query whose columns are the key's literals.
+func readKeys(ctx context.Context, conn *sql.Conn, query string, columns int) ([]binlog.Key, error) {
+	rows, err := conn.QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	literals := make([]string, columns)
+	into := make([]any, columns)
+	for i := range literals {
+		into[i] = &literals[i]
+	}
+	var keys []binlog.Key
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return nil, err
+		}
+		keys = append(keys, binlog.MakeKey(literals...))
+	}
+	return keys, rows.Err()
+}
+
+// foreign looks at a statement that the binlog has as text: DDL, or a change
+// logged without its rows.
+func (s *syncer) foreign(st binlog.Statement) error {
+	if strings.Contains(st.SQL, fmt.Sprintf("/* midflight m%d ", s.status.ID)) {
+		return nil
+	}
+	what, table := touches(st, s.original.Name, s.shadow)
+	switch what {
+	case rowsUnknown:
+		return obstacle("somebody changed %s by a statement that the binlog has without its rows (%.100s)", table, st.SQL)
+	case definition:
+		return obstacle("somebody else's statement changed %s during the migration (%.100s)", table, st.SQL)
+	}
+	return nil
+}
+
+var errTooSoon = errors.New("the gap was too short")

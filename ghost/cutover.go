@@ -1,0 +1,259 @@
+package ghost
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"midflight/binlog"
+	"midflight/mysqld"
+	"midflight/parser"
+	"midflight/schema"
+)
+
+// underLock bounds the time from the lock to the rename; an attempt that needs
+// longer is given up, since nobody can use the table meanwhile. The bound
+// doubles with each attempt up to the second: on a slow server the work must
+// get done some time.
+const (
+	underLock    = 150 * time.Millisecond
+	maxUnderLock = time.Second
+)
+
+// cutOver swaps the tables in the first gap that is long enough.
+func (s *syncer) cutOver(ctx context.Context) error {
+	g, err := s.openGap(ctx, rowSession(s.request.Settings, s.plan.Relaxed))
+	if err != nil {
+		return err
+	}
+	defer func() { g.close() }()
+	bound := underLock
+	for pause := firstPause; ; pause, bound = min(2*pause, maxPause), min(2*bound, maxUnderLock) {
+		if err := s.awaitQuiet(ctx, g); err != nil {
+			return err
+		}
+		if !s.request.CutOver.Open(time.Now(), s.control.CutOver) {
+			return errTooSoon
+		}
+		err := s.attempt(ctx, g, bound)
+		if err == nil || !errors.Is(err, errTooSoon) {
+			return err
+		}
+		// The lock session may be anywhere in its statements: a new one.
+		g.close()
+		if g, err = s.openGap(ctx, rowSession(s.request.Settings, s.plan.Relaxed)); err != nil {
+			return err
+		}
+		if err := s.pumpFor(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *syncer) pumpFor(ctx context.Context, d time.Duration) error {
+	until := time.Now().Add(d)
+	return s.pump(ctx, func() bool { return time.Now().After(until) })
+}
+
+// awaitQuiet stays in sync until nobody holds the table for long and next to
+// nothing is left to be done under the lock.
+func (s *syncer) awaitQuiet(ctx context.Context, g *gap) error {
+	for {
+		blockers, err := g.blocked(ctx)
+		if err != nil {
+			return err
+		}
+		s.waitingFor(ctx, describe(blockers))
+		if len(blockers) == 0 {
+			break
+		}
+		if err := s.pumpFor(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	if err := s.fence(ctx); err != nil {
+		return err
+	}
+	return s.pump(ctx, func() bool { return s.backlog.Len() <= smallBacklog && s.verify.quiet() })
+}
+
+// attempt is one pass of hold, drain, lock, swap, release.
+func (s *syncer) attempt(ctx context.Context, g *gap, bound time.Duration) error {
+	if err := s.lease.hold(ctx); err != nil {
+		return err
+	}
+	if err := s.raiseAutoIncrement(ctx, s.DB); err != nil {
+		return err
+	}
+	if err := s.idle(ctx); err != nil {
+		return err
+	}
+	swap := s.swapMySQL
+	if s.Flavor.MariaDB {
+		swap = s.swapMariaDB
+	}
+	return g.through(ctx, func(ctx context.Context) error { return swap(ctx, g, bound) })
+}
+
+// swapMySQL does everything in one session that has both tables locked.
+// (RENAME under LOCK TABLES: MySQL ≥ 8.0.13, WL#9826.)
+func (s *syncer) swapMySQL(ctx context.Context, g *gap, bound time.Duration) error {
+	original, shadow, old := s.original.Name, s.shadow, oldName(s.original.Name)
+	if err := g.lockedBy(ctx, fmt.Sprintf("LOCK /* midflight m%d */ TABLES %s WRITE, %s WRITE", s.status.ID, original.Quoted(), shadow.Quoted()), lockBound); err != nil {
+		return err
+	}
+	locked := time.Now()
+	if err := s.settleUnderLock(ctx, g.lock, bound); err != nil {
+		return err
+	}
+	if err := s.Store.Claim(ctx, s.status.ID, old); err != nil {
+		return err
+	}
+	_, err := g.lock.ExecContext(ctx, fmt.Sprintf("RENAME /* midflight m%d */ TABLE %s TO %s, %s TO %s", s.status.ID, original.Quoted(), old.Quoted(), shadow.Quoted(), original.Quoted()))
+	if err := s.renamed(ctx, err, shadow, old); err != nil {
+		return err
+	}
+	g.lock.ExecContext(context.WithoutCancel(ctx), "UNLOCK /* midflight */ TABLES")
+	s.Observe(CutOverTried{ID: s.status.ID, Locked: time.Since(locked)})
+	s.log(ctx, "swapped; locked for %s", time.Since(locked))
+	return nil
+}
+
+// settleUnderLock brings the shadow level with the original, which nobody can
+// write now, and compares what was changed since it was last compared.
+//
+// Invariant: the lock session has both tables exclusively, so every transaction
+// that changed the original has ended and is visible, and the marker that is
+// written now comes behind all of them in the stream.
+func (s *syncer) settleUnderLock(ctx context.Context, conn *sql.Conn, bound time.Duration) error {
+	until, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
+	tooLong := func(err error) error {
+		if err != nil && until.Err() != nil && ctx.Err() == nil {
+			return fmt.Errorf("%w: not level after %s under the lock", errTooSoon, bound)
+		}
+		return err
+	}
+	token, err := s.writeFence(until)
+	if err != nil {
+		return tooLong(err)
+	}
+	for !s.fences[token] {
+		select {
+		case tx := <-s.txs:
+			if err := s.receive(tx); err != nil {
+				return err
+			}
+		case err := <-s.streamE:
+			return fmt.Errorf("read the binlog: %w", err)
+		case <-until.Done():
+			return tooLong(context.Cause(until))
+		}
+	}
+	everything := func(binlog.TxID) bool { return true }
+	for {
+		keys := s.backlog.Take(batch, everything, s.copied.Place)
+		if len(keys) == 0 {
+			break
+		}
+		// No transaction: BEGIN would give the table locks up, and nobody sees
+		// the shadow between the two statements.
+		delta, err := s.deleteAndInsert(until, conn, keys)
+		if err != nil {
+			s.backlog.Return(keys)
+			if mysqld.IsDuplicateKey(err) { // told apart without the lock
+				return fmt.Errorf("%w: %w", errTooSoon, err)
+			}
+			return tooLong(err)
+		}
+		s.backlog.Done(keys)
+		s.rows += delta
+		s.verify.applied(keys)
+	}
+	for len(s.verify.dirty) > 0 {
+		keys := s.settledKeys()
+		different, err := differentRows(until, conn, s.tables.RowChecksums(keys), len(s.plan.Key.Original))
+		if err != nil {
+			for _, k := range keys {
+				s.verify.dirty[k] = true
+			}
+			clear(s.verify.checked)
+			return tooLong(err)
+		}
+		clear(s.verify.checked)
+		if len(different) > 0 {
+			return obstacle("the shadow table is not equal to the original under the lock: %d rows differ, one with key (%s). The tables are not swapped. Please report this",
+				len(different), different[0])
+		}
+	}
+	if s.backlog.Len() > 0 {
+		return obstacle("BUG: %d keys are left in the backlog under the lock", s.backlog.Len())
+	}
+	return tooLong(s.raiseAutoIncrement(until, conn))
+}
+
+// renamed tells what became of a RENAME. A lost connection is neither success
+// nor failure: the server's catalogue knows.
+func (s *syncer) renamed(ctx context.Context, err error, shadow, old schema.Name) error {
+	if err == nil {
+		s.swapped, s.old = true, old
+		return nil
+	}
+	ctx = context.WithoutCancel(ctx)
+	if mysqld.IsServerError(err) && !mysqld.IsKilled(err) {
+		return fmt.Errorf("swap the tables: %w", err)
+	}
+	asked := retry(ctx, patience, func() error {
+		_, oldErr := schema.Read(ctx, s.DB, old)
+		_, shadowErr := schema.Read(ctx, s.DB, shadow)
+		switch {
+		case oldErr == nil && errors.Is(shadowErr, schema.ErrNotFound):
+			s.swapped, s.old = true, old
+			return nil
+		case shadowErr == nil && errors.Is(oldErr, schema.ErrNotFound):
+			return nil
+		}
+		return errors.Join(oldErr, shadowErr)
+	})
+	if s.swapped {
+		return nil
+	}
+	if asked != nil {
+		return fmt.Errorf("swap the tables: %w; and whether it was done can't be told: %w", err, asked)
+	}
+	return fmt.Errorf("%w: %w", errTooSoon, err)
+}
+
+// raiseAutoIncrement lets the shadow go on counting where the original is. Ids
+// that were given and deleted again must not be given a second time.
+func (s *syncer) raiseAutoIncrement(ctx context.Context, q mysqld.Queryer) error {
+	for _, a := range s.request.Statement.Actions {
+		if a.Kind == parser.AutoIncrement { // the user's own number
+			return nil
+		}
+	}
+	var original, shadow sql.NullString
+	for t, into := range map[schema.Name]*sql.NullString{s.original.Name: &original, s.shadow: &shadow} {
+		if err := s.autoIncrement(ctx, q, t, into); err != nil {
+			return err
+		}
+	}
+	if !original.Valid || !shadow.Valid || !less(shadow.String, original.String) {
+		return nil
+	}
+	_, err := q.ExecContext(ctx, fmt.Sprintf("ALTER TABLE /* midflight m%d */ %s AUTO_INCREMENT = %s", s.status.ID, s.shadow.Quoted(), original.String))
+	return wrap(err, "set AUTO_INCREMENT of the shadow table")
+}
+
+func less(a, b string) bool { return len(a) < len(b) || len(a) == len(b) && a < b }
+
+func (s *syncer) autoIncrement(ctx context.Context, q mysqld.Queryer, t schema.Name, into *sql.NullString) error {
+	fresh := "SELECT /*+ SET_VAR(information_schema_stats_expiry = 0) */ auto_increment"
+	if s.Flavor.MariaDB {
+		fresh = "SELECT auto_increment"
+	}
+	err := q.QueryRowContext(ctx, fresh+" /* midflight */ FROM information_schema.tables WHERE table_schema = ? AND table_name = ?", t.Schema, t.Table).Scan(into)
+	return wrap(err, "read AUTO_INCREMENT of %s", t)
+}

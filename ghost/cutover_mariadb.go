@@ -1,0 +1,142 @@
+package ghost
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"midflight/schema"
+)
+
+// swapMariaDB needs two sessions, since MariaDB has no RENAME under LOCK TABLES
+// (error 1192).
+//
+//	A: LOCK TABLES original, shadow, sentry WRITE; bring the shadow level
+//	B: RENAME original TO sentry's name, shadow TO original   -- waits for A
+//	A: DROP sentry; UNLOCK TABLES                             -- B goes first
+//
+// The sentry is an empty table with the name that the original will get: if A
+// dies before B is seen waiting, B fails with 1050 instead of swapping a shadow
+// that is not level.
+//
+// B must be waiting on the *original* when A unlocks, else a writer could slip
+// in between (gh-ost #887). RENAME takes its locks one by one in the order of
+// the names' bytes, so for the swap the shadow and the sentry have names that
+// sort behind the original's: B's first table lock is the original's.
+func (s *syncer) swapMariaDB(ctx context.Context, g *gap, bound time.Duration) error {
+	original := s.original.Name
+	sentry, shadow := lateOldName(original), lateShadowName(original)
+	if sentry.Table <= original.Table || shadow.Table <= original.Table {
+		return obstacle("no name sorts behind %s, which the swap on MariaDB needs; rename the table first", original)
+	}
+	if err := s.beginSwapMariaDB(ctx, sentry, shadow); err != nil {
+		return err
+	}
+	lock := fmt.Sprintf("LOCK /* midflight m%d */ TABLES %s WRITE, %s WRITE, %s WRITE", s.status.ID, original.Quoted(), shadow.Quoted(), sentry.Quoted())
+	if err := g.lockedBy(ctx, lock, lockBound); err != nil {
+		return err
+	}
+	locked := time.Now()
+	if err := s.settleUnderLock(ctx, g.lock, bound); err != nil {
+		return err
+	}
+	rename, err := s.queueRename(ctx, g, original, shadow, sentry)
+	if err != nil {
+		return err
+	}
+	// From here on B swaps as soon as A is gone, whatever happens to us.
+	_, err = g.lock.ExecContext(ctx, "DROP TABLE /* midflight */ "+sentry.Quoted())
+	if err == nil {
+		_, err = g.lock.ExecContext(ctx, "UNLOCK /* midflight */ TABLES")
+	}
+	g.close() // also when these failed: the locks must go
+	renameErr := <-rename
+	if err := s.renamed(ctx, errors.Join(renameErr, err), shadow, sentry); err != nil {
+		return err
+	}
+	s.Observe(CutOverTried{ID: s.status.ID, Locked: time.Since(locked)})
+	s.log(ctx, "swapped; locked for %s", time.Since(locked))
+	old := oldName(original)
+	if _, err := s.DB.ExecContext(context.WithoutCancel(ctx), fmt.Sprintf("RENAME /* midflight m%d */ TABLE %s TO %s", s.status.ID, sentry.Quoted(), old.Quoted())); err != nil {
+		s.log(ctx, "give the old table %s its name: %v", sentry, err)
+		return nil
+	}
+	s.old = old
+	return s.Store.Claim(context.WithoutCancel(ctx), s.status.ID, old)
+}
+
+// beginSwapMariaDB makes the sentry and gives the shadow its late name; nobody
+// uses either.
+func (s *syncer) beginSwapMariaDB(ctx context.Context, sentry, shadow schema.Name) error {
+	for _, t := range []schema.Name{sentry, shadow} {
+		if err := s.Store.Claim(ctx, s.status.ID, t); err != nil {
+			return err
+		}
+	}
+	if _, err := s.DB.ExecContext(ctx, fmt.Sprintf("CREATE TABLE /* midflight m%d */ IF NOT EXISTS %s (id INT NOT NULL PRIMARY KEY) ENGINE=InnoDB COMMENT='midflight sentry'", s.status.ID, sentry.Quoted())); err != nil {
+		return fmt.Errorf("create the sentry table: %w", err)
+	}
+	if s.shadow == shadow {
+		return nil
+	}
+	if _, err := s.DB.ExecContext(ctx, fmt.Sprintf("RENAME /* midflight m%d */ TABLE %s TO %s", s.status.ID, s.shadow.Quoted(), shadow.Quoted())); err != nil {
+		return fmt.Errorf("give the shadow table the name for the swap: %w", err)
+	}
+	s.shadow, s.tables.Shadow = shadow, shadow
+	return nil
+}
+
+// queueRename sends the RENAME on a session of its own and returns when the
+// server shows it waiting for a table lock; its outcome comes on the channel.
+func (s *syncer) queueRename(ctx context.Context, g *gap, original, shadow, sentry schema.Name) (<-chan error, error) {
+	conn, err := s.DB.Conn(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connect for the swap: %w", err)
+	}
+	var id uint64
+	if err := conn.QueryRowContext(ctx, "SELECT /* midflight */ CONNECTION_ID()").Scan(&id); err != nil {
+		discard(conn)
+		return nil, fmt.Errorf("connect for the swap: %w", err)
+	}
+	outcome := make(chan error, 1)
+	go func() {
+		defer discard(conn)
+		// The unlock sets it free; the time limit is for a server on which
+		// somebody else has the shadow table locked.
+		_, err := conn.ExecContext(context.WithoutCancel(ctx), fmt.Sprintf("SET STATEMENT lock_wait_timeout = 2 FOR RENAME /* midflight m%d */ TABLE %s TO %s, %s TO %s",
+			s.status.ID, original.Quoted(), sentry.Quoted(), shadow.Quoted(), original.Quoted()))
+		outcome <- err
+	}()
+	for deadline := time.Now().Add(lockBound); time.Now().Before(deadline); {
+		waiting, err := waitsForTable(ctx, s.DB, id)
+		if err != nil {
+			break
+		}
+		if waiting {
+			return outcome, nil
+		}
+		select {
+		case err := <-outcome:
+			return nil, fmt.Errorf("%w: the RENAME did not wait: %w", errTooSoon, err)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	// Take it back before A goes: else it would swap when A's locks go.
+	s.DB.ExecContext(context.WithoutCancel(ctx), fmt.Sprintf("KILL /* midflight */ QUERY %d", id))
+	err = <-outcome
+	if err == nil {
+		return nil, obstacle("BUG: the RENAME went through a table lock of ours")
+	}
+	return nil, fmt.Errorf("%w: the RENAME was not seen waiting: %w", errTooSoon, err)
+}
+
+func waitsForTable(ctx context.Context, db *sql.DB, id uint64) (bool, error) {
+	var state sql.NullString
+	err := db.QueryRowContext(ctx, "SELECT /* midflight */ state FROM information_schema.processlist WHERE id = ?", id).Scan(&state)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return state.String == "Waiting for table metadata lock", err
+}

@@ -1,0 +1,40 @@
+package ghost
+
+import (
+	"context"
+	"time"
+)
+
+// A Door is the proxy, seen from the engine: it can hold back the statements
+// that are about to touch a table.
+type Door interface {
+	// Hold begins to hold statements that name one of names, in sessions that
+	// hold no lock, and opens by its own clock after bound.
+	Hold(names []string, bound time.Duration) Held
+	// Busy lists the sessions that run such a statement or are inside a
+	// transaction, other than those that have been so for less than age.
+	Busy(names []string, age time.Duration) []Blocker
+}
+
+// Held is a hold in force.
+type Held interface {
+	// Drained waits until no session that passed runs a statement on the table.
+	Drained(ctx context.Context) error
+	// Release lets the held statements go; it may be called again.
+	Release() (statements int, longest time.Duration)
+}
+
+// A Blocker is a session that the exclusive lock would have to wait for.
+type Blocker struct {
+	Connection uint64
+	User, Host string
+	Age        time.Duration
+}
+
+// open is the door of an engine without a proxy.
+type open struct{}
+
+func (open) Hold([]string, time.Duration) Held       { return open{} }
+func (open) Busy([]string, time.Duration) []Blocker  { return nil }
+func (open) Drained(context.Context) error           { return nil }
+func (open) Release() (held int, long time.Duration) { return 0, 0 }

@@ -1,0 +1,50 @@
+package ghost
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/go-sql-driver/mysql"
+
+	"midflight/ghost/plan"
+	"midflight/mysqld"
+)
+
+// ErrCanceled: somebody canceled the migration (KILL QUERY, CALL
+// midflight.cancel).
+var ErrCanceled = errors.New("the migration was canceled")
+
+// errDiscard makes database/sql close a connection for good.
+var errDiscard = errors.New("discard this connection")
+
+// An Obstacle is a definite reason why a migration can't go on.
+type Obstacle struct{ Reason string }
+
+func (o *Obstacle) Error() string { return o.Reason }
+
+func obstacle(format string, args ...any) error {
+	return &Obstacle{fmt.Sprintf(format, args...)}
+}
+
+// A ServerError is an error as MySQL clients know them.
+type ServerError struct {
+	Number  uint16
+	State   string // SQLSTATE, five characters
+	Message string
+}
+
+// ErrorFor is what a MySQL client is told: the server's own error where there
+// is one, else the closest of its numbers.
+func ErrorFor(err error) ServerError {
+	var server *mysql.MySQLError
+	var refusal *plan.Refusal
+	switch {
+	case errors.As(err, &server):
+		return ServerError{server.Number, string(server.SQLState[:]), server.Message}
+	case errors.As(err, &refusal):
+		return ServerError{mysqld.ErrAlterNotSupported2, "0A000", "Midflight can't run this online: " + refusal.Error()}
+	case errors.Is(err, ErrCanceled):
+		return ServerError{mysqld.ErrQueryInterrupted, "70100", "Query execution was interrupted"}
+	}
+	return ServerError{1105, "HY000", "Midflight: " + err.Error()} // ER_UNKNOWN_ERROR
+}

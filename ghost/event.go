@@ -1,0 +1,81 @@
+package ghost
+
+import (
+	"fmt"
+	"time"
+
+	"midflight/schema"
+)
+
+// An Event is something that happened in a migration, told outward: logs and
+// metrics are made from it.
+type Event interface {
+	fmt.Stringer
+	event()
+}
+
+// PhaseChanged: the migration entered a phase.
+type PhaseChanged struct {
+	ID    int64
+	Table schema.Name
+	Phase Phase
+}
+
+// ChunkCopied: a chunk's transaction has committed.
+type ChunkCopied struct {
+	Rows int64
+	Took time.Duration
+}
+
+// KeysApplied: a batch of changed keys is in the shadow.
+type KeysApplied struct {
+	Keys int
+	Took time.Duration
+}
+
+// CutOverTried: an attempt at the exclusive lock has ended.
+type CutOverTried struct {
+	ID      int64
+	Locked  time.Duration // lock to unlock, 0 when it was not had
+	Held    int           // statements held in the proxy
+	Longest time.Duration // the longest of them
+	Err     error
+}
+
+// Ended: the migration has ended.
+type Ended struct {
+	ID    int64
+	Table schema.Name
+	Phase Phase
+	Rows  int64
+	Err   error
+}
+
+// ChoresFailed: dropping old tables, or ending what another Midflight left
+// behind, did not work and will be tried again.
+type ChoresFailed struct{ Err error }
+
+func (e ChoresFailed) String() string { return "chores: " + e.Err.Error() }
+
+func (ChoresFailed) event() {}
+func (PhaseChanged) event() {}
+func (ChunkCopied) event()  {}
+func (KeysApplied) event()  {}
+func (CutOverTried) event() {}
+func (Ended) event()        {}
+
+func (e PhaseChanged) String() string { return fmt.Sprintf("m%d %s: %s", e.ID, e.Table, e.Phase) }
+func (e ChunkCopied) String() string  { return fmt.Sprintf("copied %d rows in %s", e.Rows, e.Took) }
+func (e KeysApplied) String() string  { return fmt.Sprintf("applied %d keys in %s", e.Keys, e.Took) }
+func (e CutOverTried) String() string {
+	if e.Err != nil {
+		return fmt.Sprintf("m%d cut-over not now: %v (held %d statements, %s at most)", e.ID, e.Err, e.Held, e.Longest)
+	}
+	return fmt.Sprintf("m%d cut over: locked %s, held %d statements, %s at most", e.ID, e.Locked, e.Held, e.Longest)
+}
+func (e Ended) String() string {
+	if e.Err != nil {
+		return fmt.Sprintf("m%d %s: %s: %v", e.ID, e.Table, e.Phase, e.Err)
+	}
+	return fmt.Sprintf("m%d %s: %s, %d rows", e.ID, e.Table, e.Phase, e.Rows)
+}

@@ -1,0 +1,115 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"midflight/parser"
+	"midflight/schema"
+)
+
+// A Mapping is one column that is copied: To of the shadow table gets From of
+// the original, or, for a column that the ALTER adds, the fixed Literal.
+type Mapping struct {
+	From, To  schema.Column
+	Literal   Literal
+	Converted bool // From and To differ in type, character set or collation
+}
+
+// A Literal names a value that the copy has to give because the column's own
+// default isn't what the server's ALTER would fill in.
+type Literal int
+
+const (
+	FromColumn      Literal = iota // not a literal
+	ImplicitDefault                // NOT NULL without DEFAULT: the type's zero value, as ALTER TABLE does
+	StartTime                      // DEFAULT CURRENT_TIMESTAMP: the ALTER's own time, not each chunk's
+)
+
+// newNames gives for each column of the original its name after the ALTER, ""
+// when it is dropped. It comes from the statement and must agree with what the
+// server made of it: a renaming that we misread would leave a column empty.
+func newNames(s parser.Statement, original, altered *schema.Table) (map[string]string, *Refusal) {
+	names := make(map[string]string, len(original.Columns))
+	for _, c := range original.Columns {
+		names[fold(c.Name)] = c.Name
+	}
+	had := func(column string) bool { _, ok := names[fold(column)]; return ok }
+	for _, a := range s.Actions {
+		switch a.Kind {
+		case parser.DropColumn:
+			if had(a.Column) {
+				names[fold(a.Column)] = ""
+			}
+		case parser.ChangeColumn, parser.RenameColumn:
+			if had(a.Column) {
+				names[fold(a.Column)] = a.NewColumn
+			}
+		}
+	}
+	want := map[string]bool{}
+	for _, n := range names {
+		if n != "" {
+			want[fold(n)] = true
+		}
+	}
+	for _, a := range s.Actions {
+		if a.Kind == parser.AddColumn {
+			want[fold(a.Column)] = true
+		}
+	}
+	for _, c := range altered.Columns {
+		if !want[fold(c.Name)] {
+			return nil, refuse("Midflight does not see where column %s comes from", c.Name)
+		}
+		delete(want, fold(c.Name))
+	}
+	for n := range want {
+		return nil, refuse("Midflight does not see what becomes of column %s", n)
+	}
+	return names, nil
+}
+
+func mapColumns(original, altered *schema.Table, names map[string]string) ([]Mapping, *Refusal) {
+	var columns []Mapping
+	for _, to := range altered.Columns {
+		if to.Generated {
+			continue
+		}
+		i := slices.IndexFunc(original.Columns, func(c schema.Column) bool {
+			n := names[fold(c.Name)]
+			return n != "" && strings.EqualFold(n, to.Name)
+		})
+		if i >= 0 {
+			from := original.Columns[i]
+			columns = append(columns, Mapping{From: from, To: to, Converted: !sameValues(from, to)})
+			continue
+		}
+		switch {
+		case isNow(to):
+			columns = append(columns, Mapping{To: to, Literal: StartTime})
+		case !to.Nullable && !to.HasDefault && !to.AutoInc:
+			switch to.Type {
+			case "geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection", "geomcollection", "vector":
+				return nil, refuse("it adds column %s NOT NULL without a default, for which there is no value", to.Name)
+			}
+			columns = append(columns, Mapping{To: to, Literal: ImplicitDefault})
+		}
+	}
+	return columns, nil
+}
+
+func isNow(c schema.Column) bool {
+	d := strings.ToLower(c.Default)
+	return strings.HasPrefix(d, "current_timestamp") || strings.HasPrefix(d, "now(")
+}
+
+// sameValues: a value of from is, byte for byte, a value of to. A member
+// appended to an ENUM or a longer VARCHAR converts nothing either, but telling
+// so is only worth it for identical definitions.
+func sameValues(from, to schema.Column) bool {
+	return from.FullType == to.FullType && from.Charset == to.Charset && from.Collation == to.Collation &&
+		(from.Nullable == to.Nullable || to.Nullable)
+}
+
+func fold(name string) string { return strings.ToLower(name) }

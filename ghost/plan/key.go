@@ -1,0 +1,89 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"midflight/schema"
+)
+
+// A Key is the chunk key: the columns that identify a row in both tables.
+type Key struct {
+	Index            string          // its name on the original
+	Original, Shadow []schema.Column // the same columns by both names, in key order
+}
+
+// Integers tells whether every column is an integer, so that Go orders keys as
+// the server does.
+func (k Key) Integers() bool {
+	return !slices.ContainsFunc(k.Original, func(c schema.Column) bool { return !c.Integer() })
+}
+
+// chooseKey takes the first key that identifies rows before and after: the
+// primary key if it can, since row images of every binlog_row_image have it.
+func chooseKey(original, altered *schema.Table, names map[string]string) (Key, *Refusal) {
+	identifying := false
+	for _, k := range original.Keys {
+		if !original.Identifies(k) {
+			continue
+		}
+		identifying = true
+		if key, ok := shared(k, original, altered, names); ok {
+			return key, nil
+		}
+	}
+	if !identifying {
+		return Key{}, &Refusal{
+			Reason: original.Name.String() + " has no primary key and no unique key of NOT NULL columns, so its rows can't be told apart",
+			Hint:   "Add a primary key. " + askDirect,
+		}
+	}
+	return Key{}, refuse("no unique key of NOT NULL columns of %s is still there, unchanged, after the statement", original.Name)
+}
+
+func shared(k schema.Key, original, altered *schema.Table, names map[string]string) (Key, bool) {
+	key := Key{Index: k.Name}
+	var after []string
+	for _, kc := range k.Columns {
+		from, _ := original.Column(kc.Name)
+		to, ok := altered.Column(names[fold(kc.Name)])
+		if !ok || names[fold(kc.Name)] == "" || !comparable(from, to) {
+			return Key{}, false
+		}
+		key.Original, key.Shadow = append(key.Original, from), append(key.Shadow, to)
+		after = append(after, fold(to.Name))
+	}
+	for _, a := range altered.Keys {
+		if altered.Identifies(a) && slices.Equal(foldAll(a.Names()), after) {
+			return key, true
+		}
+	}
+	return Key{}, false
+}
+
+// comparable: the two columns tell the same values apart and a literal of one
+// finds the row in the other. With another collation 'a' and 'A' may be two
+// keys before and one after.
+func comparable(from, to schema.Column) bool {
+	switch from.Type {
+	case "float", "double", "json", "geometry", "vector": // no exact literal
+		return false
+	case "timestamp": // a literal of it depends on the session's time zone
+		return false
+	}
+	if from.Integer() && to.Integer() {
+		return true
+	}
+	if from.Type == "varchar" && to.Type == "varchar" || from.Type == "varbinary" && to.Type == "varbinary" {
+		return from.Collation == to.Collation
+	}
+	return from.FullType == to.FullType && from.Collation == to.Collation
+}
+
+func foldAll(names []string) []string {
+	folded := make([]string, len(names))
+	for i, n := range names {
+		folded[i] = strings.ToLower(n)
+	}
+	return folded
+}

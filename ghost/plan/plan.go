@@ -1,0 +1,200 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"midflight/parser"
+	"midflight/schema"
+)
+
+// A Path is a way to carry out an ALTER.
+type Path string
+
+const (
+	Direct   Path = "direct"   // the server runs the statement as it was sent
+	Instant  Path = "instant"  // ALGORITHM=INSTANT in the gap
+	Metadata Path = "metadata" // in place, and nothing but the definition changes
+	InPlace  Path = "inplace"  // ALGORITHM=INPLACE, LOCK=NONE: on request only
+	Copy     Path = "copy"     // shadow table
+)
+
+// A Strategy is what the user asked for in @midflight_strategy.
+type Strategy string
+
+const Auto Strategy = "auto"
+
+// ParseStrategy reads the user's word; "" is auto.
+func ParseStrategy(s string) (Strategy, error) {
+	switch v := Strategy(strings.ToLower(s)); v {
+	case "":
+		return Auto, nil
+	case Auto, Strategy(Instant), Strategy(InPlace), Strategy(Copy), Strategy(Direct):
+		return v, nil
+	}
+	return "", fmt.Errorf("@midflight_strategy = '%s': want auto, instant, inplace, copy or direct", s)
+}
+
+// A Refusal says why Midflight won't run a statement online, and what to do.
+// It travels to a MySQL client as error 1846.
+type Refusal struct {
+	Reason, Hint string
+}
+
+func (r *Refusal) Error() string { return r.Reason + ". " + r.Hint }
+
+const askDirect = "To let the server run it and block the table meanwhile: SET @midflight_strategy = 'direct'"
+
+func refuse(format string, args ...any) *Refusal {
+	return &Refusal{Reason: fmt.Sprintf(format, args...), Hint: askDirect}
+}
+
+// A Probe is what the server answered when the ALTER was run on an empty table
+// of the same definition.
+type Probe struct {
+	Instant  bool // ALGORITHM=INSTANT is accepted
+	InPlace  bool // ALGORITHM=INPLACE, LOCK=NONE is accepted
+	Metadata bool // … and neither rebuilds the table nor builds an index
+}
+
+// A Plan is how the statement will be carried out.
+type Plan struct {
+	Path   Path
+	Reason string
+	// The rest is for Copy.
+	Key     Key
+	Columns []Mapping
+	// Relaxed: the server itself could do this ALTER without reading the rows,
+	// so values that it would no longer accept (zero dates) are carried over.
+	Relaxed bool
+}
+
+// ForwardAsIs tells, from the statement's form and the user's word alone, that
+// the statement isn't ours: the server runs it as it was sent. The reason is ""
+// when it is ours.
+func ForwardAsIs(s parser.Statement, strategy Strategy) (reason string) {
+	switch {
+	case strategy == Strategy(Direct):
+		return "asked for by @midflight_strategy"
+	case len(s.Tables) > 1:
+		return "it names several tables"
+	case s.Ignore:
+		return "it is an ALTER IGNORE, which drops rows"
+	case s.SetStatement:
+		return "it sets variables for itself"
+	case s.Wait:
+		return "it limits its own wait for the table"
+	}
+	switch s.Lock {
+	case "SHARED", "EXCLUSIVE":
+		return "the statement asks for LOCK=" + s.Lock
+	}
+	switch s.Algorithm {
+	case "INPLACE", "NOCOPY":
+		return "the statement asks for ALGORITHM=" + s.Algorithm
+	}
+	for _, a := range s.Actions {
+		if why, ok := notOurs[a.Kind]; ok {
+			return why
+		}
+		if why := needsMoreRights(a); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+var notOurs = map[parser.ActionKind]string{
+	parser.RenameTable:          "it renames the table",
+	parser.PartitionMaintenance: "it is partition maintenance",
+	parser.DiscardTablespace:    "it discards the tablespace",
+	parser.ImportTablespace:     "it imports a tablespace",
+	parser.EnableKeys:           "it enables keys",
+	parser.DisableKeys:          "it disables keys",
+	parser.SecondaryLoad:        "it loads or unloads a secondary engine",
+	parser.AddForeignKey:        "it adds a foreign key",
+	parser.DropForeignKey:       "it drops a foreign key",
+	parser.Unknown:              "Midflight does not know what it does",
+}
+
+// WithoutCopy chooses the paths that the server can do by itself for no
+// application's harm; ok is false when the table must be copied.
+func WithoutCopy(s parser.Statement, strategy Strategy, p Probe) (Plan, bool, *Refusal) {
+	switch {
+	case strategy == Strategy(Instant) || s.Algorithm == "INSTANT":
+		if !p.Instant {
+			return Plan{}, false, refuse("the server can't do this change with ALGORITHM=INSTANT")
+		}
+		return Plan{Path: Instant, Reason: "asked for, and the server accepts ALGORITHM=INSTANT"}, true, nil
+	case strategy == Strategy(Copy) || s.Algorithm == "COPY":
+		return Plan{}, false, nil
+	case p.Instant:
+		return Plan{Path: Instant, Reason: "the server accepts ALGORITHM=INSTANT"}, true, nil
+	case p.Metadata:
+		return Plan{Path: Metadata, Reason: "only the definition changes: no rebuild and no new index"}, true, nil
+	case strategy == Strategy(InPlace):
+		if !p.InPlace {
+			return Plan{}, false, refuse("the server can't do this change with ALGORITHM=INPLACE, LOCK=NONE")
+		}
+		return Plan{Path: InPlace, Reason: "asked for by @midflight_strategy"}, true, nil
+	}
+	return Plan{}, false, nil
+}
+
+// Make plans a copy from original to altered, the definition that the server
+// made of the ALTER on an empty table.
+func Make(s parser.Statement, original, altered *schema.Table, p Probe, mariaDB bool) (Plan, *Refusal) {
+	if r := refuseTable(s, original, mariaDB); r != nil {
+		return Plan{}, r
+	}
+	names, r := newNames(s, original, altered)
+	if r != nil {
+		return Plan{}, r
+	}
+	key, r := chooseKey(original, altered, names)
+	if r != nil {
+		return Plan{}, r
+	}
+	columns, r := mapColumns(original, altered, names)
+	if r != nil {
+		return Plan{}, r
+	}
+	return Plan{
+		Path: Copy, Reason: "the change reads or rebuilds the table",
+		Key: key, Columns: columns,
+		Relaxed: p.InPlace && !slices.ContainsFunc(columns, func(m Mapping) bool { return m.Converted }),
+	}, nil
+}
+
+func refuseTable(s parser.Statement, t *schema.Table, mariaDB bool) *Refusal {
+	switch {
+	case t.Type != "BASE TABLE":
+		return refuse("%s is not an ordinary table but a %s", t.Name, strings.ToLower(t.Type))
+	case !strings.EqualFold(t.Engine, "InnoDB"):
+		return refuse("%s is stored by %s; Midflight copies InnoDB tables only", t.Name, t.Engine)
+	case len(t.ForeignKeys) > 0:
+		return refuse("%s has foreign keys (%s)", t.Name, strings.Join(t.ForeignKeys, ", "))
+	case len(t.ReferencedBy) > 0:
+		return refuse("%s is referred to by foreign keys (%s)", t.Name, strings.Join(t.ReferencedBy, ", "))
+	case len(t.Triggers) > 0:
+		return refuse("%s has triggers (%s)", t.Name, strings.Join(t.Triggers, ", "))
+	case !mariaDB && len(t.NamedChecks) > 0:
+		return refuse("%s has CHECK constraints with names of their own (%s), which MySQL would rename", t.Name, strings.Join(t.NamedChecks, ", "))
+	}
+	for _, a := range s.Actions {
+		switch {
+		case a.AutoIncrement && a.Kind == parser.AddColumn:
+			return refuse("it adds an AUTO_INCREMENT column, whose values would depend on the order of the copy")
+		case a.References:
+			return refuse("it adds a foreign key")
+		case a.Kind == parser.AddCheck && !mariaDB:
+			return refuse("it adds a CHECK constraint, whose name MySQL would change")
+		case a.Kind == parser.SystemVersioning:
+			return refuse("it changes system versioning")
+		case a.Kind == parser.Engine && !strings.EqualFold(t.Engine, "InnoDB"):
+			return refuse("it changes the storage engine")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,274 @@
+package ghost
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"midflight/ghost/plan"
+	"midflight/ghost/rowsql"
+	"midflight/mysqld"
+	"midflight/parser"
+	"midflight/schema"
+)
+
+// A scratch is a schema of one migration's own, where the user's statement is
+// tried on empty tables. A table there has the original's name, so that the
+// server's errors read as they would for the original.
+type scratch struct {
+	schema string
+	table  schema.Name // altered, empty: for telling duplicates (explain.go)
+}
+
+func newScratch(id int64, original schema.Name) scratch {
+	s := fmt.Sprintf("_midflight_%d", id)
+	return scratch{schema: s, table: schema.Name{Schema: s, Table: original.Table}}
+}
+
+// rowsScratch is for a copy of some rows (explain.go).
+func rowsScratch(id int64, original schema.Name) scratch {
+	s := newScratch(id, original)
+	s.schema += "_rows"
+	s.table.Schema = s.schema
+	return s
+}
+
+func (s scratch) create(ctx context.Context, db mysqld.Queryer) error {
+	if err := s.drop(ctx, db); err != nil {
+		return err
+	}
+	_, err := db.ExecContext(ctx, "CREATE DATABASE /* midflight */ "+mysqld.QuoteName(s.schema))
+	return wrap(err, "create the scratch schema %s", s.schema)
+}
+
+func (s scratch) drop(ctx context.Context, db mysqld.Queryer) error {
+	_, err := db.ExecContext(ctx, "DROP DATABASE /* midflight */ IF EXISTS "+mysqld.QuoteName(s.schema))
+	return wrap(err, "drop the scratch schema %s", s.schema)
+}
+
+func like(ctx context.Context, db mysqld.Queryer, made, pattern schema.Name) error {
+	_, err := db.ExecContext(ctx, "CREATE TABLE /* midflight */ "+made.Quoted()+" LIKE "+pattern.Quoted())
+	return wrap(err, "create %s like %s", made, pattern)
+}
+
+// text is the user's statement for another table. OPTIMIZE TABLE is, for
+// InnoDB, a rebuild.
+func text(s parser.Statement, on schema.Name, algorithm, lock string) string {
+	if s.Kind == parser.OptimizeTable {
+		t := "ALTER TABLE " + on.Quoted() + " FORCE"
+		if algorithm != "" {
+			t += ", ALGORITHM=" + algorithm
+		}
+		return t
+	}
+	// LOCK=NONE is what the copy does; the server would refuse it for a change
+	// that it can't do in place.
+	if lock == "" && s.Lock == "NONE" && (s.Algorithm == "" || s.Algorithm == "COPY") && algorithm == "" {
+		lock = "DEFAULT"
+	}
+	return s.Rewrite(parser.Edit{Schema: on.Schema, Table: on.Table, Algorithm: algorithm, Lock: lock})
+}
+
+// probe asks the server which algorithms it would accept, on a table without
+// rows.
+func probe(ctx context.Context, conn *sql.Conn, f mysqld.Flavor, sc scratch, r Request) (plan.Probe, error) {
+	var p plan.Probe
+	// The name is plain, so that it is the same in InnoDB's own catalogue.
+	t := schema.Name{Schema: sc.schema, Table: "probe"}
+	if t.Table == sc.table.Table {
+		t.Table = "probe_"
+	}
+	if err := like(ctx, conn, t, r.Table); err != nil {
+		return p, err
+	}
+	if r.Statement.Kind == parser.AlterTable {
+		_, err := conn.ExecContext(ctx, text(r.Statement, t, "INSTANT", ""))
+		if err == nil {
+			p.Instant = true
+			return p, nil
+		}
+		if !mysqld.IsServerError(err) {
+			return p, err
+		}
+	}
+	before, err := innodbIDs(ctx, conn, f, t)
+	if err != nil {
+		return p, err
+	}
+	if _, err := conn.ExecContext(ctx, text(r.Statement, t, "INPLACE", "NONE")); err != nil {
+		if !mysqld.IsServerError(err) {
+			return p, err
+		}
+		return p, nil // a real error of the statement shows when it is tried in full
+	}
+	p.InPlace = true
+	after, err := innodbIDs(ctx, conn, f, t)
+	if err != nil {
+		return p, err
+	}
+	// A rebuild gives the table a new id, an index that is built has one.
+	p.Metadata = !slices.ContainsFunc(after, func(id string) bool { return !slices.Contains(before, id) })
+	return p, nil
+}
+
+// innodbIDs are the table's and its indexes' ids in InnoDB's catalogue.
+func innodbIDs(ctx context.Context, conn *sql.Conn, f mysqld.Flavor, t schema.Name) ([]string, error) {
+	prefix := "innodb_"
+	if f.MariaDB {
+		prefix = "innodb_sys_"
+	}
+	rows, err := conn.QueryContext(ctx, fmt.Sprintf(`SELECT /* midflight */ CONCAT('t', table_id) FROM information_schema.%[1]stables WHERE name = ?
+UNION ALL SELECT CONCAT('i', i.index_id) FROM information_schema.%[1]sindexes i JOIN information_schema.%[1]stables t ON t.table_id = i.table_id WHERE t.name = ?`, prefix),
+		t.Schema+"/"+t.Table, t.Schema+"/"+t.Table)
+	if err != nil {
+		return nil, fmt.Errorf("read the ids of %s: %w", t, err)
+	}
+	defer rows.Close()
+	var ids []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
+}
+
+// prepare plans the migration; for a copy it leaves an empty, altered shadow
+// table behind. An error of the user's statement is the server's own.
+func (r *run) prepare(ctx context.Context) (plan.Plan, []Warning, error) {
+	ddl := &worker{db: r.DB, init: ddlSession(r.request.Settings)}
+	defer ddl.close()
+	var p plan.Plan
+	var warnings []Warning
+	err := ddl.use(ctx, func(conn *sql.Conn) (err error) {
+		if err := r.scratch.create(ctx, conn); err != nil {
+			return err
+		}
+		original, err := schema.Read(ctx, conn, r.request.Table)
+		if err != nil {
+			return err
+		}
+		r.original = original
+		r.status.RowsTotal = original.Rows
+		if err := like(ctx, conn, r.scratch.table, original.Name); err != nil {
+			return err
+		}
+		asked, err := probe(ctx, conn, r.Flavor, r.scratch, r.request)
+		if err != nil {
+			return err
+		}
+		// Here the server's verdict on the statement itself comes out.
+		if _, err := conn.ExecContext(ctx, text(r.request.Statement, r.scratch.table, "", "")); err != nil {
+			return err
+		}
+		if warnings, err = showWarnings(ctx, conn); err != nil {
+			return err
+		}
+		p, err = r.choose(ctx, conn, asked)
+		return err
+	})
+	return p, warnings, err
+}
+
+func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (plan.Plan, error) {
+	p, ok, refusal := plan.WithoutCopy(r.request.Statement, r.request.Strategy, asked)
+	if refusal != nil {
+		return p, refusal
+	}
+	if ok {
+		return p, nil
+	}
+	altered, err := schema.Read(ctx, conn, r.scratch.table)
+	if err != nil {
+		return p, err
+	}
+	p, refusal = plan.Make(r.request.Statement, r.original, altered, asked, r.Flavor.MariaDB)
+	if refusal != nil {
+		return p, refusal
+	}
+	shadow := shadowName(r.original.Name)
+	if err := r.mustBeFree(ctx, conn, shadow, oldName(r.original.Name)); err != nil {
+		return p, err
+	}
+	if err := r.Store.Claim(ctx, r.status.ID, shadow); err != nil {
+		return p, err
+	}
+	if err := like(ctx, conn, shadow, r.original.Name); err != nil {
+		return p, err
+	}
+	r.shadow = shadow
+	if _, err := conn.ExecContext(ctx, text(r.request.Statement, shadow, "", "")); err != nil {
+		return p, err
+	}
+	now, err := readTime(ctx, conn)
+	if err != nil {
+		return p, err
+	}
+	r.tables = rowsql.Tables{ID: r.status.ID, Original: r.original.Name, Shadow: shadow, Key: p.Key, Columns: p.Columns, Started: now}
+	return p, nil
+}
+
+// mustBeFree refuses to touch a table that we did not make, and drops an old
+// table of ours that waits for its time.
+func (r *run) mustBeFree(ctx context.Context, conn *sql.Conn, shadow, old schema.Name) error {
+	for _, t := range []schema.Name{shadow, old} {
+		_, err := schema.Read(ctx, conn, t)
+		if errors.Is(err, schema.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		ours, err := r.Store.Ours(ctx, t)
+		if err != nil {
+			return err
+		}
+		if !ours {
+			return &plan.Refusal{
+				Reason: fmt.Sprintf("Midflight needs the name %s, and a table that it did not make has it", t),
+				Hint:   "Rename or drop that table",
+			}
+		}
+		if err := r.drop(ctx, t); err != nil {
+			return fmt.Errorf("an earlier migration's table: %w", err)
+		}
+	}
+	return nil
+}
+
+// readTime is the session's time as a literal, for columns that are added with
+// DEFAULT CURRENT_TIMESTAMP: ALTER TABLE gives all rows its own start.
+func readTime(ctx context.Context, conn *sql.Conn) (string, error) {
+	var now string
+	err := conn.QueryRowContext(ctx, "SELECT /* midflight */ CONCAT('''', NOW(6), '''')").Scan(&now)
+	return now, wrap(err, "read the time")
+}
+
+func showWarnings(ctx context.Context, conn *sql.Conn) ([]Warning, error) {
+	rows, err := conn.QueryContext(ctx, "SHOW WARNINGS")
+	if err != nil {
+		return nil, fmt.Errorf("show warnings: %w", err)
+	}
+	defer rows.Close()
+	var warnings []Warning
+	for rows.Next() {
+		var w Warning
+		if err := rows.Scan(&w.Level, &w.Code, &w.Message); err != nil {
+			return nil, err
+		}
+		warnings = append(warnings, w)
+	}
+	return warnings, rows.Err()
+}
+
+// wrap says what was being done; nil stays nil.
+func wrap(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf(format+": %w", append(args, err)...)
+}

@@ -1,0 +1,117 @@
+package ghost
+
+import (
+	"context"
+	"errors"
+
+	"midflight/schema"
+)
+
+// recover ends migrations whose Midflight is gone. Whoever gets the lease on the
+// table knows that nobody works on it. What is left of them is removed; the
+// original was never touched before the swap.
+func (q *Queue) recover(ctx context.Context) error {
+	orphans, err := q.Store.Orphans(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range orphans {
+		l, err := takeLease(ctx, q.DB, s.Table)
+		if err != nil {
+			return err
+		}
+		if l == nil {
+			continue
+		}
+		err = q.bury(ctx, s)
+		l.end()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (q *Queue) bury(ctx context.Context, s Status) error {
+	result := Result{Err: obstacle("Midflight was stopped while the migration ran; the table is as it was. Send the statement again")}
+	claimed, err := q.Store.Claimed(ctx, s.ID)
+	if err != nil {
+		return err
+	}
+	s.Phase, s.WaitingFor = Failed, ""
+	if s.Strategy == "copy" {
+		swapped, err := q.wasSwapped(ctx, s, claimed)
+		if err != nil {
+			return err
+		}
+		if swapped {
+			s.Phase, result.Err = Completed, nil
+		}
+	}
+	for _, t := range claimed {
+		if s.Phase == Completed && t == oldName(s.Table) {
+			continue
+		}
+		if err := q.drop(ctx, t); err != nil {
+			return err
+		}
+	}
+	for _, sc := range []scratch{newScratch(s.ID, s.Table), rowsScratch(s.ID, s.Table)} {
+		if err := sc.drop(ctx, q.DB); err != nil {
+			return err
+		}
+	}
+	if err := q.Store.Finish(ctx, s, result); err != nil {
+		return err
+	}
+	q.Observe(Ended{s.ID, s.Table, s.Phase, 0, result.Err})
+	return nil
+}
+
+// wasSwapped reads the truth from the names: the swap is one RENAME that takes
+// the shadow's name away and makes the old table's.
+func (q *Queue) wasSwapped(ctx context.Context, s Status, claimed []schema.Name) (bool, error) {
+	exists := func(t schema.Name) (bool, error) {
+		_, err := schema.Read(ctx, q.DB, t)
+		if errors.Is(err, schema.ErrNotFound) {
+			return false, nil
+		}
+		return err == nil, err
+	}
+	if ok, err := exists(s.Table); !ok || err != nil {
+		return false, err
+	}
+	for _, shadow := range []schema.Name{shadowName(s.Table), lateShadowName(s.Table)} {
+		if there, err := exists(shadow); there || err != nil {
+			return false, err
+		}
+	}
+	if there, err := exists(lateOldName(s.Table)); there || err != nil {
+		if err != nil {
+			return false, err
+		}
+		// On MariaDB: swapped, and the old table has not its last name yet.
+		if _, err := q.DB.ExecContext(ctx, "RENAME /* midflight */ TABLE "+lateOldName(s.Table).Quoted()+" TO "+oldName(s.Table).Quoted()); err != nil {
+			return false, err
+		}
+	}
+	there, err := exists(oldName(s.Table))
+	if there && err == nil {
+		err = q.keepOld(ctx, s.ID, oldName(s.Table))
+	}
+	return there, err
+}
+
+// dropDue drops the old tables whose time has come.
+func (q *Queue) dropDue(ctx context.Context) error {
+	due, err := q.Store.Due(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range due {
+		if err := q.drop(ctx, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,82 @@
+package ghost
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"midflight/ghost/plan"
+	"midflight/mysqld"
+	"midflight/parser"
+	"midflight/schema"
+)
+
+// A Request is one schema change that a session asked for, with all of the
+// session that decides what the statement means.
+type Request struct {
+	Statement parser.Statement
+	Table     schema.Name // resolved by the session's current database
+	Strategy  plan.Strategy
+	CutOver   CutOver
+	// Settings are the session's variables under which the server would have
+	// run the statement.
+	Settings   []Setting
+	User, Host string // who sent it, from where
+	Session    uint32 // the connection id
+}
+
+// A Setting is one session variable, by the name and value that SET takes.
+type Setting struct{ Name, Value string }
+
+func (s Setting) assignment() string {
+	// A numeric variable takes no string, and no string variable is a number.
+	if s.Value != "" && strings.Trim(s.Value, "0123456789") == "" {
+		return "SESSION " + s.Name + " = " + s.Value
+	}
+	return "SESSION " + s.Name + " = " + mysqld.QuoteString(s.Value)
+}
+
+// A Result is a migration's end.
+type Result struct {
+	Rows     int64 // in the table after a copy, as the server's "Records"
+	Warnings []Warning
+	Err      error // nil, a *plan.Refusal, ErrCanceled, or the server's own error
+}
+
+// A Warning is a row of SHOW WARNINGS.
+type Warning struct {
+	Level   string
+	Code    uint16
+	Message string
+}
+
+// Status is what may be told of a migration at a moment.
+type Status struct {
+	ID         int64
+	Table      schema.Name
+	Phase      Phase
+	Strategy   plan.Path
+	Reason     string
+	RowsCopied int64
+	RowsTotal  int64 // an estimate
+	Progress   float64
+	ETA        time.Duration // negative: not known
+	Backlog    int
+	WaitingFor string
+}
+
+// String is the line that SHOW PROCESSLIST shows.
+func (s Status) String() string {
+	line := fmt.Sprintf("midflight: %s %s", s.Table.Table, s.Phase)
+	switch s.Phase {
+	case Copying:
+		line += fmt.Sprintf(" %.0f%%", 100*s.Progress)
+		if s.ETA >= 0 {
+			line += ", eta " + s.ETA.Round(time.Second).String()
+		}
+	}
+	if s.WaitingFor != "" {
+		line += ", waiting for " + s.WaitingFor
+	}
+	return line
+}

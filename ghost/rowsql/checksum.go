@@ -1,0 +1,178 @@
+package rowsql
+
+import (
+	"fmt"
+	"strings"
+
+	"midflight/binlog"
+	"midflight/ghost/chunk"
+	"midflight/ghost/plan"
+	"midflight/mysqld"
+	"midflight/schema"
+)
+
+// Checksums compares a range in both tables in one statement, so in one
+// snapshot: two rows of count, XOR and sum of the rows' CRC32. (The XOR alone
+// cancels pairs, the sum alone swaps.)
+func (t Tables) Checksums(r chunk.Range) string {
+	side := func(table schema.Name, index string, key []schema.Column, expr string) string {
+		return fmt.Sprintf("SELECT COUNT(*), COALESCE(BIT_XOR(c), 0), COALESCE(SUM(c), 0) FROM (SELECT CRC32(%s) AS c %s%s) AS r",
+			expr, t.from(table, index), where(t.inRange(key, r)))
+	}
+	original, shadow := t.rowExpressions()
+	return t.tag("verify") + " " + side(t.Original, t.Key.Index, t.Key.Original, original) +
+		"\nUNION ALL\n" + side(t.Shadow, "", t.Key.Shadow, shadow)
+}
+
+// RowChecksums lists the rows of keys in both tables: side ('o' or 's'), CRC32,
+// and the key's literals.
+func (t Tables) RowChecksums(keys []binlog.Key) string {
+	return t.rows(match(t.Key.Original, keys), match(t.Key.Shadow, keys), "")
+}
+
+// RangeRowChecksums does the same for a range.
+func (t Tables) RangeRowChecksums(r chunk.Range) string {
+	return t.rows(t.inRange(t.Key.Original, r), t.inRange(t.Key.Shadow, r), t.Key.Index)
+}
+
+// Each side is read by a statement that names its table once: under LOCK
+// TABLES a second mention would need a second lock.
+func (t Tables) rows(inOriginal, inShadow, index string) string {
+	original, shadow := t.rowExpressions()
+	return fmt.Sprintf("%s SELECT 'o', CRC32(%s), %s%s%s\nUNION ALL\nSELECT 's', CRC32(%s), %s%s%s", t.tag("verify"),
+		original, literalsOf(t.Key.Original), t.from(t.Original, index), where(inOriginal),
+		shadow, literalsOf(t.Key.Shadow), t.from(t.Shadow, ""), where(inShadow))
+}
+
+// rowExpressions are, for either table, one byte string of a row's values.
+func (t Tables) rowExpressions() (original, shadow string) {
+	var o, s, onull, snull []string
+	for _, m := range t.Columns {
+		if m.Literal != plan.FromColumn {
+			continue
+		}
+		from, to, ok := comparison(m)
+		if !ok {
+			continue
+		}
+		o = append(o, "COALESCE("+from+", '')")
+		s = append(s, "COALESCE("+to+", '')")
+		onull = append(onull, "ISNULL("+mysqld.QuoteName(m.From.Name)+")")
+		snull = append(snull, "ISNULL("+mysqld.QuoteName(m.To.Name)+")")
+	}
+	row := func(values, nulls []string) string {
+		return "CONCAT_WS('#', " + strings.Join(values, ", ") + ", CONCAT(" + strings.Join(nulls, ", ") + "))"
+	}
+	return row(o, onull), row(s, snull)
+}
+
+// Uncompared lists the columns that change type in a way for which there is no
+// expression that is the same on both sides; the rows are compared without
+// them.
+func (t Tables) Uncompared() []string {
+	var names []string
+	for _, m := range t.Columns {
+		if m.Literal != plan.FromColumn {
+			continue
+		}
+		if _, _, ok := comparison(m); !ok {
+			names = append(names, m.To.Name)
+		}
+	}
+	return names
+}
+
+// comparison gives expressions that are equal bytes on both sides iff the value
+// was carried over rightly.
+func comparison(m plan.Mapping) (from, to string, ok bool) {
+	f, t := mysqld.QuoteName(m.From.Name), mysqld.QuoteName(m.To.Name)
+	if !m.Converted {
+		return bytesOf(m.From, f), bytesOf(m.To, t), true
+	}
+	fk, tk := kind(m.From), kind(m.To)
+	switch {
+	case fk == integer && tk == integer:
+		return bytesOf(m.From, f), bytesOf(m.To, t), true
+	case fk == text && tk == text:
+		utf8 := func(e string) string { return "CAST(RTRIM(CONVERT(" + e + " USING utf8mb4)) AS BINARY)" }
+		return utf8(f), utf8(t), true
+	case fk == enum && tk == enum, fk == enum && tk == text, fk == integer && tk == text:
+		utf8 := func(e string) string {
+			return "CAST(RTRIM(CONVERT(CAST(" + e + " AS CHAR) USING utf8mb4)) AS BINARY)"
+		}
+		return utf8(f), utf8(t), true
+	case fk == bytes && tk == bytes:
+		trim := func(e string) string { return "TRIM(TRAILING x'00' FROM " + e + ")" }
+		return trim(f), trim(t), true
+	case fk == decimal && tk == decimal:
+		target := strings.TrimSuffix(strings.TrimSuffix(m.To.FullType, " zerofill"), " unsigned")
+		return "CAST(CAST(" + f + " AS " + target + ") AS BINARY)", "CAST(CAST(" + t + " AS " + target + ") AS BINARY)", true
+	case fk == datetime && tk == datetime:
+		cast := func(e string) string {
+			return fmt.Sprintf("CAST(CAST(%s AS DATETIME(%d)) AS BINARY)", e, m.To.Precision)
+		}
+		return cast(f), cast(t), true
+	case m.From.FullType == m.To.FullType && m.From.Charset == m.To.Charset && m.From.Collation == m.To.Collation: // NULL to NOT NULL
+		return bytesOf(m.From, f), bytesOf(m.To, t), true
+	}
+	return "", "", false
+}
+
+// bytesOf is an exact byte string of a value; the same for equal values of one
+// type. (CAST(FLOAT AS CHAR) has six digits only; ZEROFILL shows in a text.)
+func bytesOf(c schema.Column, e string) string {
+	switch kind(c) {
+	case integer, enum, bit:
+		return "CAST(" + e + " + 0 AS BINARY)"
+	case float:
+		return "CAST(" + e + " + 0e0 AS BINARY)"
+	case json:
+		return "CAST(CAST(" + e + " AS CHAR) AS BINARY)"
+	case other:
+		return "HEX(" + e + ")"
+	}
+	return "CAST(" + e + " AS BINARY)"
+}
+
+type valueKind int
+
+const (
+	other valueKind = iota // geometry, vector, uuid, inet6 …
+	integer
+	decimal
+	float
+	bit
+	text
+	bytes
+	enum
+	datetime
+	temporal
+	json
+)
+
+func kind(c schema.Column) valueKind {
+	switch c.Type {
+	case "decimal":
+		return decimal
+	case "float", "double":
+		return float
+	case "bit":
+		return bit
+	case "char", "varchar", "tinytext", "text", "mediumtext", "longtext":
+		return text
+	case "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob":
+		return bytes
+	case "enum", "set":
+		return enum
+	case "datetime", "timestamp":
+		return datetime
+	case "date", "time", "year":
+		return temporal
+	case "json":
+		return json
+	}
+	if c.Integer() {
+		return integer
+	}
+	return other
+}

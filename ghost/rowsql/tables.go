@@ -1,0 +1,153 @@
+package rowsql
+
+import (
+	"fmt"
+	"strings"
+
+	"midflight/binlog"
+	"midflight/ghost/chunk"
+	"midflight/ghost/plan"
+	"midflight/mysqld"
+	"midflight/schema"
+)
+
+// Tables are the two tables of a migration and how rows go from one to the
+// other.
+type Tables struct {
+	ID               int64 // the migration's, for the statements' tags
+	Original, Shadow schema.Name
+	Key              plan.Key
+	Columns          []plan.Mapping
+	Started          string // literal of the migration's start, see plan.StartTime
+}
+
+// Copy carries one range over. A plain INSERT: a row that is there already is a
+// fault or a user's duplicate, and neither may be hidden by IGNORE or REPLACE.
+func (t Tables) Copy(r chunk.Range) string {
+	return t.insert("copy") + t.from(t.Original, t.Key.Index) + where(t.inRange(t.Key.Original, r))
+}
+
+// Delete and Insert together apply keys: the shadow's rows of these keys become
+// the original's as it is now.
+func (t Tables) Delete(keys []binlog.Key) string {
+	return fmt.Sprintf("DELETE %s FROM %s\nWHERE %s", t.tag("apply"), t.Shadow.Quoted(), match(t.Key.Shadow, keys))
+}
+
+// DeleteRange takes a chunk away whose copy has to be made again.
+func (t Tables) DeleteRange(r chunk.Range) string {
+	return fmt.Sprintf("DELETE %s FROM %s%s", t.tag("copy"), t.Shadow.Quoted(), where(t.inRange(t.Key.Shadow, r)))
+}
+
+// InRange and Match are conditions on the original's rows.
+func (t Tables) InRange(r chunk.Range) string { return t.inRange(t.Key.Original, r) }
+
+// Match is true for the original's rows of keys.
+func (t Tables) Match(keys []binlog.Key) string { return match(t.Key.Original, keys) }
+
+// Insert is the second half of applying, see Delete.
+func (t Tables) Insert(keys []binlog.Key) string {
+	return t.insert("apply") + t.from(t.Original, "") + "\nWHERE " + match(t.Key.Original, keys)
+}
+
+// Colliding tries to insert one key and, where a unique key has the value
+// already, touches the row that has it without changing it: its key is then in
+// the user variables @midflight_k0, @midflight_k1 … as literals. So it is the server's
+// own index, whatever its expression, prefix or collation, that finds the row.
+func (t Tables) Colliding(key binlog.Key) string {
+	sets := make([]string, len(t.Key.Shadow))
+	for i, c := range t.Key.Shadow {
+		column := t.Shadow.Quoted() + "." + mysqld.QuoteName(c.Name)
+		sets[i] = fmt.Sprintf("%s = IF(LENGTH(@midflight_k%d := %s) < 0, %s, %s)",
+			column, i, literalOf(c, column), column, column)
+	}
+	return t.Insert([]binlog.Key{key}) + "\nON DUPLICATE KEY UPDATE " + strings.Join(sets, ", ")
+}
+
+// ForgetColliding and Collided reset and read what Colliding found: no row, or
+// the key of the row that has the value.
+func (t Tables) ForgetColliding() string {
+	sets := make([]string, len(t.Key.Shadow))
+	for i := range sets {
+		sets[i] = fmt.Sprintf("@midflight_k%d = NULL", i)
+	}
+	return "SET " + t.tag("apply") + " " + strings.Join(sets, ", ")
+}
+
+func (t Tables) Collided() string {
+	names := make([]string, len(t.Key.Shadow))
+	for i := range names {
+		names[i] = fmt.Sprintf("@midflight_k%d", i)
+	}
+	return "SELECT " + t.tag("apply") + " " + strings.Join(names, ", ") + " FROM DUAL WHERE @midflight_k0 IS NOT NULL"
+}
+
+// Bound finds the n-th key after lo, as literals; no row when there are fewer.
+func (t Tables) Bound(lo binlog.Key, n int) string {
+	return fmt.Sprintf("SELECT %s %s%s%s\nORDER BY %s LIMIT 1 OFFSET %d", t.tag("bound"),
+		literalsOf(t.Key.Original), t.from(t.Original, t.Key.Index), where(t.inRange(t.Key.Original, chunk.Range{Lo: lo})),
+		orderBy(t.Key.Original), n-1)
+}
+
+// Keys lists the keys of a range of the original, as literals.
+func (t Tables) Keys(r chunk.Range) string {
+	return fmt.Sprintf("SELECT %s %s%s%s\nORDER BY %s", t.tag("keys"), literalsOf(t.Key.Original),
+		t.from(t.Original, t.Key.Index), where(t.inRange(t.Key.Original, r)), orderBy(t.Key.Original))
+}
+
+func (t Tables) tag(what string) string { return fmt.Sprintf("/* midflight m%d %s */", t.ID, what) }
+
+func (t Tables) insert(what string) string {
+	to := make([]string, len(t.Columns))
+	from := make([]string, len(t.Columns))
+	for i, m := range t.Columns {
+		to[i] = mysqld.QuoteName(m.To.Name)
+		switch m.Literal {
+		case plan.FromColumn:
+			from[i] = mysqld.QuoteName(m.From.Name)
+		case plan.ImplicitDefault:
+			from[i] = implicitDefault(m.To)
+		case plan.StartTime:
+			from[i] = t.Started
+		}
+	}
+	return fmt.Sprintf("INSERT %s INTO %s (%s)\nSELECT %s", t.tag(what), t.Shadow.Quoted(),
+		strings.Join(to, ", "), strings.Join(from, ", "))
+}
+
+func (t Tables) from(table schema.Name, index string) string {
+	s := "\nFROM " + table.Quoted()
+	if index != "" {
+		s += " FORCE INDEX (" + mysqld.QuoteName(index) + ")"
+	}
+	return s
+}
+
+func where(condition string) string {
+	if condition == "" {
+		return ""
+	}
+	return "\nWHERE " + condition
+}
+
+// implicitDefault is what ALTER TABLE fills into a new NOT NULL column that has
+// no DEFAULT (the manual's "implicit default values", in 'Data Type Default
+// Values'); it is subject to sql_mode like there (a zero date fails under
+// NO_ZERO_DATE).
+func implicitDefault(c schema.Column) string {
+	switch c.Type {
+	case "date":
+		return "'0000-00-00'"
+	case "datetime", "timestamp":
+		return "'0000-00-00 00:00:00'"
+	case "time":
+		return "'00:00:00'"
+	case "enum":
+		return "1"
+	case "json":
+		return "'null'"
+	case "char", "varchar", "tinytext", "text", "mediumtext", "longtext",
+		"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "set":
+		return "''"
+	}
+	return "0"
+}

@@ -1,0 +1,231 @@
+package ghost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"midflight/binlog"
+	"midflight/ghost/plan"
+	"midflight/ghost/rowsql"
+	"midflight/mysqld"
+	"midflight/schema"
+)
+
+// A run is one migration from its first phase to its last. It belongs to the
+// goroutine that calls migrate; others see what it publishes.
+type run struct {
+	Config
+	request Request
+	scratch scratch
+
+	status   Status
+	shown    atomic.Pointer[Status]
+	control  Control
+	original *schema.Table
+	lease    *lease
+	shadow   schema.Name // zero: not made
+	old      schema.Name // of the original after the swap
+	tables   rowsql.Tables
+	swapped  bool // the point of no return is passed
+}
+
+// migrate is the algorithm of docs/algorithm.md.
+func (r *run) migrate(ctx context.Context) Result {
+	if err := r.awaitLease(ctx); err != nil {
+		return Result{Err: err}
+	}
+	r.enter(ctx, Preparing)
+	p, warnings, err := r.prepare(ctx)
+	if err != nil {
+		return Result{Err: err}
+	}
+	r.status.Strategy, r.status.Reason = p.Path, p.Reason
+	if p.Path != plan.Copy {
+		warnings, err = r.inServer(ctx, p)
+		return Result{Warnings: warnings, Err: err}
+	}
+	rows, err := r.copyAndSwap(ctx, p)
+	return Result{Rows: rows, Warnings: warnings, Err: err}
+}
+
+// awaitLease waits while another Midflight migrates the table.
+func (r *run) awaitLease(ctx context.Context) error {
+	for {
+		l, err := takeLease(ctx, r.DB, r.request.Table)
+		if err != nil {
+			return err
+		}
+		if l != nil {
+			r.lease = l
+			return nil
+		}
+		r.waitingFor(ctx, "another Midflight, which migrates the table")
+		if err := sleep(ctx, time.Second); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *run) copyAndSwap(ctx context.Context, p plan.Plan) (rows int64, err error) {
+	s, err := r.follow(ctx, p)
+	if err != nil {
+		return 0, err
+	}
+	defer s.stop()
+
+	r.enter(ctx, Copying)
+	if err := s.copyRows(ctx); err != nil {
+		return 0, err
+	}
+	r.enter(ctx, CatchingUp)
+	if err := s.catchUp(ctx); err != nil {
+		return 0, err
+	}
+	r.enter(ctx, Verifying)
+	if err := s.verifyRanges(ctx); err != nil {
+		return 0, err
+	}
+	for {
+		r.enter(ctx, Ready)
+		if err := s.awaitLeave(ctx); err != nil {
+			return 0, err
+		}
+		r.enter(ctx, CuttingOver)
+		err := s.cutOver(ctx)
+		if err == nil {
+			return s.rows, nil
+		}
+		if !errors.Is(err, errTooSoon) {
+			return 0, err
+		}
+	}
+}
+
+// enter goes to the next phase and tells everybody.
+func (r *run) enter(ctx context.Context, p Phase) {
+	r.status.Phase.mustGoTo(p)
+	r.status.Phase = p
+	r.status.WaitingFor = ""
+	r.Observe(PhaseChanged{r.status.ID, r.request.Table, p})
+	r.publish(ctx)
+	r.log(ctx, "phase %s", p)
+}
+
+// publish shows the status as it is. That the store can't be written now is no
+// reason to stop: the phase's own statements will meet the same server.
+func (r *run) publish(ctx context.Context) {
+	s := r.status
+	r.shown.Store(&s)
+	r.Store.Save(ctx, s)
+}
+
+func (r *run) log(ctx context.Context, format string, args ...any) {
+	r.Store.Log(ctx, r.status.ID, fmt.Sprintf(format, args...))
+}
+
+// waitingFor shows why nothing moves.
+func (r *run) waitingFor(ctx context.Context, reason string) {
+	if r.status.WaitingFor != reason {
+		r.status.WaitingFor = reason
+		r.publish(ctx)
+	}
+}
+
+// readControl takes notice of the operator's wishes.
+func (r *run) readControl(ctx context.Context) error {
+	c, err := r.Store.Control(ctx, r.status.ID)
+	if err != nil {
+		return err
+	}
+	r.control = c
+	if c.Cancel {
+		return ErrCanceled
+	}
+	return nil
+}
+
+// cleanUp leaves nothing of ours behind but the record, and the old table.
+func (r *run) cleanUp(ctx context.Context) error {
+	err := r.scratch.drop(ctx, r.DB)
+	if r.lease == nil {
+		return err
+	}
+	defer r.lease.end()
+	claimed, claimedErr := r.Store.Claimed(ctx, r.status.ID)
+	err = errors.Join(err, claimedErr)
+	for _, t := range claimed {
+		if r.swapped && t == r.old {
+			err = errors.Join(err, r.keepOld(ctx, r.status.ID, t))
+		} else {
+			err = errors.Join(err, r.drop(ctx, t))
+		}
+	}
+	return err
+}
+
+// retry runs f again after a lock conflict or a lost connection, with growing
+// pauses, until patience ends. f must be safe to run again.
+func retry(ctx context.Context, patience time.Duration, f func() error) error {
+	deadline := time.Now().Add(patience)
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+		err := f()
+		if err == nil || !(mysqld.IsLockConflict(err) || mysqld.IsConnectionLost(err)) || time.Now().After(deadline) {
+			return err
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// follow opens the stream from a place whose past every later read sees.
+func (r *run) follow(ctx context.Context, p plan.Plan) (*syncer, error) {
+	var from binlog.Position
+	for {
+		var err error
+		from, err = binlog.Start(ctx, r.DB, r.Flavor)
+		var prepared *binlog.XAPreparedError
+		if errors.As(err, &prepared) {
+			r.waitingFor(ctx, "prepared XA transactions: "+prepared.Error())
+			if err := sleep(ctx, time.Second); err != nil {
+				return nil, err
+			}
+			if err := r.readControl(ctx); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("find a place in the binlog to start from: %w", err)
+		}
+		break
+	}
+	stream, err := binlog.Open(ctx, binlog.Config{
+		Server: r.Server, Flavor: r.Flavor, From: from,
+		Watch:  []binlog.Watch{{Table: r.original, Key: p.Key.Original}},
+		Fences: r.Store.FenceTable(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the binlog stream: %w", err)
+	}
+	visibility, err := binlog.NewVisibility(ctx, r.DB, r.Flavor)
+	if err != nil {
+		stream.Close()
+		return nil, fmt.Errorf("ask how the server tells what is visible: %w", err)
+	}
+	return newSyncer(ctx, r, stream, visibility, p), nil
+}

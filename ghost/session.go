@@ -1,0 +1,118 @@
+package ghost
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"midflight/mysqld"
+)
+
+// A worker owns one server connection with the settings of a migration, and
+// opens another when that one is lost. It belongs to one goroutine at a time.
+type worker struct {
+	db   *sql.DB
+	init []string // statements that make a fresh session ours
+	conn *sql.Conn
+}
+
+// use gives f the connection. A lost one is replaced at the next use; whether
+// f's statement ran is then not known, so f must be safe to run again.
+func (w *worker) use(ctx context.Context, f func(*sql.Conn) error) error {
+	if w.conn == nil {
+		conn, err := w.db.Conn(ctx)
+		if err != nil {
+			return fmt.Errorf("connect: %w", err)
+		}
+		for _, q := range w.init {
+			if _, err := conn.ExecContext(ctx, q); err != nil {
+				discard(conn)
+				return fmt.Errorf("set up a session (%s): %w", q, err)
+			}
+		}
+		w.conn = conn
+	}
+	err := f(w.conn)
+	if err != nil && !mysqld.IsServerError(err) {
+		w.close()
+	}
+	return err
+}
+
+func (w *worker) close() {
+	if w.conn != nil {
+		discard(w.conn)
+		w.conn = nil
+	}
+}
+
+// discard closes the connection itself instead of giving it back to the pool:
+// its session has settings, and perhaps locks, of ours.
+func discard(c *sql.Conn) {
+	c.Raw(func(any) error { return errDiscard })
+	c.Close()
+}
+
+// rowSession is for statements that move rows: the user's sql_mode and time
+// zone decide how values convert; everything that would add locks, checks or
+// limits of its own is off.
+func rowSession(settings []Setting, relaxed bool) []string {
+	mode, zone := "", ""
+	for _, s := range settings {
+		switch s.Name {
+		case "sql_mode":
+			mode = s.Value
+		case "time_zone":
+			zone = s.Value
+		}
+	}
+	set := []string{
+		"sql_mode = " + mysqld.QuoteString(rowMode(mode, relaxed)),
+		"foreign_key_checks = 0",
+		"sql_safe_updates = 0",
+		"sql_select_limit = DEFAULT",
+		"autocommit = 1",
+	}
+	if zone != "" {
+		set = append(set, "time_zone = "+mysqld.QuoteString(zone))
+	}
+	return []string{
+		"SET /* midflight */ SESSION " + strings.Join(set, ", "),
+		// Consistent reads of INSERT … SELECT lock nothing on the original.
+		"SET /* midflight */ SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+	}
+}
+
+// rowMode is the user's sql_mode as ALTER TABLE applies it to rows. An id of 0
+// is carried over as 0 (ALTER TABLE does so too). Modes that change how our own
+// statements are read are left out.
+func rowMode(mode string, relaxed bool) string {
+	var modes []string
+	for _, m := range strings.Split(mode, ",") {
+		switch m {
+		case "ANSI_QUOTES", "ANSI", "PIPES_AS_CONCAT", "NO_BACKSLASH_ESCAPES", "IGNORE_SPACE", "PAD_CHAR_TO_FULL_LENGTH",
+			"ONLY_FULL_GROUP_BY", "NO_UNSIGNED_SUBTRACTION", "ORACLE", "MSSQL", "DB2", "POSTGRESQL", "MAXDB", "EMPTY_STRING_IS_NULL", "":
+			continue
+		case "NO_ZERO_DATE", "NO_ZERO_IN_DATE":
+			if relaxed {
+				continue
+			}
+		}
+		modes = append(modes, m)
+	}
+	modes = append(modes, "NO_AUTO_VALUE_ON_ZERO")
+	if relaxed {
+		modes = append(modes, "ALLOW_INVALID_DATES")
+	}
+	return strings.Join(modes, ",")
+}
+
+// ddlSession is for the user's own statement: all of his settings.
+func ddlSession(settings []Setting) []string {
+	statements := []string{"SET /* midflight */ SESSION foreign_key_checks = 0"}
+	for _, s := range settings {
+		statements = append(statements, "SET /* midflight */ "+s.assignment())
+	}
+	return statements
+}

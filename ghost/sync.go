@@ -1,0 +1,333 @@
+package ghost
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"midflight/binlog"
+	"midflight/ghost/backlog"
+	"midflight/ghost/chunk"
+	"midflight/ghost/plan"
+)
+
+// A syncer keeps the shadow table in step with the original: it owns the
+// backlog, the copy's progress and the state of verification. One goroutine
+// (the migration's) decides; workers run single jobs and hand back what to do
+// with the outcome. So no rule of docs/algorithm.md is ever applied by two.
+type syncer struct {
+	*run
+	plan       plan.Plan
+	visibility *binlog.Visibility
+
+	ctx     context.Context // of the stream's reader and the workers
+	cancel  context.CancelFunc
+	wait    sync.WaitGroup
+	txs     chan binlog.Tx
+	streamE chan error
+	done    chan func() error // what a finished job wants the owner to do
+	busy    map[job]bool
+
+	copier, applier, verifier *worker
+
+	backlog *backlog.Backlog[binlog.TxID]
+	horizon binlog.Horizon
+	last    binlog.TxID // of the latest transaction received
+	applied binlog.Position
+	look    bool // something happened since the horizon was last read in vain
+
+	copying bool
+	copied  backlog.Copied
+	sizer   chunk.Sizer
+	// The next chunk's end, once it is known; "" is the last chunk's.
+	nextBound  binlog.Key
+	boundKnown bool
+	ranges     []chunk.Range // all that was copied, for verification
+	rows       int64         // in the shadow table
+	started    time.Time
+
+	verify verification
+
+	fences  map[string]bool // tokens that have come back
+	fenceNo int
+}
+
+// A job is what a worker can be busy with; one of a kind at a time.
+type job int
+
+const (
+	copyJob job = iota
+	applyJob
+	verifyJob
+	fenceJob
+	housekeeping
+)
+
+func newSyncer(ctx context.Context, r *run, stream *binlog.Stream, v *binlog.Visibility, p plan.Plan) *syncer {
+	session := rowSession(r.request.Settings, p.Relaxed)
+	s := &syncer{
+		run: r, plan: p,
+		visibility: v,
+		txs:        make(chan binlog.Tx, 256), streamE: make(chan error, 1),
+		done: make(chan func() error), busy: map[job]bool{},
+		copier:   &worker{db: r.DB, init: session},
+		applier:  &worker{db: r.DB, init: session},
+		verifier: &worker{db: r.DB, init: session},
+		backlog:  backlog.New[binlog.TxID](),
+		copied:   backlog.Copied{Integers: p.Key.Integers()},
+		verify:   newVerification(),
+		fences:   map[string]bool{},
+	}
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	s.wait.Add(1)
+	go func() {
+		defer s.wait.Done()
+		defer stream.Close()
+		for {
+			tx, err := stream.Next(s.ctx)
+			if err != nil {
+				s.streamE <- err
+				return
+			}
+			select {
+			case s.txs <- tx:
+			case <-s.ctx.Done():
+				return
+			}
+		}
+	}()
+	return s
+}
+
+// stop ends the stream and the workers, and waits for them.
+func (s *syncer) stop() {
+	s.cancel()
+	finished := make(chan struct{})
+	go func() { s.wait.Wait(); close(finished) }()
+	for {
+		select {
+		case <-s.done: // the outcome no longer matters
+		case <-finished:
+			for _, w := range []*worker{s.copier, s.applier, s.verifier} {
+				w.close()
+			}
+			return
+		}
+	}
+}
+
+// start runs f in a goroutine of its own; what it returns runs on the owner's.
+func (s *syncer) start(j job, f func(context.Context) func() error) {
+	s.busy[j] = true
+	s.wait.Add(1)
+	go func() {
+		defer s.wait.Done()
+		outcome := f(s.ctx)
+		s.done <- func() error {
+			delete(s.busy, j)
+			s.look = true
+			return outcome()
+		}
+	}()
+}
+
+// pump keeps everything going until a condition holds. It is the owner's loop.
+func (s *syncer) pump(ctx context.Context, until func() bool) error {
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	again := time.NewTicker(2 * time.Millisecond) // to ask again what has become visible
+	defer again.Stop()
+	for !until() {
+		s.dispatch()
+		select {
+		case tx := <-s.txs:
+			if err := s.receive(tx); err != nil {
+				return err
+			}
+		case outcome := <-s.done:
+			if err := outcome(); err != nil {
+				return err
+			}
+		case <-again.C:
+			s.look = true
+		case <-second.C:
+			s.housekeep()
+		case err := <-s.streamE:
+			return fmt.Errorf("read the binlog: %w", err)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// dispatch gives work to idle workers.
+func (s *syncer) dispatch() {
+	if s.copying && !s.busy[copyJob] && !s.control.Paused && s.backlog.Len() < maxBacklog {
+		s.dispatchCopy()
+	}
+	if !s.busy[applyJob] && s.look && s.backlog.Len() > 0 {
+		s.look = false
+		s.dispatchApply()
+	}
+	if !s.busy[verifyJob] {
+		s.dispatchVerify()
+	}
+}
+
+// maxBacklog is where the row copy gives way to the apply.
+const maxBacklog = 200_000
+
+// receive takes a transaction from the stream.
+func (s *syncer) receive(tx binlog.Tx) error {
+	if tx.UnknownXA != "" {
+		return obstacle("the XA transaction %s was prepared before the migration began and is committed now: what it changed is not known", tx.UnknownXA)
+	}
+	for _, st := range tx.Statements {
+		if err := s.foreign(st); err != nil {
+			return err
+		}
+	}
+	for _, c := range tx.Changes {
+		for _, k := range []*binlog.Key{c.Before, c.After} {
+			if k != nil {
+				s.backlog.Add(*k, tx.ID)
+				s.verify.changed(*k)
+			}
+		}
+	}
+	for _, token := range tx.Fences {
+		s.fences[token] = true
+		if err := s.verify.passed(token); err != nil {
+			return err
+		}
+	}
+	s.last = tx.ID
+	if s.backlog.Len() == 0 {
+		s.applied = tx.After
+	}
+	s.look = true
+	return nil
+}
+
+// housekeep, every second: what the operator wants, the published status, a
+// checkpoint.
+func (s *syncer) housekeep() {
+	if s.busy[housekeeping] {
+		return
+	}
+	s.progress()
+	status := s.status
+	s.shown.Store(&status)
+	checkpoint := Checkpoint{Watermark: s.copied.Watermark, Position: s.applied, Rows: s.rows}
+	s.start(housekeeping, func(ctx context.Context) func() error {
+		control, err := s.Store.Control(ctx, status.ID)
+		s.Store.Save(ctx, status)
+		s.Store.Checkpoint(ctx, status.ID, checkpoint)
+		lost := s.lease.hold(ctx)
+		return func() error {
+			if lost != nil {
+				return lost
+			}
+			if err != nil {
+				return nil // the next second asks again
+			}
+			s.control = control
+			if control.Cancel {
+				return ErrCanceled
+			}
+			return nil
+		}
+	})
+}
+
+func (s *syncer) progress() {
+	st := &s.status
+	st.Backlog = s.backlog.Len()
+	st.WaitingFor = ""
+	if s.control.Paused && s.copying {
+		st.WaitingFor = "resume"
+	}
+	if st.Phase != Copying {
+		return
+	}
+	st.RowsTotal = max(st.RowsTotal, st.RowsCopied)
+	if st.RowsTotal > 0 {
+		st.Progress = min(float64(st.RowsCopied)/float64(st.RowsTotal), 0.999)
+	}
+	st.ETA = -1
+	if elapsed := time.Since(s.started); st.RowsCopied > 0 && elapsed > time.Second {
+		st.ETA = time.Duration(float64(elapsed) * float64(st.RowsTotal-st.RowsCopied) / float64(st.RowsCopied))
+	}
+}
+
+// fence writes a marker and waits for it to come back through the stream: then
+// everything that was committed before has been received.
+func (s *syncer) fence(ctx context.Context) error {
+	token, err := s.writeFence(ctx)
+	if err != nil {
+		return err
+	}
+	return s.pump(ctx, func() bool { return s.fences[token] })
+}
+
+func (s *syncer) writeFence(ctx context.Context) (string, error) {
+	token := s.nextToken()
+	err := s.Store.Fence(ctx, s.status.ID, token)
+	return token, wrap(err, "write a marker into the binlog")
+}
+
+func (s *syncer) nextToken() string {
+	s.fenceNo++
+	return fmt.Sprintf("m%d-%d-%d", s.status.ID, time.Now().UnixNano(), s.fenceNo)
+}
+
+// catchUp brings the backlog down to what the cut-over can finish under its
+// lock.
+func (s *syncer) catchUp(ctx context.Context) error {
+	for {
+		began := time.Now()
+		if err := s.fence(ctx); err != nil {
+			return err
+		}
+		if err := s.pump(ctx, func() bool { return s.backlog.Len() <= smallBacklog }); err != nil {
+			return err
+		}
+		if time.Since(began) < time.Second {
+			return nil
+		}
+	}
+}
+
+// smallBacklog keys are applied in a few milliseconds.
+const smallBacklog = 200
+
+// awaitLeave stays in sync until the swap may happen.
+func (s *syncer) awaitLeave(ctx context.Context) error {
+	return s.pump(ctx, func() bool {
+		return !s.control.Paused && s.request.CutOver.Open(time.Now(), s.control.CutOver) &&
+			s.backlog.Len() <= smallBacklog && s.verify.quiet()
+	})
+}
+
+// idle waits until no worker is busy, and starts none.
+func (s *syncer) idle(ctx context.Context) error {
+	for len(s.busy) > 0 {
+		select {
+		case tx := <-s.txs:
+			if err := s.receive(tx); err != nil {
+				return err
+			}
+		case outcome := <-s.done:
+			if err := outcome(); err != nil {
+				return err
+			}
+		case err := <-s.streamE:
+			return fmt.Errorf("read the binlog: %w", err)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+package intercept
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"midflight/ghost"
+	"midflight/mysqld"
+	"midflight/proxy"
+)
+
+// errClientGone ends a session whose client has left. The migration goes on.
+var errClientGone = errors.New("the client left while its schema change ran")
+
+// The session's connection sleeps in slices, so that it is seen in SHOW
+// PROCESSLIST with the progress and can be killed like a native ALTER. A slice
+// is a small part of the time that has passed: the end is noticed soon.
+const (
+	minSlice = 5 * time.Millisecond
+	maxSlice = time.Second
+	slices   = 25
+)
+
+// await waits for a migration's end. KILL, of the query or the connection,
+// cancels it.
+func (i *Interceptor) await(ctx context.Context, c *proxy.Conn, t *ghost.Ticket) (ghost.Result, error) {
+	began := time.Now()
+	for {
+		select {
+		case <-t.Done():
+			return t.Result(), nil
+		default:
+		}
+		slice := min(max(time.Since(began)/slices, minSlice), maxSlice)
+		r, err := c.Query(ctx, i.wait(t.Status(), slice))
+		switch {
+		case errors.Is(err, proxy.ErrServerGone):
+			t.Cancel()
+			return ghost.Result{}, err
+		case asServer(err) != nil, err == nil && (len(r.Rows) != 1 || r.Rows[0][0].String != "0"): // SLEEP gives 1 when it is killed
+			t.Cancel()
+			select {
+			case <-t.Done():
+				return t.Result(), nil // it may have been too late
+			case <-time.After(time.Minute):
+				return ghost.Result{Err: ghost.ErrCanceled}, nil
+			case <-ctx.Done():
+				return ghost.Result{}, context.Cause(ctx)
+			}
+		case err != nil:
+			return ghost.Result{}, err
+		}
+		if c.ClientGone() {
+			return ghost.Result{}, errClientGone
+		}
+	}
+}
+
+// wait is the statement that the session's connection is seen to run.
+func (i *Interceptor) wait(s ghost.Status, d time.Duration) string {
+	hint := ""
+	if !i.Flavor.MariaDB { // a limit on SELECTs is none on ALTER; on MariaDB it is one on both
+		hint = "/*+ MAX_EXECUTION_TIME(0) */ "
+	}
+	progress := strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, s.String())
+	return fmt.Sprintf("/* %s */ SELECT %sSLEEP(%.3f) LIMIT 1", mysqld.CommentText(progress), hint, d.Seconds())
+}

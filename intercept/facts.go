@@ -1,0 +1,111 @@
+package intercept
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"midflight/ghost"
+	"midflight/mysqld"
+	"midflight/parser"
+	"midflight/proxy"
+)
+
+// facts are what decides a statement's meaning, asked of the session's own
+// connection at that moment: nothing of it is tracked.
+type facts struct {
+	database  string // "" without one
+	lowerCase bool   // names of tables are stored in lower case
+	unlogged  string // why this session's changes are not in the binlog as usual; "": they are
+	strategy  string
+	cutOver   string
+	async     string
+	mode      parser.Mode
+	settings  []ghost.Setting
+}
+
+// settings are the session variables under which ALTER TABLE gives another
+// result.
+var settings = []string{
+	"sql_mode", "time_zone", "character_set_client", "collation_connection", "lc_time_names",
+	"explicit_defaults_for_timestamp", "default_storage_engine", "innodb_strict_mode",
+	"div_precision_increment", "default_week_format",
+}
+
+var settingsMySQL = []string{
+	"sql_require_primary_key", "sql_generate_invisible_primary_key", "default_table_encryption", "show_gipk_in_create_table_and_information_schema",
+}
+
+var settingsMariaDB = []string{"old_mode", "system_versioning_alter_history", "alter_algorithm"}
+
+func ask(ctx context.Context, c *proxy.Conn, f mysqld.Flavor) (facts, error) {
+	names, gtidNext := append([]string(nil), settings...), "'AUTOMATIC'"
+	if f.MariaDB {
+		names = append(names, settingsMariaDB...)
+	} else {
+		names = append(names, settingsMySQL...)
+		gtidNext = "@@SESSION.gtid_next"
+	}
+	query := "SELECT /* midflight */ HEX(CONVERT(DATABASE() USING utf8mb4)), @@lower_case_table_names, @@SESSION.sql_log_bin, " + gtidNext +
+		", CAST(@midflight_strategy AS CHAR), CAST(@midflight_cutover AS CHAR), CAST(@midflight_async AS CHAR)"
+	for _, n := range names {
+		query += ", @@SESSION." + n
+	}
+	r, err := c.Query(ctx, query+" LIMIT 1")
+	if err != nil {
+		return facts{}, err
+	}
+	if len(r.Rows) != 1 || len(r.Rows[0]) != 7+len(names) {
+		return facts{}, fmt.Errorf("ask the session for its settings: %d rows", len(r.Rows))
+	}
+	row := r.Rows[0]
+	database, err := hex.DecodeString(row[0].String)
+	if err != nil {
+		return facts{}, fmt.Errorf("ask the session for its database: %w", err)
+	}
+	q := facts{
+		database: string(database), lowerCase: row[1].String != "0",
+		strategy: row[4].String, cutOver: row[5].String, async: row[6].String,
+	}
+	if row[2].String == "0" {
+		q.unlogged = "sql_log_bin is off in the session"
+	} else if row[3].String != "AUTOMATIC" {
+		q.unlogged = "gtid_next is set in the session"
+	}
+	for i, n := range names {
+		if v := row[7+i]; v.Valid {
+			q.settings = append(q.settings, ghost.Setting{Name: n, Value: v.String})
+		}
+	}
+	q.mode = parser.ParseMode(q.setting("sql_mode"))
+	q.mode.MariaDB, q.mode.Version, q.mode.Charset = f.MariaDB, f.Version, q.setting("character_set_client")
+	return q, nil
+}
+
+func (q facts) setting(name string) string {
+	for _, s := range q.settings {
+		if s.Name == name {
+			return s.Value
+		}
+	}
+	return ""
+}
+
+// readable tells whether a name's bytes, which are in the session's character
+// set, are also its UTF-8.
+func (q facts) readable(name string) bool {
+	if strings.HasPrefix(q.setting("character_set_client"), "utf8") {
+		return true
+	}
+	return strings.IndexFunc(name, func(r rune) bool { return r >= 0x80 }) < 0
+}
+
+// hinted lets a comment in the statement override the session's variables.
+func (q *facts) hinted(hints map[string]string) {
+	for name, into := range map[string]*string{"strategy": &q.strategy, "cutover": &q.cutOver, "async": &q.async} {
+		if v, ok := hints[name]; ok {
+			*into = v
+		}
+	}
+}

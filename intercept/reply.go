@@ -1,0 +1,103 @@
+package intercept
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"midflight/ghost"
+	"midflight/mysqld"
+	"midflight/parser"
+	"midflight/proxy"
+	"midflight/proxy/wire"
+	"midflight/schema"
+)
+
+// reply answers the client with a migration's result.
+func (i *Interceptor) reply(ctx context.Context, c *proxy.Conn, s parser.Statement, t schema.Name, r ghost.Result, more bool) (ok bool, err error) {
+	if r.Err != nil {
+		return i.refuse(ctx, c, r.Err)
+	}
+	if s.Kind == parser.OptimizeTable {
+		return i.optimized(ctx, c, t, more)
+	}
+	if len(r.Warnings) > 0 {
+		if err := showAgain(ctx, c, s, r.Warnings); err != nil {
+			return false, err
+		}
+	}
+	return true, c.ReplyOK(wire.OK{
+		Affected: uint64(r.Rows),
+		Warnings: uint16(min(len(r.Warnings), math.MaxUint16)),
+		Info:     fmt.Sprintf("Records: %d  Duplicates: 0  Warnings: %d", r.Rows, len(r.Warnings)),
+	}, more)
+}
+
+// showAgain leaves the warnings in the session's own diagnostics area, where
+// SHOW WARNINGS reads them: those of the statement's text come again when it is
+// prepared once more, and a single other one can be signaled.
+func showAgain(ctx context.Context, c *proxy.Conn, s parser.Statement, warnings []ghost.Warning) error {
+	if err := c.Prepare(ctx, s.Text); err != nil && asServer(err) == nil {
+		return err
+	}
+	r, err := c.Query(ctx, "SHOW COUNT(*) WARNINGS")
+	if err != nil {
+		return err
+	}
+	if len(r.Rows) == 1 && r.Rows[0][0].String == fmt.Sprint(len(warnings)) {
+		return nil
+	}
+	w := warnings[0]
+	if len(warnings) > 1 || !signalable(w.Message) {
+		return nil // the count in the answer is right; the texts are in midflight.events
+	}
+	_, err = c.Query(ctx, signal("01000", w.Code, w.Message))
+	if asServer(err) != nil {
+		return nil
+	}
+	return err
+}
+
+// refuse answers with an error. Where it can, the server itself says it on the
+// session's connection, so that SHOW WARNINGS shows it there too.
+func (i *Interceptor) refuse(ctx context.Context, c *proxy.Conn, cause error) (ok bool, err error) {
+	if e := asServer(cause); e != nil { // the session's own: it has been said there
+		return false, c.ReplyErr(e)
+	}
+	if errors.Is(cause, proxy.ErrServerGone) || mysqld.IsCanceled(cause) {
+		return false, cause
+	}
+	e := ghost.ErrorFor(cause)
+	told := &wire.Err{Number: e.Number, State: e.State, Message: e.Message}
+	// A condition of class 01 or 02 would be signaled as a warning.
+	if signalable(e.Message) && e.State > "03" {
+		_, err := c.Query(ctx, signal(e.State, e.Number, e.Message))
+		if err != nil && asServer(err) == nil {
+			return false, err
+		}
+	}
+	return false, c.ReplyErr(told)
+}
+
+// signalable: MESSAGE_TEXT has 128 characters at most, and its character set
+// is not ours to know.
+func signalable(message string) bool {
+	return len(message) <= 128 && strings.IndexFunc(message, func(r rune) bool { return r < ' ' || r > '~' }) < 0
+}
+
+func signal(state string, number uint16, message string) string {
+	return fmt.Sprintf("SIGNAL SQLSTATE '%s' SET MESSAGE_TEXT = %s, MYSQL_ERRNO = %d", state, mysqld.QuoteString(message), number)
+}
+
+// optimized is OPTIMIZE TABLE's result set, as InnoDB's recreation gives it.
+func (i *Interceptor) optimized(ctx context.Context, c *proxy.Conn, t schema.Name, more bool) (ok bool, err error) {
+	name := mysqld.QuoteString(t.String())
+	row := func(kind, text string) string {
+		return fmt.Sprintf("SELECT %s AS `Table`, 'optimize' AS `Op`, '%s' AS `Msg_type`, '%s' AS `Msg_text`", name, kind, text)
+	}
+	failed, err := c.RelayAs(ctx, row("note", "Table does not support optimize, doing recreate + analyze instead")+
+		" UNION ALL "+row("status", "OK")+" LIMIT 2", more)
+	return failed == nil, err
+}

@@ -1,0 +1,63 @@
+CREATE DATABASE IF NOT EXISTS midflight DEFAULT CHARACTER SET utf8mb4;
+
+CREATE TABLE IF NOT EXISTS midflight.migrations (
+  id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  schema_name VARCHAR(64) NOT NULL,
+  table_name VARCHAR(64) NOT NULL,
+  statement LONGTEXT NOT NULL,
+  strategy VARCHAR(16) NOT NULL DEFAULT '' COMMENT 'the path taken: instant, metadata, inplace, copy',
+  reason TEXT NOT NULL COMMENT 'why this path',
+  phase VARCHAR(16) NOT NULL DEFAULT 'queued',
+  rows_copied BIGINT NOT NULL DEFAULT 0,
+  rows_estimate BIGINT NOT NULL DEFAULT 0,
+  progress DOUBLE NOT NULL DEFAULT 0 COMMENT '0 to 1',
+  eta_seconds BIGINT NULL,
+  backlog BIGINT NOT NULL DEFAULT 0 COMMENT 'changed keys not applied yet',
+  waiting_for TEXT NOT NULL,
+  cutover VARCHAR(16) NOT NULL DEFAULT 'auto',
+  error_number INT NULL,
+  error TEXT NULL,
+  user VARCHAR(288) NOT NULL DEFAULT '' COMMENT 'who sent the statement',
+  host VARCHAR(255) NOT NULL DEFAULT '' COMMENT 'from where',
+  connection_id BIGINT NOT NULL DEFAULT 0,
+  owner VARCHAR(40) NOT NULL DEFAULT '' COMMENT 'the Midflight that runs it',
+  created_at DATETIME(6) NOT NULL,
+  started_at DATETIME(6) NULL,
+  ready_at DATETIME(6) NULL COMMENT 'in sync for the first time',
+  completed_at DATETIME(6) NULL COMMENT 'ended, in whatever way',
+  pause_requested BOOLEAN NOT NULL DEFAULT FALSE,
+  cancel_requested BOOLEAN NOT NULL DEFAULT FALSE,
+  cutover_requested BOOLEAN NOT NULL DEFAULT FALSE,
+  KEY by_table (schema_name, table_name),
+  KEY by_phase (phase)
+) ENGINE=InnoDB;
+
+CREATE TABLE IF NOT EXISTS midflight.checkpoints (
+  migration_id BIGINT NOT NULL PRIMARY KEY,
+  watermark TEXT NOT NULL COMMENT 'rows up to this key are copied; literals, hex of the internal form',
+  position TEXT NOT NULL COMMENT 'changes up to here are applied',
+  rows_in_shadow BIGINT NOT NULL,
+  updated_at DATETIME(6) NOT NULL
+) ENGINE=InnoDB;
+
+CREATE TABLE IF NOT EXISTS midflight.events (
+  id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  migration_id BIGINT NOT NULL,
+  happened_at DATETIME(6) NOT NULL,
+  event TEXT NOT NULL,
+  KEY by_migration (migration_id, id)
+) ENGINE=InnoDB;
+
+CREATE TABLE IF NOT EXISTS midflight.fences (
+  migration_id BIGINT NOT NULL PRIMARY KEY,
+  token VARCHAR(128) NOT NULL
+) ENGINE=InnoDB COMMENT='markers that Midflight writes to find its place in the binlog';
+
+CREATE TABLE IF NOT EXISTS midflight.tables (
+  schema_name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  table_name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  migration_id BIGINT NOT NULL,
+  drop_at DATETIME(6) NULL COMMENT 'an old table, kept until then',
+  PRIMARY KEY (schema_name, table_name),
+  KEY by_migration (migration_id)
+) ENGINE=InnoDB COMMENT='tables that Midflight has made or kept';
