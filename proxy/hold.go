@@ -1,0 +1,279 @@
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+	"unique"
+
+	"midflight/proxy/wire"
+)
+
+// A Hold keeps statements that may touch some names from being forwarded, for a
+// bounded time. A held statement costs the server nothing.
+type Hold struct {
+	srv   *Server
+	names []string
+
+	mu      sync.Mutex
+	timer   *time.Timer
+	waiting []waiter // in the order in which they came
+	open    bool
+	held    Held
+}
+
+type waiter struct {
+	since   time.Time
+	release chan struct{}
+}
+
+// Held says what a Hold has held.
+type Held struct {
+	Statements int
+	Longest    time.Duration
+}
+
+// Hold begins to hold, in every session that is not in a transaction, each new
+// command that may touch one of names. It opens by itself after bound.
+//
+// Sessions in a transaction, or with locks of their own, pass: they may be what
+// the caller waits for. What Intercept itself sends is never held.
+func (s *Server) Hold(names []string, bound time.Duration) *Hold {
+	h := &Hold{srv: s, names: slices.Clone(names)}
+	s.editHolds(func(l []*Hold) []*Hold { return append(l, h) })
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.open {
+		h.timer = time.AfterFunc(bound, func() { h.Release() })
+	}
+	return h
+}
+
+// Release lets everybody go, in the order in which they came.
+func (h *Hold) Release() Held {
+	h.srv.editHolds(func(l []*Hold) []*Hold {
+		return slices.DeleteFunc(l, func(o *Hold) bool { return o == h })
+	})
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.open {
+		return h.held
+	}
+	h.open = true
+	if h.timer != nil {
+		h.timer.Stop()
+	}
+	for _, w := range h.waiting {
+		h.held.Longest = max(h.held.Longest, time.Since(w.since))
+		close(w.release)
+	}
+	h.waiting = nil
+	return h.held
+}
+
+// editHolds replaces the list of holds. Sessions read it without a lock.
+func (s *Server) editHolds(edit func([]*Hold) []*Hold) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []*Hold
+	if p := s.holds.Load(); p != nil {
+		list = slices.Clone(*p)
+	}
+	if list = edit(list); len(list) == 0 {
+		s.holds.Store(nil)
+		return
+	}
+	s.holds.Store(&list)
+}
+
+// enter queues a command. nil: the hold is open already.
+func (h *Hold) enter() chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.open {
+		return nil
+	}
+	w := waiter{time.Now(), make(chan struct{})}
+	h.waiting = append(h.waiting, w)
+	h.held.Statements++
+	return w.release
+}
+
+// mustWaitLocked tells whether a command must wait: for a hold, or for its
+// forerunners, whose answers say whether the session is in a transaction.
+// s.mu is held, so that who looks for busy sessions after raising a hold sees
+// each command either here, waiting, or in flight.
+func (s *session) mustWaitLocked(c command) bool {
+	holds := s.srv.holds.Load()
+	if holds == nil || s.walker.InTransaction() || s.sticky != 0 {
+		return false
+	}
+	return s.holding(*holds, c) != nil
+}
+
+// holding is the first of holds that c may touch.
+func (s *session) holding(holds []*Hold, c command) *Hold {
+	for _, h := range holds {
+		if c.mayTouch(h.names) {
+			return h
+		}
+	}
+	return nil
+}
+
+// mayTouch tells whether a command may touch one of names.
+func (c *command) mayTouch(names []string) bool {
+	switch c.Cmd {
+	case wire.ComQuery, wire.ComStmtPrepare, wire.ComFieldList:
+		return !c.whole || mayTouch(c.text, names)
+	case wire.ComStmtExecute, wire.ComStmtBulkExecute:
+		if c.stmt.text == (unique.Handle[string]{}) {
+			return true
+		}
+		return mayTouch([]byte(c.stmt.text.Value()), names)
+	}
+	return false
+}
+
+var errLeftHeld = errors.New("the client left while its statement was held")
+
+// hold waits until c may perhaps begin: for the session to be idle first, then
+// for the hold to open. It runs on the session's own goroutine.
+func (s *session) hold(c command) error {
+	if err := s.waitIdle(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	must := s.mustWaitLocked(c)
+	s.mu.Unlock()
+	holds := s.srv.holds.Load()
+	if !must || holds == nil {
+		return nil
+	}
+	h := s.holding(*holds, c)
+	if h == nil {
+		return nil
+	}
+	release := h.enter()
+	if release == nil {
+		return nil
+	}
+	s.held++
+	select {
+	case <-release:
+	case <-s.gone:
+		return &blameError{BlameServer, ErrServerGone}
+	case <-s.over:
+		return errAborted
+	}
+	if hungUp(s.raw) {
+		return &blameError{BlameClient, errLeftHeld}
+	}
+	return nil
+}
+
+// Busy is a session that does something now.
+type Busy struct {
+	ID            uint32
+	User, Client  string
+	Since         time.Time // of the transaction, or of the statement
+	Statement     string    // the latest
+	InTransaction bool      // or with locks of its own
+	Touches       bool      // it may have touched, or be touching, one of the names
+}
+
+// Busy lists the sessions that run a statement that may touch one of names, and
+// all that are in a transaction or keep table locks; oldest first. Sessions that
+// are being intercepted and have no transaction are not listed.
+func (s *Server) Busy(names []string) []Busy {
+	var list []Busy
+	for _, ses := range s.all() {
+		if b, ok := ses.busy(names, false); ok {
+			list = append(list, b)
+		}
+	}
+	slices.SortFunc(list, func(a, b Busy) int {
+		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.ID, b.ID))
+	})
+	return list
+}
+
+// busy tells what the session does. watch: have the server's watchers called
+// when it is done, if it touches names.
+func (s *session) busy(names []string, watch bool) (Busy, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.walker == nil || s.aborted || s.serverGone {
+		return Busy{}, false
+	}
+	runs := s.walker.InFlight() > 0 || s.relaying
+	keeps := s.walker.InTransaction() || s.sticky != 0
+	if !runs && !keeps {
+		return Busy{}, false
+	}
+	b := Busy{
+		ID: s.id, User: s.user, Client: s.clientAddr(), Since: s.log.since,
+		InTransaction: keeps, Touches: s.log.mayTouch(names),
+	}
+	if watch && b.Touches {
+		s.watched = true
+	}
+	b.Statement = s.log.statement()
+	return b, b.Touches || keeps
+}
+
+// Drained waits until no session runs, or has in its transaction run, a statement
+// that may touch the names; or until ctx ends. Sessions in a transaction that
+// has not touched them are not waited for.
+func (h *Hold) Drained(ctx context.Context) error {
+	w := make(chan struct{}, 1)
+	h.srv.watch(w)
+	defer h.srv.unwatch(w)
+	for {
+		busy := false
+		for _, ses := range h.srv.all() {
+			b, _ := ses.busy(h.names, true)
+			busy = busy || b.Touches
+		}
+		if !busy {
+			return nil
+		}
+		select {
+		case <-w:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (s *Server) watch(w chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watchers[w] = struct{}{}
+}
+
+func (s *Server) unwatch(w chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.watchers, w)
+}
+
+// kick has each Drained look again. Lock order: a session's mu, then the
+// server's.
+func (s *Server) kick() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kickLocked()
+}
+
+func (s *Server) kickLocked() {
+	for w := range s.watchers {
+		select {
+		case w <- struct{}{}:
+		default:
+		}
+	}
+}

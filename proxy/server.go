@@ -1,0 +1,161 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Config is what a Server is made of.
+type Config struct {
+	// Server is where sessions are carried to: "host:port" or "/path/to.sock".
+	Server string
+
+	// TLS is our certificate. nil: TLS isn't offered to clients. The server's
+	// side always follows the client's: encrypted if and only if it is.
+	TLS *tls.Config
+
+	// ServerTLS is how the server is spoken to when the client uses TLS. nil:
+	// encrypted, the certificate not verified.
+	ServerTLS *tls.Config
+
+	// Candidate tells from a statement's text, or its first 16 KiB, whether
+	// Intercept wants to see it. It is called for each statement of each session,
+	// so it must be cheap. multi: the text may hold several statements.
+	Candidate func(text []byte, multi bool) bool
+
+	// Intercept is called on the session's goroutine, with the server's
+	// connection idle and its own until it returns. It must answer the client
+	// exactly once. An error ends the session.
+	Intercept func(ctx context.Context, c *Conn, q Query) error
+
+	// Observe is told what happens. It must not block.
+	Observe func(Event)
+}
+
+// A Query is a statement offered to Intercept.
+type Query struct {
+	Text     string
+	Prepared bool // it is the execution of a statement prepared with this text
+}
+
+// A Server carries sessions.
+type Server struct {
+	cfg   Config
+	holds atomic.Pointer[[]*Hold] // in force now; nil: none
+
+	mu       sync.Mutex
+	sessions map[*session]struct{}
+	watchers map[chan struct{}]struct{} // of Drained
+}
+
+// New makes a Server.
+func New(cfg Config) *Server {
+	if cfg.Candidate == nil || cfg.Intercept == nil {
+		cfg.Candidate = func([]byte, bool) bool { return false }
+	}
+	if cfg.Observe == nil {
+		cfg.Observe = func(Event) {}
+	}
+	return &Server{
+		cfg:      cfg,
+		sessions: make(map[*session]struct{}),
+		watchers: make(map[chan struct{}]struct{}),
+	}
+}
+
+// Serve accepts clients from l and carries their sessions until ctx ends or l
+// fails. It closes l and all sessions and returns when the last one is over.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer func() {
+		cancel()
+		if stop() {
+			l.Close()
+		}
+		s.closeAll()
+	}()
+	var pause time.Duration
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			var ne net.Error
+			if !errors.As(err, &ne) || !ne.Temporary() { //nolint:staticcheck // the only name for "out of files"
+				return err
+			}
+			// Out of file descriptors: those who are here go on, others wait.
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+			}
+			continue
+		}
+		pause = 0
+		wg.Go(func() { s.carry(ctx, conn) })
+	}
+}
+
+// carry runs one session from its first byte to its last.
+func (s *Server) carry(ctx context.Context, client net.Conn) {
+	ses := newSession(s, client)
+	s.add(ses)
+	defer s.remove(ses)
+	if ctx.Err() != nil {
+		// closeAll may have run before add.
+		ses.abort(BlameProxy, ctx.Err())
+	}
+	ses.run(ctx)
+}
+
+func (s *Server) add(ses *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sessions[ses] = struct{}{}
+}
+
+func (s *Server) remove(ses *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, ses)
+	s.kickLocked()
+}
+
+// all is a snapshot of the sessions.
+func (s *Server) all() []*session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*session, 0, len(s.sessions))
+	for ses := range s.sessions {
+		list = append(list, ses)
+	}
+	return list
+}
+
+func (s *Server) closeAll() {
+	for _, ses := range s.all() {
+		ses.abort(BlameProxy, errShutdown)
+	}
+}
+
+var errShutdown = errors.New("the proxy shuts down")
+
+// network tells how an address is dialled.
+func network(addr string) string {
+	if strings.HasPrefix(addr, "/") {
+		return "unix"
+	}
+	return "tcp"
+}

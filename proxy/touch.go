@@ -1,0 +1,166 @@
+package proxy
+
+import (
+	"bytes"
+	"strings"
+)
+
+// mayTouch tells whether a statement may touch one of names, by searching for
+// them in its text. It has no false negatives: a MySQL identifier can't be
+// escaped, split by a comment, or continued. What names no table in its text
+// (dynamic SQL, whole schemas, all tables) counts as touching.
+func mayTouch(text []byte, names []string) bool {
+	for _, n := range names {
+		if containsName(text, n) {
+			return true
+		}
+	}
+	return touchesUnnamed(text)
+}
+
+// containsName folds ASCII letters. A name with other characters may be written
+// in any character set, so each text with such bytes may hold it.
+func containsName(text []byte, name string) bool {
+	// A back-tick inside a name is doubled in the text: look for the longest
+	// piece between them.
+	if strings.IndexByte(name, '`') >= 0 {
+		longest := ""
+		for piece := range strings.SplitSeq(name, "`") {
+			if len(piece) > len(longest) {
+				longest = piece
+			}
+		}
+		name = longest
+	}
+	for i := range len(name) {
+		if name[i] >= 0x80 {
+			return bytes.ContainsFunc(text, func(r rune) bool { return r >= 0x80 })
+		}
+	}
+	return containsFold(text, name)
+}
+
+// containsFold is strings.Contains under ASCII folding: it jumps from one
+// occurrence of the name's first letter, in either case, to the next.
+func containsFold(text []byte, name string) bool {
+	if name == "" {
+		return true
+	}
+	lo, hi := lower(name[0]), upper(name[0])
+	for i := 0; i+len(name) <= len(text); {
+		window := text[i : len(text)-len(name)+1]
+		k := bytes.IndexByte(window, lo)
+		if hi != lo {
+			if k >= 0 {
+				window = window[:k]
+			}
+			if j := bytes.IndexByte(window, hi); j >= 0 {
+				k = j
+			}
+		}
+		if k < 0 {
+			return false
+		}
+		i += k
+		if equalFold(text[i:i+len(name)], name) {
+			return true
+		}
+		i++
+	}
+	return false
+}
+
+func equalFold(b []byte, s string) bool {
+	for i := range b {
+		if lower(b[i]) != lower(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+func upper(c byte) byte {
+	if 'a' <= c && c <= 'z' {
+		return c - 'a' + 'A'
+	}
+	return c
+}
+
+// unnamed are the words of statements that touch tables they don't name.
+var unnamed = []string{"EXECUTE", "PREPARE", "CALL", "FLUSH", "DATABASE", "SCHEMA", "INSTANCE"}
+
+// touchesUnnamed tells whether a text may be such a statement. A statement that
+// begins with a word of plain DML, and is alone, is not; in all others the words
+// are looked for anywhere.
+func touchesUnnamed(text []byte) bool {
+	var buf [16]byte
+	word := firstWord(&buf, text)
+	switch {
+	case len(word) == 0:
+		return len(bytes.TrimSpace(text)) > 0
+	case plain[string(word)] && !severalStatements(text):
+		return false
+	}
+	for _, w := range unnamed {
+		if containsFold(text, w) {
+			return true
+		}
+	}
+	return false
+}
+
+var plain = map[string]bool{
+	"SELECT": true, "INSERT": true, "UPDATE": true, "DELETE": true, "REPLACE": true, "WITH": true,
+	"BEGIN": true, "START": true, "COMMIT": true, "ROLLBACK": true, "SAVEPOINT": true,
+	"USE": true, "SHOW": true, "LOAD": true, "TABLE": true, "VALUES": true, "DO": true,
+}
+
+// severalStatements tells whether something follows a semicolon. One inside a
+// string counts too: that errs on the safe side.
+func severalStatements(text []byte) bool {
+	i := bytes.IndexByte(text, ';')
+	return i >= 0 && len(bytes.TrimRight(text[i:], "; \t\r\n")) > 0
+}
+
+// firstWord is a statement's first word in capitals, behind blanks, comments
+// and parentheses, kept in buf; "" when there is none. The inside of a /*!
+// comment counts as text.
+func firstWord(buf *[16]byte, text []byte) []byte {
+	for len(text) > 0 {
+		switch c := text[0]; {
+		case c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v' || c == '(' || c == ';':
+			text = text[1:]
+		case c == '#', bytes.HasPrefix(text, []byte("--")):
+			i := bytes.IndexByte(text, '\n')
+			if i < 0 {
+				return nil
+			}
+			text = text[i+1:]
+		case bytes.HasPrefix(text, []byte("/*!")), bytes.HasPrefix(text, []byte("/*M!")):
+			text = bytes.TrimLeft(text[bytes.IndexByte(text, '!')+1:], "0123456789")
+		case bytes.HasPrefix(text, []byte("/*")):
+			i := bytes.Index(text[2:], []byte("*/"))
+			if i < 0 {
+				return nil
+			}
+			text = text[i+4:]
+		case bytes.HasPrefix(text, []byte("*/")): // of a /*! comment
+			text = text[2:]
+		default:
+			n := 0
+			for n < min(len(text), len(buf)) && ('a' <= lower(text[n]) && lower(text[n]) <= 'z' || text[n] == '_') {
+				buf[n] = upper(text[n])
+				n++
+			}
+			return buf[:n]
+		}
+	}
+	return nil
+}
