@@ -84,6 +84,9 @@ func (s *syncer) attempt(ctx context.Context, g *gap, bound time.Duration) error
 	if err := s.lease.hold(ctx); err != nil {
 		return err
 	}
+	if err := s.Store.Claim(ctx, s.status.ID, oldName(s.original.Name)); err != nil {
+		return err
+	}
 	if err := s.raiseAutoIncrement(ctx, s.DB); err != nil {
 		return err
 	}
@@ -108,16 +111,12 @@ func (s *syncer) swapMySQL(ctx context.Context, g *gap, bound time.Duration) err
 	if err := s.settleUnderLock(ctx, g.lock, bound); err != nil {
 		return err
 	}
-	if err := s.Store.Claim(ctx, s.status.ID, old); err != nil {
-		return err
-	}
 	_, err := g.lock.ExecContext(ctx, fmt.Sprintf("RENAME /* midflight m%d */ TABLE %s TO %s, %s TO %s", s.status.ID, original.Quoted(), old.Quoted(), shadow.Quoted(), original.Quoted()))
 	if err := s.renamed(ctx, err, shadow, old); err != nil {
 		return err
 	}
 	g.lock.ExecContext(context.WithoutCancel(ctx), "UNLOCK /* midflight */ TABLES")
-	s.Observe(CutOverTried{ID: s.status.ID, Locked: time.Since(locked)})
-	s.log(ctx, "swapped; locked for %s", time.Since(locked))
+	g.lockedFor = time.Since(locked)
 	return nil
 }
 

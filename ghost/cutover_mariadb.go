@@ -56,15 +56,14 @@ func (s *syncer) swapMariaDB(ctx context.Context, g *gap, bound time.Duration) e
 	if err := s.renamed(ctx, errors.Join(renameErr, err), shadow, sentry); err != nil {
 		return err
 	}
-	s.Observe(CutOverTried{ID: s.status.ID, Locked: time.Since(locked)})
-	s.log(ctx, "swapped; locked for %s", time.Since(locked))
+	g.lockedFor = time.Since(locked)
 	old := oldName(original)
 	if _, err := s.DB.ExecContext(context.WithoutCancel(ctx), fmt.Sprintf("RENAME /* midflight m%d */ TABLE %s TO %s", s.status.ID, sentry.Quoted(), old.Quoted())); err != nil {
 		s.log(ctx, "give the old table %s its name: %v", sentry, err)
 		return nil
 	}
 	s.old = old
-	return s.Store.Claim(context.WithoutCancel(ctx), s.status.ID, old)
+	return nil
 }
 
 // beginSwapMariaDB makes the sentry and gives the shadow its late name; nobody

@@ -31,6 +31,8 @@ type gap struct {
 	names []string // what reaches the table, by name
 	lock  *sql.Conn
 	id    uint64 // of the lock connection
+	// lockedFor is the time from lock to unlock of the attempt, 0 before.
+	lockedFor time.Duration
 }
 
 // openGap prepares for attempts: what can be done early is done before anybody
@@ -94,11 +96,9 @@ func (g *gap) through(ctx context.Context, act func(ctx context.Context) error) 
 	held := g.Door.Hold(g.names, holdBound)
 	defer func() {
 		n, longest := held.Release()
-		event := CutOverTried{ID: g.status.ID, Held: n, Longest: longest, Err: err}
+		event := CutOverTried{ID: g.status.ID, Locked: g.lockedFor, Held: n, Longest: longest, Err: err}
 		g.Observe(event)
-		if err != nil {
-			g.log(ctx, "%s", event)
-		}
+		g.log(ctx, "%s", event)
 	}()
 	drain, cancel := context.WithTimeout(ctx, drainBound)
 	defer cancel()

@@ -1,0 +1,7 @@
+// Package binlog yields one server's committed transactions, in order, from a
+// position, with the row changes of the watched tables reduced to their keys.
+//
+// The consumer pulls (Stream.Next). What it is given has been written to the
+// binlog, which says nothing about whether a read sees it yet: a server writes
+// the binlog before its engine commits. Visibility answers that.
+package binlog

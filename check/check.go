@@ -1,0 +1,176 @@
+// Package check tells whether a server's settings and an account's privileges
+// are enough for Midflight, and which statement mends what is missing.
+package check
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"midflight/mysqld"
+)
+
+// A Finding is one thing that was looked at.
+type Finding struct {
+	What  string // "binlog_format"
+	Found string // "MIXED"
+	Want  string // "ROW"
+	OK    bool
+	Mend  string // the statement, or the line of the configuration, that mends it
+}
+
+// Server asks the server. The error says that it could not be asked, and why.
+func Server(ctx context.Context, db *sql.DB, c mysqld.Config) (mysqld.Flavor, []Finding, error) {
+	if err := db.PingContext(ctx); err != nil {
+		return mysqld.Flavor{}, nil, unreachable(err, c)
+	}
+	f, err := mysqld.ReadFlavor(ctx, db)
+	if err != nil {
+		return f, nil, err
+	}
+	findings := []Finding{version(f)}
+	for _, v := range variables(f) {
+		finding, err := v.check(ctx, db)
+		if err != nil {
+			return f, nil, err
+		}
+		findings = append(findings, finding)
+	}
+	granted, err := privileges(ctx, db, f)
+	if err != nil {
+		return f, nil, err
+	}
+	findings = append(findings, granted)
+	if !f.MariaDB && granted.OK { // without SELECT it can't be seen
+		locks, err := metadataLocks(ctx, db)
+		if err != nil {
+			return f, nil, err
+		}
+		findings = append(findings, locks)
+	}
+	return f, findings, nil
+}
+
+// Missing joins what isn't as it must be into one error; nil when all is.
+func Missing(findings []Finding) error {
+	var missing []string
+	for _, f := range findings {
+		if !f.OK {
+			missing = append(missing, fmt.Sprintf("%s: found %s, wanted %s. To mend it: %s", f.What, f.Found, f.Want, f.Mend))
+		}
+	}
+	if missing == nil {
+		return nil
+	}
+	return errors.New(strings.Join(missing, "\n  "))
+}
+
+func unreachable(err error, c mysqld.Config) error {
+	switch mysqld.Number(err) {
+	case mysqld.ErrAccessDenied:
+		return fmt.Errorf("the server %s refuses the account %s: %w. Check --user and the password (--password-file or MIDFLIGHT_PASSWORD), or create it: CREATE USER '%s'@'%%' IDENTIFIED BY '…'", c.Addr, c.User, err, c.User)
+	case 0:
+		return fmt.Errorf("the server %s can't be reached: %w. Check --server, and that the server runs and listens there", c.Addr, err)
+	}
+	return fmt.Errorf("connect to the server %s: %w", c.Addr, err)
+}
+
+func version(f mysqld.Flavor) Finding {
+	finding := Finding{What: "the server's version", Found: f.String(), Want: "MySQL 8.0.16 or MariaDB 10.6, or later", Mend: "upgrade the server"}
+	finding.OK = f.MariaDB && f.Version >= 100600 || !f.MariaDB && f.Version >= 80016
+	return finding
+}
+
+type variable struct{ name, want, mend string }
+
+func variables(f mysqld.Flavor) []variable {
+	v := []variable{
+		{"log_bin", "1", "put log_bin=binlog into the [mysqld] section of the server's configuration and restart it"},
+		{"binlog_format", "ROW", "SET GLOBAL binlog_format = 'ROW'; and put binlog_format=ROW into the server's configuration"},
+	}
+	if !f.MariaDB {
+		v = append(v, variable{"performance_schema", "1", "put performance_schema=ON into the [mysqld] section of the server's configuration and restart it"})
+	}
+	return v
+}
+
+func (v variable) check(ctx context.Context, db *sql.DB) (Finding, error) {
+	f := Finding{What: v.name, Want: v.want, Mend: v.mend}
+	if err := db.QueryRowContext(ctx, "SELECT /* midflight */ @@GLOBAL."+v.name).Scan(&f.Found); err != nil {
+		return f, fmt.Errorf("ask the server for %s: %w", v.name, err)
+	}
+	f.OK = strings.EqualFold(f.Found, v.want)
+	if v.want == "1" {
+		f.Want = "ON"
+		f.Found = map[bool]string{true: "ON", false: "OFF"}[f.OK]
+	}
+	return f, nil
+}
+
+// metadataLocks: without the instrument nobody tells who holds a table.
+func metadataLocks(ctx context.Context, db *sql.DB) (Finding, error) {
+	f := Finding{What: "the instrument wait/lock/metadata/sql/mdl", Want: "YES",
+		Mend: "UPDATE performance_schema.setup_instruments SET ENABLED = 'YES' WHERE NAME = 'wait/lock/metadata/sql/mdl'"}
+	err := db.QueryRowContext(ctx, "SELECT /* midflight */ enabled FROM performance_schema.setup_instruments WHERE name = 'wait/lock/metadata/sql/mdl'").Scan(&f.Found)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		f.Found = "not there"
+	case err != nil:
+		return f, fmt.Errorf("ask for the instrument of metadata locks: %w", err)
+	}
+	f.OK = f.Found == "YES"
+	return f, nil
+}
+
+// Privileges is what the account needs on *.*, for the tables that it copies,
+// the binlog that it reads and the schema midflight.
+func Privileges(f mysqld.Flavor) []string {
+	p := []string{"SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "LOCK TABLES", "TRIGGER",
+		"SHOW VIEW", "CREATE ROUTINE", "ALTER ROUTINE", "EXECUTE", "PROCESS", "REPLICATION SLAVE"}
+	if f.MariaDB {
+		return append(p, "BINLOG MONITOR")
+	}
+	return append(p, "REPLICATION CLIENT", "XA_RECOVER_ADMIN", "SESSION_VARIABLES_ADMIN")
+}
+
+func privileges(ctx context.Context, db *sql.DB, f mysqld.Flavor) (Finding, error) {
+	finding := Finding{What: "the account's privileges on *.*", Want: "granted"}
+	var account string
+	if err := db.QueryRowContext(ctx, "SELECT /* midflight */ CURRENT_USER()").Scan(&account); err != nil {
+		return finding, fmt.Errorf("ask who we are: %w", err)
+	}
+	user, host := account[:strings.LastIndexByte(account, '@')], account[strings.LastIndexByte(account, '@')+1:]
+	grantee := "'" + user + "'@'" + host + "'"
+	rows, err := db.QueryContext(ctx, "SELECT /* midflight */ privilege_type FROM information_schema.user_privileges WHERE grantee = ?", grantee)
+	if err != nil {
+		return finding, fmt.Errorf("ask for the account's privileges: %w", err)
+	}
+	defer rows.Close()
+	var have []string
+	for rows.Next() {
+		var p string
+		if err := rows.Scan(&p); err != nil {
+			return finding, err
+		}
+		have = append(have, strings.ToUpper(p))
+	}
+	if err := rows.Err(); err != nil {
+		return finding, fmt.Errorf("ask for the account's privileges: %w", err)
+	}
+	var missing []string
+	for _, p := range Privileges(f) {
+		if !slices.Contains(have, p) {
+			missing = append(missing, p)
+		}
+	}
+	finding.OK, finding.Found = len(missing) == 0, "granted"
+	if len(missing) > 0 {
+		list := strings.Join(missing, ", ")
+		finding.Found = fmt.Sprintf("%d missing", len(missing))
+		finding.Mend = fmt.Sprintf("GRANT %s ON *.* TO %s", list, grantee)
+	}
+	return finding, nil
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"midflight/ghost"
+	"midflight/mysqld"
+)
+
+// config is everything that can be set. Each field is a flag, an environment
+// variable and a key of the file, in this order of precedence; the names are a
+// contract.
+type config struct {
+	Server       string
+	User         string
+	PasswordFile string
+	Password     string // environment and file only: a flag shows in ps
+	Listen       string
+	HTTP         string
+	TLSCert      string
+	TLSKey       string
+	KeepOld      time.Duration
+	LogLevel     string
+}
+
+func (c *config) serverFlags(f *flag.FlagSet) {
+	f.StringVar(&c.Server, "server", "127.0.0.1:3306", "the MySQL or MariaDB server, `HOST:PORT` or the path of its socket")
+	f.StringVar(&c.User, "user", "midflight", "Midflight's own account on the server")
+	f.StringVar(&c.PasswordFile, "password-file", "", "`FILE` with the account's password (or set MIDFLIGHT_PASSWORD)")
+}
+
+func (c *config) serveFlags(f *flag.FlagSet) {
+	c.serverFlags(f)
+	f.StringVar(&c.Listen, "listen", "127.0.0.1:3307", "where clients connect, `HOST:PORT` or the path of a socket")
+	f.StringVar(&c.HTTP, "http", "127.0.0.1:9307", "`HOST:PORT` for /healthz, /readyz and /metrics")
+	f.StringVar(&c.TLSCert, "tls-cert", "", "certificate `FILE` (PEM) offered to clients; with it, a client's TLS is carried to the server as TLS")
+	f.StringVar(&c.TLSKey, "tls-key", "", "key `FILE` (PEM) of --tls-cert")
+	f.DurationVar(&c.KeepOld, "keep-old", ghost.DefaultKeepOld, "how long the old table is kept as _TABLE_old after a copy; 0 drops it at once")
+	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
+}
+
+// parse reads args, then the environment and the file for what args leave out.
+func (c *config) parse(name string, args []string, stderr io.Writer, flags func(*config, *flag.FlagSet)) ([]string, error) {
+	f := flag.NewFlagSet("midflight "+name, flag.ContinueOnError)
+	f.SetOutput(stderr)
+	file := f.String("config", os.Getenv("MIDFLIGHT_CONFIG"), "`FILE` (YAML) with a key for each flag")
+	flags(c, f)
+	if err := f.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil, err
+		}
+		return nil, usageError{err}
+	}
+	given := map[string]bool{}
+	f.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	values, err := readFile(*file)
+	if err != nil {
+		return nil, err
+	}
+	for key := range values {
+		if f.Lookup(key) == nil && key != "password" && !knownElsewhere(key) {
+			return nil, usageError{fmt.Errorf("%s: no setting %q", *file, key)}
+		}
+	}
+	f.VisitAll(func(g *flag.Flag) {
+		if given[g.Name] || g.Name == "config" {
+			return
+		}
+		value, ok := os.LookupEnv(variable(g.Name))
+		if !ok {
+			value, ok = values[g.Name]
+		}
+		if ok {
+			if e := g.Value.Set(value); e != nil && err == nil {
+				err = usageError{fmt.Errorf("%s = %q: %w", variable(g.Name), value, e)}
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.Password = values["password"]
+	if p, ok := os.LookupEnv("MIDFLIGHT_PASSWORD"); ok {
+		c.Password = p
+	}
+	if c.PasswordFile != "" {
+		b, err := os.ReadFile(c.PasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("read the password: %w", err)
+		}
+		c.Password = strings.TrimRight(string(b), "\r\n")
+	}
+	return f.Args(), nil
+}
+
+// variable is a flag's environment variable: password-file,
+// MIDFLIGHT_PASSWORD_FILE.
+func variable(flag string) string {
+	return "MIDFLIGHT_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// knownElsewhere: one file serves all commands.
+func knownElsewhere(key string) bool {
+	f := flag.NewFlagSet("", flag.ContinueOnError)
+	new(config).serveFlags(f)
+	return f.Lookup(key) != nil
+}
+
+func readFile(path string) (map[string]string, error) {
+	if path == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	values := map[string]string{}
+	if err := yaml.Unmarshal(b, &values); err != nil {
+		return nil, fmt.Errorf("read the configuration %s: %w", path, err)
+	}
+	return values, nil
+}
+
+func (c *config) account() mysqld.Config {
+	return mysqld.Config{Addr: c.Server, User: c.User, Password: c.Password}
+}

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"time"
+
+	"context"
+
+	"midflight/ghost"
+	"midflight/proxy"
+)
+
+// door lets the engine hold statements in the proxy; neither knows the other.
+type door struct{ *proxy.Server }
+
+func (d *door) Hold(names []string, bound time.Duration) ghost.Held {
+	return held{d.Server.Hold(names, bound)}
+}
+
+func (d *door) Busy(names []string, age time.Duration) []ghost.Blocker {
+	var blockers []ghost.Blocker
+	for _, b := range d.Server.Busy(names) {
+		if lasted := time.Since(b.Since); b.Touches && lasted >= age {
+			blockers = append(blockers, ghost.Blocker{Connection: uint64(b.ID), User: b.User, Host: b.Client, Age: lasted})
+		}
+	}
+	return blockers
+}
+
+type held struct{ *proxy.Hold }
+
+func (h held) Drained(ctx context.Context) error { return h.Hold.Drained(ctx) }
+
+func (h held) Release() (int, time.Duration) {
+	r := h.Hold.Release()
+	return r.Statements, r.Longest
+}
