@@ -1,6 +1,7 @@
 package ghost
 
 import (
+	"slices"
 	"strings"
 
 	"midflight/binlog"
@@ -41,6 +42,13 @@ func touches(st binlog.Statement, tables ...schema.Name) (effect, schema.Name) {
 	if what == nothing {
 		return nothing, schema.Name{}
 	}
+	if strings.EqualFold(words[0], "CREATE") && what == definition {
+		// CREATE TABLE x LIKE t and … SELECT FROM t only read t. An index or a
+		// trigger is named before its table.
+		if i := indexFold(words, "TABLE"); i > 0 && i < 5 {
+			words = words[:min(len(words), nameAfter(words, i+1))]
+		}
+	}
 	dropsSchema := what == definition && len(words) > 1 && strings.EqualFold(words[0], "DROP") &&
 		(strings.EqualFold(words[1], "DATABASE") || strings.EqualFold(words[1], "SCHEMA"))
 	for _, t := range tables {
@@ -62,6 +70,22 @@ func touches(st binlog.Statement, tables ...schema.Name) (effect, schema.Name) {
 		}
 	}
 	return nothing, schema.Name{}
+}
+
+func indexFold(words []string, w string) int {
+	return slices.IndexFunc(words, func(o string) bool { return strings.EqualFold(o, w) })
+}
+
+// nameAfter is where a table's name that begins at i ends: IF NOT EXISTS, and
+// schema . table, are passed over.
+func nameAfter(words []string, i int) int {
+	if i+2 < len(words) && strings.EqualFold(words[i], "IF") {
+		i += 3
+	}
+	if i+1 < len(words) && words[i+1] == "." {
+		i += 2
+	}
+	return i + 1
 }
 
 // words cuts a text into names, unquoted, and the dots between them.

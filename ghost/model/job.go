@@ -125,14 +125,14 @@ func (w *World) look(j *job) bool {
 	}
 	j.state = read
 	if j == &w.copier {
-		if j.again {
+		if j.again && !w.Rules.KeepRange {
 			for k := range w.shadow {
 				if w.in(j.r, k) {
 					w.shadow[k] = Row{}
 				}
 			}
 		}
-		j.snapshot = w.range_(j.r)
+		j.snapshot = w.rowsIn(j.r)
 		if w.Rules.CommitEarly {
 			w.markCommitted()
 		}
@@ -143,7 +143,7 @@ func (w *World) look(j *job) bool {
 	return true
 }
 
-func (w *World) range_(r chunk.Range) Table {
+func (w *World) rowsIn(r chunk.Range) Table {
 	var t Table
 	for k, row := range w.visible {
 		if row.There && w.in(r, k) {

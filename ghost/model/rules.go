@@ -22,6 +22,7 @@ type Rules struct {
 	CommitEarly   bool // … and as committed as soon as it is read
 	DoneEarly     bool // a batch counts as applied as soon as it is taken
 	ForgetOnError bool // … also when it was rolled back
+	KeepRange     bool // a chunk that is tried again leaves its rows of before
 	LoseOthers    bool // row by row: the row that is in the way is only deleted
 	JudgeByRead   bool // … and is compared with what was read before
 	NoJudge       bool // … or called the user's duplicate at once

@@ -16,11 +16,11 @@ type World struct {
 	Say       func(format string, args ...any) // nil: nobody listens
 
 	// The server.
-	visible     Table     // what a read sees now
-	latest      Table     // with what is in the binlog and not visible yet
-	txs         []*tx     // in the binlog's order
-	delivered   int       // of txs
-	executed    idSet     // gtid_executed
+	visible     Table // what a read sees now
+	latest      Table // with what is in the binlog and not visible yet
+	txs         []*tx // in the binlog's order
+	delivered   int   // of txs
+	executed    idSet // gtid_executed
 	lockedKey   [maxKey + 1]bool
 	lockedValue [16]bool
 	duplicates  bool // at some time two visible rows were equal
@@ -171,6 +171,7 @@ func (w *World) deliver() bool {
 	w.delivered++
 	for _, c := range t.changes {
 		for _, k := range w.Rules.Images(c.before, c.after) {
+			w.say("%s", name(k))
 			w.last[k] = t.id
 			if w.Rules.Add(w, k) {
 				w.backlog.Add(k, t.id)

@@ -70,6 +70,8 @@ func comparable(from, to schema.Column) bool {
 		return false
 	case "timestamp": // a literal of it depends on the session's time zone
 		return false
+	case "enum", "set": // sorted by number, compared with a literal by text (Vitess #9546)
+		return false
 	}
 	if from.Integer() && to.Integer() {
 		return true

@@ -92,17 +92,18 @@ func literalsOf(key []schema.Column) string {
 }
 
 // literalOf is an expression whose value is the text of an exact literal for
-// the value of expr, of the same forms as binlog.Literal's.
+// the value of expr, to the letter as binlog.Literal writes it: a key from
+// either source is the same key.
 func literalOf(c schema.Column, expr string) string {
 	switch {
-	case c.Integer(), c.Type == "enum", c.Type == "set", c.Type == "bit", c.Type == "year":
+	case c.Integer(), c.Type == "bit", c.Type == "year":
 		return "CAST(" + expr + " + 0 AS CHAR)"
 	case c.Type == "decimal":
 		return "CAST(" + expr + " AS CHAR)"
 	case c.Charset != "" && c.Charset != "binary":
-		return fmt.Sprintf("CONCAT('_%s x''', HEX(%s), '''')", c.Charset, expr)
+		return fmt.Sprintf("CONCAT('_%s x''', LOWER(HEX(%s)), '''')", c.Charset, expr)
 	case c.Type == "date", c.Type == "time", c.Type == "datetime":
 		return fmt.Sprintf("CONCAT('''', %s, '''')", expr)
 	}
-	return fmt.Sprintf("CONCAT('x''', HEX(%s), '''')", expr)
+	return fmt.Sprintf("CONCAT('x''', LOWER(HEX(%s)), '''')", expr)
 }
