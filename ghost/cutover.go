@@ -24,6 +24,9 @@ const (
 
 // cutOver swaps the tables in the first gap that is long enough.
 func (s *syncer) cutOver(ctx context.Context) error {
+	if err := s.Store.Claim(ctx, s.status.ID, oldName(s.original.Name)); err != nil {
+		return err
+	}
 	g, err := s.openGap(ctx, rowSession(s.request.Settings, s.plan.Relaxed))
 	if err != nil {
 		return err
@@ -57,9 +60,22 @@ func (s *syncer) pumpFor(ctx context.Context, d time.Duration) error {
 	return s.pump(ctx, func() bool { return time.Now().After(until) })
 }
 
-// awaitQuiet stays in sync until nobody holds the table for long and next to
-// nothing is left to be done under the lock.
+// awaitQuiet stays in sync until next to nothing is left to be done under the
+// lock and nobody holds the table for long. Who holds it is asked last: the gap
+// between two long transactions may be short.
 func (s *syncer) awaitQuiet(ctx context.Context, g *gap) error {
+	if err := s.fence(ctx); err != nil {
+		return err
+	}
+	if err := s.pump(ctx, func() bool { return s.backlog.Len() <= smallBacklog && s.verify.quiet() }); err != nil {
+		return err
+	}
+	if err := s.lease.hold(ctx); err != nil {
+		return err
+	}
+	if err := s.raiseAutoIncrement(ctx, s.DB); err != nil {
+		return err
+	}
 	for {
 		blockers, err := g.blocked(ctx)
 		if err != nil {
@@ -67,29 +83,19 @@ func (s *syncer) awaitQuiet(ctx context.Context, g *gap) error {
 		}
 		s.waitingFor(ctx, describe(blockers))
 		if len(blockers) == 0 {
-			break
+			return nil
 		}
-		if err := s.pumpFor(ctx, 50*time.Millisecond); err != nil {
+		if err := s.pumpFor(ctx, lookAgain); err != nil {
 			return err
 		}
 	}
-	if err := s.fence(ctx); err != nil {
-		return err
-	}
-	return s.pump(ctx, func() bool { return s.backlog.Len() <= smallBacklog && s.verify.quiet() })
 }
+
+// lookAgain is how often it is asked whether the blockers are gone.
+const lookAgain = 20 * time.Millisecond
 
 // attempt is one pass of hold, drain, lock, swap, release.
 func (s *syncer) attempt(ctx context.Context, g *gap, bound time.Duration) error {
-	if err := s.lease.hold(ctx); err != nil {
-		return err
-	}
-	if err := s.Store.Claim(ctx, s.status.ID, oldName(s.original.Name)); err != nil {
-		return err
-	}
-	if err := s.raiseAutoIncrement(ctx, s.DB); err != nil {
-		return err
-	}
 	if err := s.idle(ctx); err != nil {
 		return err
 	}

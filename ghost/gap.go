@@ -19,7 +19,7 @@ const (
 	drainBound = 50 * time.Millisecond  // of it, waiting for the table's users to finish
 	lockBound  = 50 * time.Millisecond  // our lock request is taken back when it isn't granted by then
 	firstPause = 50 * time.Millisecond  // between attempts, growing
-	maxPause   = 5 * time.Second
+	maxPause   = 2 * time.Second
 	// A holder that is seen again after this time is no short transaction:
 	// asking for the lock would queue everybody behind it.
 	longHolder = 15 * time.Millisecond
@@ -64,10 +64,10 @@ func (g *gap) close() { discard(g.lock) }
 
 // blocked tells who holds the table for longer than a moment.
 func (g *gap) blocked(ctx context.Context) ([]Blocker, error) {
-	if g.Flavor.MariaDB {
-		// Its catalogue of metadata locks is a plugin that few have. The proxy
-		// knows its own sessions; others are met by the bound on the lock.
-		return g.Door.Busy(g.names, longHolder), nil
+	if long := g.Door.Busy(g.names, longHolder); len(long) > 0 || g.Flavor.MariaDB {
+		// MariaDB's catalogue of metadata locks is a plugin that few have: there,
+		// who goes around the proxy is met by the bound on the lock.
+		return long, nil
 	}
 	first, err := holders(ctx, g.DB, g.request.Table)
 	if err != nil || len(first) == 0 {
@@ -185,7 +185,7 @@ func (r *run) awaitUnblocked(ctx context.Context, g *gap) error {
 		if len(blockers) == 0 {
 			return nil
 		}
-		if err := sleep(ctx, 50*time.Millisecond); err != nil {
+		if err := sleep(ctx, lookAgain); err != nil {
 			return err
 		}
 	}

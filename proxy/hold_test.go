@@ -126,13 +126,31 @@ func TestHoldAfterPipelinedBegin(t *testing.T) {
 		h := srv.Hold([]string{"orders"}, time.Hour)
 		defer h.Release()
 		var b []byte
-		for _, q := range []string{"BEGIN", "SELECT 'orders'", "COMMIT"} {
+		for _, q := range []string{"BEGIN", "SELECT 1", "SELECT 'orders'", "COMMIT"} {
 			b, _ = wire.AppendPacket(b, wire.AppendQuery(nil, q, c.s), 0)
 		}
 		c.Write(b)
-		for range 3 {
+		for range 4 {
 			c.answer(wire.ComQuery)
 		}
+	})
+}
+
+// A transaction that has only begun holds nothing, so it waits like a statement
+// outside of one; with a snapshot it would later read the table of before.
+func TestHoldOfTransactionsThatHaveOnlyBegun(t *testing.T) {
+	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
+		srv, addr := startProxy(t, Config{Server: s.Addr})
+		begun, snapshot := dialRaw(t, addr, "", 0), dialRaw(t, addr, "", 0)
+		h := srv.Hold([]string{"orders"}, time.Hour)
+		defer h.Release()
+		begun.query("START TRANSACTION")
+		begun.sendSeq(wire.AppendQuery(nil, "SELECT 'orders'", begun.s), 0)
+		awaitHeld(t, h, 1)
+		snapshot.query("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+		snapshot.query("SELECT 'orders'")
+		h.Release()
+		begun.answer(wire.ComQuery)
 	})
 }
 

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"time"
 	"unique"
 )
@@ -86,6 +87,28 @@ func (l *textLog) mayTouch(names []string) bool {
 		}
 	}
 	return false
+}
+
+// onlyBegun tells whether all that was done is to begin a transaction: it holds
+// no lock and has no snapshot yet.
+func (l *textLog) onlyBegun() bool {
+	if l.overflow || len(l.prepared) > 0 {
+		return false
+	}
+	for rest := l.texts; len(rest) > 0; {
+		text, next, _ := bytes.Cut(rest, []byte{0})
+		var buf [16]byte
+		switch string(firstWord(&buf, text)) {
+		case "BEGIN", "START":
+			if severalStatements(text) || containsFold(text, "SNAPSHOT") {
+				return false
+			}
+		default:
+			return false
+		}
+		rest = next
+	}
+	return true
 }
 
 // statement is the latest one, to show to people; "" when it was not kept.

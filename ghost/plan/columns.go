@@ -99,9 +99,15 @@ func mapColumns(original, altered *schema.Table, names map[string]string) ([]Map
 	return columns, nil
 }
 
+// isNow: only of temporal types, since information_schema has a text's default
+// 'now()' without quotes.
 func isNow(c schema.Column) bool {
-	d := strings.ToLower(c.Default)
-	return strings.HasPrefix(d, "current_timestamp") || strings.HasPrefix(d, "now(")
+	switch c.Type {
+	case "datetime", "timestamp", "date", "time":
+		d := strings.TrimRight(strings.ToLower(c.Default), "()0123456789")
+		return d == "current_timestamp" || d == "now"
+	}
+	return false
 }
 
 // sameValues: a value of from is, byte for byte, a value of to. A member

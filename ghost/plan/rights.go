@@ -59,8 +59,11 @@ func firstWord(text string) string {
 }
 
 // wordsOf lists the unquoted words of a clause. Strings and quoted names are
-// passed over; a comment's words count, which only errs to the safe side.
+// passed over, but only where nothing in the text could make us mistake code for
+// a string: a quote in a comment or between double quotes, or a backslash, whose
+// meaning is the sql_mode's. Then all words count, which errs to the safe side.
 func wordsOf(text string) []string {
+	plain := !strings.ContainsAny(text, "\"\\#") && !strings.Contains(text, "/*") && !strings.Contains(text, "--")
 	var words []string
 	from := -1
 	for i := 0; i <= len(text); i++ {
@@ -78,11 +81,8 @@ func wordsOf(text string) []string {
 			words = append(words, text[from:i])
 			from = -1
 		}
-		if c == '\'' || c == '`' {
+		if plain && (c == '\'' || c == '`') {
 			for i++; i < len(text) && text[i] != c; i++ {
-				if c == '\'' && text[i] == '\\' {
-					i++
-				}
 			}
 		}
 	}
