@@ -46,6 +46,7 @@ func Parse(text string, m Mode) (Statement, error) {
 	if len(s.Tables) > 0 {
 		s.Table = s.Tables[0]
 	}
+	s.words = r.words()
 	return s, err
 }
 

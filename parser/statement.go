@@ -41,6 +41,7 @@ type Statement struct {
 	SetStatement bool // MariaDB: behind SET STATEMENT … FOR
 
 	layout layout
+	words  []Word
 }
 
 // Action is one change that a statement makes. An ADD (a INT, b INT) is two.

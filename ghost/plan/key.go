@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"midflight/schema"
@@ -74,12 +75,35 @@ func comparable(from, to schema.Column) bool {
 		return false
 	}
 	if from.Integer() && to.Integer() {
-		return true
+		return holdsIntegers(from, to)
 	}
-	if from.Type == "varchar" && to.Type == "varchar" || from.Type == "varbinary" && to.Type == "varbinary" {
-		return from.Collation == to.Collation
+	if from.Type == to.Type && (from.Type == "varchar" || from.Type == "varbinary") {
+		return from.Collation == to.Collation && length(from) <= length(to)
 	}
 	return from.FullType == to.FullType && from.Collation == to.Collation
+}
+
+// holdsIntegers: every value of from is one of to. Outside the strict modes a
+// narrower column would cut keys without an error, and the original's literal
+// would no longer find the shadow's row.
+func holdsIntegers(from, to schema.Column) bool {
+	width := map[string]int{"tinyint": 1, "smallint": 2, "mediumint": 3, "int": 4, "bigint": 8}
+	f, t := width[from.Type], width[to.Type]
+	switch {
+	case from.Unsigned() == to.Unsigned():
+		return f <= t
+	case from.Unsigned():
+		return f < t
+	}
+	return false
+}
+
+// length is the n of varchar(n).
+func length(c schema.Column) int {
+	_, rest, _ := strings.Cut(c.FullType, "(")
+	digits, _, _ := strings.Cut(rest, ")")
+	n, _ := strconv.Atoi(digits)
+	return n
 }
 
 func foldAll(names []string) []string {

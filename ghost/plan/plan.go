@@ -98,11 +98,8 @@ func ForwardAsIs(s parser.Statement, strategy Strategy) (reason string) {
 		if why, ok := notOurs[a.Kind]; ok {
 			return why
 		}
-		if why := needsMoreRights(a); why != "" {
-			return why
-		}
 	}
-	return ""
+	return needsMoreRights(s)
 }
 
 var notOurs = map[parser.ActionKind]string{

@@ -20,71 +20,54 @@ var plainOptions = map[string]bool{
 	"CHECKSUM": true, "DELAY_KEY_WRITE": true, "COMPRESSION": true,
 }
 
-// whose gives another value, or has another effect, under another account or on
-// another connection.
+// whose are functions that give another value, or have another effect, under
+// another account or on another connection.
 var whose = map[string]bool{
 	"LOAD_FILE": true, "USER": true, "CURRENT_USER": true, "SESSION_USER": true, "SYSTEM_USER": true,
 	"CURRENT_ROLE": true, "ROLES_GRAPHML": true, "CONNECTION_ID": true, "DATABASE": true, "SCHEMA": true,
-	"LAST_INSERT_ID": true, "ROW_COUNT": true, "FOUND_ROWS": true, "GET_LOCK": true, "RELEASE_LOCK": true,
-	"SLEEP": true, "BENCHMARK": true, "NEXTVAL": true, "SETVAL": true, "NEXT": true, "LASTVAL": true, "PREVIOUS": true,
-	"DIRECTORY": true, "TABLESPACE": true, "ENCRYPTION": true, "CONNECTION": true, "UNION": true,
+	"LAST_INSERT_ID": true, "LAST_VALUE": true, "ROW_COUNT": true, "FOUND_ROWS": true,
+	"GET_LOCK": true, "RELEASE_LOCK": true, "RELEASE_ALL_LOCKS": true, "IS_FREE_LOCK": true, "IS_USED_LOCK": true,
+	"SLEEP": true, "BENCHMARK": true, "NEXTVAL": true, "SETVAL": true, "LASTVAL": true, "SYS_EXEC": true,
+	"PS_CURRENT_THREAD_ID": true, "PS_THREAD_ID": true, "CAN_ACCESS_TABLE": true, "STATEMENT_DIGEST": true,
 }
 
-func needsMoreRights(a parser.Action) string {
-	switch a.Kind {
-	case parser.TableOption:
-		if !plainOptions[firstWord(a.Text)] {
-			return "it sets the table option " + firstWord(a.Text)
-		}
-	case parser.Engine:
-		if !strings.EqualFold(a.Value, "InnoDB") {
-			return "it changes the storage engine"
-		}
-	case parser.AddColumn, parser.ChangeColumn, parser.ModifyColumn, parser.AlterColumnDefault,
-		parser.PartitionBy, parser.AddIndex, parser.AddUnique, parser.AddPrimary, parser.AddCheck:
-		for _, w := range wordsOf(a.Text) {
-			if whose[strings.ToUpper(w)] || strings.HasPrefix(w, "@") {
-				return "it uses " + strings.ToUpper(w) + ", which depends on who runs it"
+// anywhere are words that count without parentheses.
+var anywhere = map[string]bool{
+	"CURRENT_USER": true, "CURRENT_ROLE": true, "DIRECTORY": true, "TABLESPACE": true, "@": true,
+}
+
+// needsMoreRights tells why a statement must not run with the engine's account;
+// "" when it may.
+func needsMoreRights(s parser.Statement) string {
+	for _, a := range s.Actions {
+		switch a.Kind {
+		case parser.TableOption:
+			if name := firstWord(a.Text); !plainOptions[name] {
+				return "it sets the table option " + name
 			}
+		case parser.Engine:
+			if !strings.EqualFold(a.Value, "InnoDB") {
+				return "it changes the storage engine"
+			}
+		}
+	}
+	words := s.Words()
+	for i, w := range words {
+		sequence := w.Text == "VALUE" && i > 0 && (words[i-1].Text == "NEXT" || words[i-1].Text == "PREVIOUS")
+		if w.Called && whose[w.Text] || anywhere[w.Text] || sequence {
+			return "it uses " + w.Text + ", which depends on who runs it"
 		}
 	}
 	return ""
 }
 
+// firstWord is an option's name. Action.Text begins at a token.
 func firstWord(text string) string {
-	if w := wordsOf(text); len(w) > 0 {
-		return strings.ToUpper(w[0])
+	end := strings.IndexFunc(text, func(r rune) bool {
+		return r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	})
+	if end < 0 {
+		end = len(text)
 	}
-	return ""
-}
-
-// wordsOf lists the unquoted words of a clause. Strings and quoted names are
-// passed over, but only where nothing in the text could make us mistake code for
-// a string: a quote in a comment or between double quotes, or a backslash, whose
-// meaning is the sql_mode's. Then all words count, which errs to the safe side.
-func wordsOf(text string) []string {
-	plain := !strings.ContainsAny(text, "\"\\#") && !strings.Contains(text, "/*") && !strings.Contains(text, "--")
-	var words []string
-	from := -1
-	for i := 0; i <= len(text); i++ {
-		var c byte
-		if i < len(text) {
-			c = text[i]
-		}
-		if c == '_' || c == '$' || c == '@' || c >= 0x80 || '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z' {
-			if from < 0 {
-				from = i
-			}
-			continue
-		}
-		if from >= 0 {
-			words = append(words, text[from:i])
-			from = -1
-		}
-		if plain && (c == '\'' || c == '`') {
-			for i++; i < len(text) && text[i] != c; i++ {
-			}
-		}
-	}
-	return words
+	return strings.ToUpper(text[:end])
 }
