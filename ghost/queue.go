@@ -157,31 +157,45 @@ func (q *Queue) carryOut(ctx context.Context, t *Ticket) Result {
 			result.Err = cause
 		}
 	}
-	// What follows must be done though the migration was canceled.
-	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-	defer cancel()
-	if err := t.run.cleanUp(after); err != nil {
-		t.run.log(after, "clean up: %v", err)
-	}
+	r := t.run
 	phase := Completed
 	switch {
-	case t.run.swapped:
+	case r.swapped:
 	case errors.Is(result.Err, ErrCanceled):
 		phase = Canceled
 	case result.Err != nil:
 		phase = Failed
 	}
-	r := t.run
 	r.status.Phase.mustGoTo(phase)
 	r.status.Phase, r.status.WaitingFor = phase, ""
 	if phase == Completed {
 		r.status.Progress = 1
 	}
 	final := r.status
+	q.wrapUp(ctx, r, final, result)
+	r.end()
 	r.shown.Store(&final)
-	if err := q.Store.Finish(after, final, result); err != nil {
-		r.log(after, "record the end: %v", err)
-	}
 	q.Observe(Ended{t.ID, r.request.Table, phase, result.Rows, result.Err})
 	return result
+}
+
+// wrapUp cleans up and records the end. It must be done though the migration
+// was canceled or the server is away, so it is tried until it is done or this
+// process stops; then the next Midflight finds an orphan.
+func (q *Queue) wrapUp(ctx context.Context, r *run, final Status, result Result) {
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+		err := r.cleanUp(bound)
+		if err == nil {
+			err = q.Store.Finish(bound, final, result)
+		}
+		cancel()
+		if err == nil {
+			return
+		}
+		q.Observe(ChoresFailed{fmt.Errorf("m%d: %w", final.ID, err)})
+		if sleep(ctx, pause) != nil {
+			return
+		}
+	}
 }

@@ -147,13 +147,13 @@ func (r *run) readControl(ctx context.Context) error {
 	return nil
 }
 
-// cleanUp leaves nothing of ours behind but the record, and the old table.
+// cleanUp leaves nothing of ours behind but the record, and the old table. It
+// may be repeated.
 func (r *run) cleanUp(ctx context.Context) error {
 	err := r.scratch.drop(ctx, r.DB)
-	if r.lease == nil {
+	if r.lease == nil { // nothing was begun
 		return err
 	}
-	defer r.lease.end()
 	claimed, claimedErr := r.Store.Claimed(ctx, r.status.ID)
 	err = errors.Join(err, claimedErr)
 	for _, t := range claimed {
@@ -164,6 +164,13 @@ func (r *run) cleanUp(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// end gives the table free for the next migration.
+func (r *run) end() {
+	if r.lease != nil {
+		r.lease.end()
+	}
 }
 
 // retry runs f again after a lock conflict or a lost connection, with growing
