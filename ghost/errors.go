@@ -1,6 +1,7 @@
 package ghost
 
 import (
+	"database/sql/driver"
 	"errors"
 	"fmt"
 
@@ -14,8 +15,9 @@ import (
 // midflight.cancel).
 var ErrCanceled = errors.New("the migration was canceled")
 
-// errDiscard makes database/sql close a connection for good.
-var errDiscard = errors.New("discard this connection")
+// errDiscard makes database/sql close a connection for good; any other error
+// would send it back to the pool, with its locks and settings.
+var errDiscard = fmt.Errorf("discard this connection: %w", driver.ErrBadConn)
 
 // An Obstacle is a definite reason why a migration can't go on.
 type Obstacle struct{ Reason string }

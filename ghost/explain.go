@@ -74,7 +74,7 @@ func (s *syncer) native(ctx context.Context, rows string) (verdict, err error) {
 		return err
 	})
 	if mysqld.IsServerError(err) {
-		return err, nil
+		return sc.errAsOriginal(err, s.original.Name), nil
 	}
 	return nil, err
 }

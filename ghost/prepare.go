@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+
+	"github.com/go-sql-driver/mysql"
 
 	"midflight/ghost/plan"
 	"midflight/ghost/rowsql"
@@ -33,6 +36,22 @@ func rowsScratch(id int64, original schema.Name) scratch {
 	s.schema += "_rows"
 	s.table.Schema = s.schema
 	return s
+}
+
+// asOriginal puts the original's schema into a text of the server's about the
+// scratch table: some have the schema's name too.
+func (s scratch) asOriginal(text string, original schema.Name) string {
+	return strings.ReplaceAll(text, s.schema, original.Schema)
+}
+
+func (s scratch) errAsOriginal(err error, original schema.Name) error {
+	var server *mysql.MySQLError
+	if !errors.As(err, &server) {
+		return err
+	}
+	as := *server
+	as.Message = s.asOriginal(server.Message, original)
+	return &as
 }
 
 func (s scratch) create(ctx context.Context, db mysqld.Queryer) error {
@@ -163,10 +182,13 @@ func (r *run) prepare(ctx context.Context) (plan.Plan, []Warning, error) {
 		}
 		// Here the server's verdict on the statement itself comes out.
 		if _, err := conn.ExecContext(ctx, text(r.request.Statement, r.scratch.table, "", "")); err != nil {
-			return err
+			return r.scratch.errAsOriginal(err, original.Name)
 		}
 		if warnings, err = showWarnings(ctx, conn); err != nil {
 			return err
+		}
+		for i := range warnings {
+			warnings[i].Message = r.scratch.asOriginal(warnings[i].Message, original.Name)
 		}
 		p, err = r.choose(ctx, conn, asked)
 		return err
@@ -204,11 +226,15 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 	if _, err := conn.ExecContext(ctx, text(r.request.Statement, shadow, "", "")); err != nil {
 		return p, err
 	}
+	strict, err := isStrict(ctx, conn)
+	if err != nil {
+		return p, err
+	}
 	now, err := readTime(ctx, conn)
 	if err != nil {
 		return p, err
 	}
-	r.tables = rowsql.Tables{ID: r.status.ID, Original: r.original.Name, Shadow: shadow, Key: p.Key, Columns: p.Columns, Started: now}
+	r.tables = rowsql.Tables{ID: r.status.ID, Original: r.original.Name, Shadow: shadow, Key: p.Key, Columns: p.Columns, Started: now, Lossy: !strict}
 	return p, nil
 }
 
@@ -238,6 +264,13 @@ func (r *run) mustBeFree(ctx context.Context, conn *sql.Conn, shadow, old schema
 		}
 	}
 	return nil
+}
+
+// isStrict: the session refuses values that don't fit instead of cutting them.
+func isStrict(ctx context.Context, conn *sql.Conn) (bool, error) {
+	var mode string
+	err := conn.QueryRowContext(ctx, "SELECT /* midflight */ @@SESSION.sql_mode").Scan(&mode)
+	return strings.Contains(mode, "STRICT_"), wrap(err, "read sql_mode")
 }
 
 // readTime is the session's time as a literal, for columns that are added with

@@ -160,7 +160,10 @@ func (q *Queue) carryOut(ctx context.Context, t *Ticket) Result {
 	r := t.run
 	phase := Completed
 	switch {
-	case r.swapped:
+	case r.swapped: // what failed afterwards doesn't undo it
+		result.Err = nil
+	case ctx.Err() != nil:
+		phase, result.Err = Failed, obstacle("Midflight is being stopped; the table is as it was. Send the statement again")
 	case errors.Is(result.Err, ErrCanceled):
 		phase = Canceled
 	case result.Err != nil:

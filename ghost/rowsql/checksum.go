@@ -51,7 +51,7 @@ func (t Tables) rowExpressions() (original, shadow string) {
 		if m.Literal != plan.FromColumn {
 			continue
 		}
-		from, to, ok := comparison(m)
+		from, to, ok := t.comparison(m)
 		if !ok {
 			continue
 		}
@@ -75,7 +75,7 @@ func (t Tables) Uncompared() []string {
 		if m.Literal != plan.FromColumn {
 			continue
 		}
-		if _, _, ok := comparison(m); !ok {
+		if _, _, ok := t.comparison(m); !ok {
 			names = append(names, m.To.Name)
 		}
 	}
@@ -84,10 +84,13 @@ func (t Tables) Uncompared() []string {
 
 // comparison gives expressions that are equal bytes on both sides iff the value
 // was carried over rightly.
-func comparison(m plan.Mapping) (from, to string, ok bool) {
+func (tables Tables) comparison(m plan.Mapping) (from, to string, ok bool) {
 	f, t := mysqld.QuoteName(m.From.Name), mysqld.QuoteName(m.To.Name)
 	if !m.Converted {
 		return bytesOf(m.From, f), bytesOf(m.To, t), true
+	}
+	if tables.Lossy {
+		return "", "", false
 	}
 	fk, tk := kind(m.From), kind(m.To)
 	switch {

@@ -19,6 +19,9 @@ type Tables struct {
 	Key              plan.Key
 	Columns          []plan.Mapping
 	Started          string // literal of the migration's start, see plan.StartTime
+	// Lossy: the session's sql_mode cuts values that don't fit, so columns that
+	// are converted can't be compared.
+	Lossy bool
 }
 
 // Copy carries one range over. A plain INSERT: a row that is there already is a
