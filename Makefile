@@ -27,8 +27,9 @@ lint: ## gofmt, vet and staticcheck
 	go vet ./...
 	go run $(STATICCHECK) ./...
 
-demo: servers ## watch an ALTER pass a load: make demo ARGS=-once
-	env="$$(scripts/servers env)" && eval "$$env" && go run ./cmd/midflight-demo $(ARGS)
+demo: servers build ## watch an ALTER pass a load: make demo ARGS=-once
+	@go build -o bin/midflight-demo ./cmd/midflight-demo
+	@env="$$(scripts/servers env)" && eval "$$env" && exec bin/midflight-demo -midflight bin/midflight $(ARGS)
 
 golden: servers ## rewrite the golden files; commit only what you understand
 	env="$$(scripts/servers env)" && eval "$$env" && \
