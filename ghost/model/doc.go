@@ -11,7 +11,8 @@
 //     Later still it is in gtid_executed, which is all that the engine may ask.
 //   - A statement that copies or applies reads one snapshot and writes at some
 //     later time: all its rows, or none and error 1062.
-//   - Under a collation that ignores case a row's key has two spellings.
+//   - Under a collation that ignores case a row's key has two spellings. (So two
+//     batches of other keys may have one row: then there is one at a time.)
 //
 // What it leaves out: transactions in progress (nobody sees them, and the lock
 // of the cut-over waits for them), rows' locks on the shadow (a transaction

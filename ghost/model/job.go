@@ -90,6 +90,11 @@ func (w *World) takeBatch(j *job, only []int) bool {
 	if j.state != idle {
 		return false
 	}
+	// Batches of other keys may run side by side, but only if other keys are
+	// other rows.
+	if w.Spellings && !w.Rules.SideBySide && (w.apply[0].state != idle || w.apply[1].state != idle) {
+		return false
+	}
 	keys := w.take(func(id int) bool { return w.Rules.Visible(w, id) }, func(k binlog.Key) backlog.Place { return w.Rules.Place(w, k) }, only)
 	if len(keys) > 0 {
 		*j = job{state: ready, keys: keys}

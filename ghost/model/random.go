@@ -22,9 +22,13 @@ func (r Run) Replay(rules Rules) *World {
 
 // Random makes a run by trying random steps under the rules.
 func Random(seed uint64, rules Rules) (Run, *World) {
-	g := generator{Rand: rand.New(rand.NewPCG(seed, 0))}
+	g := generator{Rand: rand.New(rand.NewPCG(seed, 0)), keys: maxKey}
+	if g.IntN(2) == 0 {
+		g.keys = 3 // everybody wants the same rows
+	}
+	g.slow = Worker(g.IntN(3))
 	r := Run{Added: g.IntN(2) == 0, Spellings: g.IntN(5) == 0}
-	for k := 1; k <= maxKey; k++ {
+	for k := 1; k <= g.keys; k++ {
 		if g.IntN(3) > 0 {
 			r.Rows[k] = Row{There: true, Caps: r.Spellings && g.IntN(2) == 0, Note: -k}
 			if v := int8(1 + g.IntN(values)); g.IntN(4) > 0 && r.Rows.taken(v, k) == 0 {
@@ -33,9 +37,19 @@ func Random(seed uint64, rules Rules) (Run, *World) {
 		}
 	}
 	w := New(r.Rows, r.Added, r.Spellings, rules)
+	if g.IntN(3) == 0 { // most of a migration's traps lie in the copy, but not all
+		for _, s := range []Step{{Op: Bound}, {Op: Dispatch}, {Op: Read}, {Op: WriteRows}, {Op: Done}} {
+			if w.Do(s) {
+				r.Steps = append(r.Steps, s)
+			}
+		}
+	}
+	// The writers stop at some time: whatever is wrong then stays wrong, since no
+	// later change of the row mends it.
 	n := 40 + g.IntN(80)
-	for range n {
-		if s := g.step(w); w.Do(s) {
+	stop := g.IntN(n)
+	for i := range n {
+		if s := g.step(w); (s.Op != Commit || i < stop) && w.Do(s) {
 			r.Steps = append(r.Steps, s)
 		}
 	}
@@ -47,12 +61,17 @@ const values = 6
 
 type generator struct {
 	*rand.Rand
-	id int // of the last transaction
+	id   int    // of the last transaction
+	keys int    // that the application uses
+	slow Worker // is seldom moved on: much happens between its steps
 }
 
 // step proposes; what is not possible now is simply not done.
 func (g *generator) step(w *World) Step {
 	who := Worker(g.IntN(3))
+	if who == g.slow && g.IntN(8) > 0 {
+		who = (who + 1) % 3
+	}
 	var answer Answer
 	if g.IntN(6) == 0 {
 		answer = Answer(1 + g.IntN(2))
@@ -70,11 +89,11 @@ func (g *generator) step(w *World) Step {
 		return Step{Op: Executed, N: g.pending(w)}
 	case n < 52:
 		return Step{Op: Deliver}
-	case n < 92:
+	case n < 86:
 		return g.work(w, who, answer)
-	case n < 96:
+	case n < 95:
 		return Step{Op: Horizon}
-	case n < 98:
+	case n < 97:
 		return Step{Op: Lock}
 	}
 	s := Step{Op: Take, Worker: A + Worker(g.IntN(2))}
@@ -117,7 +136,7 @@ func (g *generator) pending(w *World) int {
 // writes is a transaction of one of the kinds that lose rows elsewhere.
 func (g *generator) writes(w *World) []Write {
 	var there, free []int
-	for k := 1; k <= maxKey; k++ {
+	for k := 1; k <= g.keys; k++ {
 		switch {
 		case w.lockedKey[k]:
 		case w.latest[k].There:

@@ -9,7 +9,7 @@ import (
 )
 
 // interleavings that each test run looks at; more of them: go test -count.
-const interleavings = 150_000
+const interleavings = 80_000
 
 // search runs seeds from first on until one goes wrong, or n are done.
 func search(first, n uint64, rules Rules) (runs uint64, failed uint64, bad *Run) {

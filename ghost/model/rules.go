@@ -20,6 +20,7 @@ type Rules struct {
 
 	MarkLate      bool // a chunk counts as dispatched only when it is written
 	CommitEarly   bool // … and as committed as soon as it is read
+	SideBySide    bool // two batches at once though one row may have two keys
 	DoneEarly     bool // a batch counts as applied as soon as it is taken
 	ForgetOnError bool // … also when it was rolled back
 	KeepRange     bool // a chunk that is tried again leaves its rows of before
