@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"midflight/binlog"
+	"midflight/ghost/rowsql"
 	"midflight/mysqld"
 )
 
@@ -27,6 +28,7 @@ func (s *syncer) dispatchApply() {
 				return fmt.Errorf("ask which transactions are visible: %w", err)
 			}
 			keys := s.backlog.Take(batch, horizon.Covers, s.copied.Place)
+			s.applyTurn = len(keys) == batch // more may be waiting
 			if len(keys) > 0 {
 				s.applyKeys(keys)
 			}
@@ -37,9 +39,13 @@ func (s *syncer) dispatchApply() {
 }
 
 func (s *syncer) applyKeys(keys []binlog.Key) {
+	t := s.tables
+	if !s.copied.Integers && !s.copied.Done {
+		t.UpTo = s.copied.Watermark
+	}
 	s.start(applyJob, func(ctx context.Context) func() error {
 		began := time.Now()
-		delta, err := s.apply(ctx, s.applier, keys)
+		delta, err := s.apply(ctx, t, keys)
 		took := time.Since(began)
 		return func() error {
 			if err != nil {
@@ -57,12 +63,12 @@ func (s *syncer) applyKeys(keys []binlog.Key) {
 // apply makes the shadow's rows of keys what the original's are now, in one
 // transaction, and returns by how many rows the shadow grew. It may be repeated
 // at will: what it writes depends on the original alone.
-func (s *syncer) apply(ctx context.Context, w *worker, keys []binlog.Key) (delta int64, err error) {
+func (s *syncer) apply(ctx context.Context, t rowsql.Tables, keys []binlog.Key) (delta int64, err error) {
 	err = retry(ctx, patience, func() error {
-		return w.use(ctx, func(conn *sql.Conn) (err error) {
-			delta, err = s.replace(ctx, conn, keys)
+		return s.applier.use(ctx, func(conn *sql.Conn) (err error) {
+			delta, err = transaction(ctx, conn, func() (int64, error) { return deleteAndInsert(ctx, conn, t, keys) })
 			if mysqld.IsDuplicateKey(err) {
-				delta, err = s.replaceOneByOne(ctx, conn, keys)
+				delta, err = s.replaceOneByOne(ctx, conn, t, keys)
 			}
 			return err
 		})
@@ -73,17 +79,15 @@ func (s *syncer) apply(ctx context.Context, w *worker, keys []binlog.Key) (delta
 	return 0, s.verdict(ctx, err, s.tables.Match(keys))
 }
 
-func (s *syncer) replace(ctx context.Context, conn *sql.Conn, keys []binlog.Key) (int64, error) {
-	return transaction(ctx, conn, func() (int64, error) { return s.deleteAndInsert(ctx, conn, keys) })
-}
-
-func (s *syncer) deleteAndInsert(ctx context.Context, conn *sql.Conn, keys []binlog.Key) (int64, error) {
-	gone, err := exec(ctx, conn, s.tables.Delete(keys))
+// deleteAndInsert returns by how many rows the shadow grew, also where the
+// second half failed.
+func deleteAndInsert(ctx context.Context, conn *sql.Conn, t rowsql.Tables, keys []binlog.Key) (int64, error) {
+	gone, err := exec(ctx, conn, t.Delete(keys))
 	if err != nil {
 		return 0, err
 	}
-	come, err := exec(ctx, conn, s.tables.Insert(keys))
-	return come - gone, err
+	come, err := exec(ctx, conn, t.Insert(keys))
+	return come - gone, err // come is 0 with an error
 }
 
 // replaceOneByOne does the same when a unique key is in the way. The row that
@@ -91,10 +95,10 @@ func (s *syncer) deleteAndInsert(ctx context.Context, conn *sql.Conn, keys []bin
 // backlog): then it is replaced too; or the original itself has two rows that
 // are equal under the shadow's unique key: then that is the user's duplicate,
 // and the ALTER fails as the server's own would.
-func (s *syncer) replaceOneByOne(ctx context.Context, conn *sql.Conn, keys []binlog.Key) (int64, error) {
+func (s *syncer) replaceOneByOne(ctx context.Context, conn *sql.Conn, t rowsql.Tables, keys []binlog.Key) (int64, error) {
 	return transaction(ctx, conn, func() (delta int64, err error) {
 		for part := range slicesOf(keys, batch) {
-			gone, err := exec(ctx, conn, s.tables.Delete(part))
+			gone, err := exec(ctx, conn, t.Delete(part))
 			if err != nil {
 				return 0, err
 			}
@@ -106,11 +110,17 @@ func (s *syncer) replaceOneByOne(ctx context.Context, conn *sql.Conn, keys []bin
 				return 0, fmt.Errorf("rows exchange their unique values faster than they can be applied")
 			}
 			key := todo[len(todo)-1]
-			come, other, err := s.insertOne(ctx, conn, key)
+			// One row may have two keys ('a' and 'A' where case doesn't count):
+			// the other one may have brought it back already.
+			gone, err := exec(ctx, conn, t.Delete([]binlog.Key{key}))
 			if err != nil {
 				return 0, err
 			}
-			delta += come
+			come, other, err := s.insertOne(ctx, conn, t, key)
+			if err != nil {
+				return 0, err
+			}
+			delta += come - gone
 			if other == "" {
 				todo = todo[:len(todo)-1]
 				continue
@@ -118,7 +128,7 @@ func (s *syncer) replaceOneByOne(ctx context.Context, conn *sql.Conn, keys []bin
 			if err := s.mustNotBeEqual(ctx, key, other); err != nil {
 				return 0, err
 			}
-			gone, err := exec(ctx, conn, s.tables.Delete([]binlog.Key{other}))
+			gone, err = exec(ctx, conn, t.Delete([]binlog.Key{other}))
 			if err != nil {
 				return 0, err
 			}
@@ -131,19 +141,19 @@ func (s *syncer) replaceOneByOne(ctx context.Context, conn *sql.Conn, keys []bin
 
 // insertOne inserts one row; where a unique key is in the way it returns the
 // key of the row that has the value.
-func (s *syncer) insertOne(ctx context.Context, conn *sql.Conn, key binlog.Key) (come int64, other binlog.Key, err error) {
-	come, err = exec(ctx, conn, s.tables.Insert([]binlog.Key{key}))
+func (s *syncer) insertOne(ctx context.Context, conn *sql.Conn, t rowsql.Tables, key binlog.Key) (come int64, other binlog.Key, err error) {
+	come, err = exec(ctx, conn, t.Insert([]binlog.Key{key}))
 	if !mysqld.IsDuplicateKey(err) {
 		return come, "", err
 	}
 	duplicate := err
-	if _, err := conn.ExecContext(ctx, s.tables.ForgetColliding()); err != nil {
+	if _, err := conn.ExecContext(ctx, t.ForgetColliding()); err != nil {
 		return 0, "", err
 	}
-	if come, err = exec(ctx, conn, s.tables.Colliding(key)); err != nil {
+	if come, err = exec(ctx, conn, t.Colliding(key)); err != nil {
 		return 0, "", err
 	}
-	found, err := readKeys(ctx, conn, s.tables.Collided(), len(s.plan.Key.Shadow))
+	found, err := readKeys(ctx, conn, t.Collided(), len(s.plan.Key.Shadow))
 	if err != nil {
 		return 0, "", err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -37,6 +38,9 @@ func (s *syncer) dispatchCopy() {
 		})
 		return
 	}
+	if s.applyTurn {
+		return // keys that Go can't order are applied between two chunks
+	}
 	r := chunk.Range{Lo: lo, Hi: s.nextBound}
 	s.boundKnown = false
 	s.copied.Dispatched, s.copied.Last = r.Hi, r.Hi == ""
@@ -50,6 +54,7 @@ func (s *syncer) dispatchCopy() {
 			}
 			s.copied.Watermark, s.copied.Done = r.Hi, r.Hi == ""
 			s.ranges = append(s.ranges, r)
+			s.applyTurn = !s.copied.Integers && !s.copied.Done && s.backlog.Len() > 0
 			s.rows += rows
 			s.status.RowsCopied += rows
 			if r.Hi != "" {
@@ -118,7 +123,7 @@ func (s *syncer) insertChunk(ctx context.Context, conn *sql.Conn, r chunk.Range)
 	if err != nil {
 		return 0, err
 	}
-	return s.replaceOneByOne(ctx, conn, keys)
+	return s.replaceOneByOne(ctx, conn, s.tables, keys)
 }
 
 // readKeys runs a query whose columns are the key's literals.
@@ -146,8 +151,8 @@ func readKeys(ctx context.Context, conn *sql.Conn, query string, columns int) ([
 // foreign looks at a statement that the binlog has as text: DDL, or a change
 // logged without its rows.
 func (s *syncer) foreign(st binlog.Statement) error {
-	if strings.Contains(st.SQL, "/* midflight */") || strings.Contains(st.SQL, "/* midflight m") {
-		return nil // ours: no other Midflight works on this table (lease.go)
+	if strings.Contains(st.SQL, fmt.Sprintf("/* midflight m%d */", s.status.ID)) {
+		return nil // ours
 	}
 	what, table := touches(st, s.original.Name, s.shadow)
 	switch what {

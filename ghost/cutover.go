@@ -165,7 +165,8 @@ func (s *syncer) settleUnderLock(ctx context.Context, conn *sql.Conn, bound time
 		}
 		// No transaction: BEGIN would give the table locks up, and nobody sees
 		// the shadow between the two statements.
-		delta, err := s.deleteAndInsert(until, conn, keys)
+		delta, err := deleteAndInsert(until, conn, s.tables, keys)
+		s.rows += delta
 		if err != nil {
 			s.backlog.Return(keys)
 			if mysqld.IsDuplicateKey(err) { // told apart without the lock
@@ -174,7 +175,6 @@ func (s *syncer) settleUnderLock(ctx context.Context, conn *sql.Conn, bound time
 			return tooLong(err)
 		}
 		s.backlog.Done(keys)
-		s.rows += delta
 		s.verify.applied(keys)
 	}
 	for len(s.verify.dirty) > 0 {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"midflight/binlog"
+	"midflight/parser"
 	"midflight/schema"
 )
 
@@ -20,67 +21,75 @@ const (
 // touches tells what a logged statement does to one of our two tables. It goes
 // by words: too careful is safe, the migration ends and the original is whole.
 func touches(st binlog.Statement, tables ...schema.Name) (effect, schema.Name) {
-	words := words(st.SQL)
-	if len(words) == 0 {
-		return nothing, schema.Name{}
-	}
-	what := nothing
-	switch strings.ToUpper(words[0]) {
-	case "INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "WITH", "TRUNCATE", "IMPORT":
-		what = rowsUnknown
-	case "ALTER", "RENAME", "OPTIMIZE", "REPAIR":
-		what = definition
-	case "CREATE", "DROP":
-		// A view, routine, event or account may well mention the table.
-		for _, w := range words[1:min(len(words), 6)] {
-			switch strings.ToUpper(w) {
-			case "TABLE", "TABLES", "INDEX", "TRIGGER", "DATABASE", "SCHEMA", "UNIQUE", "FULLTEXT", "SPATIAL", "VECTOR":
-				what = definition
-			}
-		}
-	}
-	if what == nothing {
-		return nothing, schema.Name{}
-	}
-	if strings.EqualFold(words[0], "CREATE") && what == definition {
-		// CREATE TABLE x LIKE t and … SELECT FROM t only read t. An index or a
-		// trigger is named before its table.
-		if i := indexFold(words, "TABLE"); i > 0 && i < 5 {
-			words = words[:min(len(words), nameAfter(words, i+1))]
-		}
-	}
-	dropsSchema := what == definition && len(words) > 1 && strings.EqualFold(words[0], "DROP") &&
-		(strings.EqualFold(words[1], "DATABASE") || strings.EqualFold(words[1], "SCHEMA"))
-	for _, t := range tables {
-		for i, w := range words {
-			if dropsSchema && strings.EqualFold(w, t.Schema) {
-				return definition, t
-			}
-			if !strings.EqualFold(w, t.Table) {
-				continue
-			}
-			// schema . table, or the table alone in its own schema
-			if i >= 2 && words[i-1] == "." && !strings.EqualFold(words[i-2], t.Schema) {
-				continue
-			}
-			if (i < 2 || words[i-1] != ".") && !strings.EqualFold(st.Schema, t.Schema) {
-				continue
-			}
+	// Version comments of either family count.
+	for _, mariaDB := range []bool{false, true} {
+		if what, t := touchesBy(parser.Names(st.SQL, mariaDB), st.Schema, tables); what != nothing {
 			return what, t
 		}
 	}
 	return nothing, schema.Name{}
 }
 
-func indexFold(words []string, w string) int {
-	return slices.IndexFunc(words, func(o string) bool { return strings.EqualFold(o, w) })
+func touchesBy(words []string, in string, tables []schema.Name) (effect, schema.Name) {
+	if len(words) > 2 && fold(words[0]) == "SET" && fold(words[1]) == "STATEMENT" { // MariaDB: SET STATEMENT … FOR …
+		if i := indexFold(words, "FOR"); i > 0 {
+			words = words[i+1:]
+		}
+	}
+	if len(words) < 2 {
+		return nothing, schema.Name{}
+	}
+	what := nothing
+	switch fold(words[0]) {
+	case "SELECT", "DO", "CALL":
+		// Logged as text only for a function or procedure that writes, in a
+		// session with binlog_format=STATEMENT: what it writes is not said.
+		return rowsUnknown, tables[0]
+	case "INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "WITH", "TRUNCATE", "IMPORT":
+		what = rowsUnknown
+	case "RENAME", "OPTIMIZE", "REPAIR":
+		what = definition
+	case "ALTER", "CREATE", "DROP":
+		what, words = definedObject(words)
+	}
+	if what == nothing {
+		return nothing, schema.Name{}
+	}
+	for _, t := range tables {
+		if mentions(words, in, t) {
+			return what, t
+		}
+	}
+	return nothing, schema.Name{}
 }
 
-// nameAfter is where a table's name that begins at i ends: IF NOT EXISTS, and
-// schema . table, are passed over.
-func nameAfter(words []string, i int) int {
-	if i+2 < len(words) && strings.EqualFold(words[i], "IF") {
-		i += 3
+// definedObject finds what kind of thing a CREATE, ALTER or DROP is about, and
+// leaves of the words those that name the tables it changes. A view, routine,
+// event or account may well mention the table.
+func definedObject(words []string) (effect, []string) {
+	for i, w := range words[1:] {
+		switch i++; fold(w) {
+		case "TABLE":
+			if fold(words[0]) != "DROP" { // CREATE TABLE x LIKE t, or SELECT FROM t, only reads t
+				return definition, words[:min(len(words), nameEnd(words, i+1))]
+			}
+			return definition, words
+		case "TABLES", "INDEX", "TRIGGER":
+			return definition, words
+		case "DATABASE", "SCHEMA":
+			return definition, append(words, ".", "*")
+		case "VIEW", "PROCEDURE", "FUNCTION", "EVENT", "USER", "ROLE", "SERVER", "SEQUENCE", "PACKAGE", "TABLESPACE", "INSTANCE", "RESOURCE", "LOGFILE", "UNDO":
+			return nothing, nil
+		}
+	}
+	return nothing, nil
+}
+
+// nameEnd is where a table's name that begins at i ends; IF NOT EXISTS and the
+// schema before it are passed over.
+func nameEnd(words []string, i int) int {
+	for i < len(words) && slices.Contains([]string{"IF", "NOT", "EXISTS"}, fold(words[i])) {
+		i++
 	}
 	if i+1 < len(words) && words[i+1] == "." {
 		i += 2
@@ -88,55 +97,30 @@ func nameAfter(words []string, i int) int {
 	return i + 1
 }
 
-// words cuts a text into names, unquoted, and the dots between them.
-func words(text string) []string {
-	var out []string
-	for i := 0; i < len(text); {
-		c := text[i]
-		switch {
-		case c == '.':
-			out = append(out, ".")
-			i++
-		case c == '`' || c == '"':
-			var b strings.Builder
-			for i++; i < len(text); i++ {
-				if text[i] == c {
-					if i+1 < len(text) && text[i+1] == c {
-						i++
-					} else {
-						break
-					}
-				}
-				b.WriteByte(text[i])
+// mentions tells whether words have the table's name: with its schema, or alone
+// in its own schema. A last ".*" stands for a whole schema.
+func mentions(words []string, in string, t schema.Name) bool {
+	whole := len(words) > 1 && words[len(words)-1] == "*"
+	for i, w := range words {
+		if whole && strings.EqualFold(w, t.Schema) {
+			return true
+		}
+		if !strings.EqualFold(w, t.Table) {
+			continue
+		}
+		if i >= 2 && words[i-1] == "." {
+			if strings.EqualFold(words[i-2], t.Schema) {
+				return true
 			}
-			i++
-			out = append(out, b.String())
-		case c == '\'':
-			for i++; i < len(text) && text[i] != '\''; i++ {
-				if text[i] == '\\' {
-					i++
-				}
-			}
-			i++
-		case strings.HasPrefix(text[i:], "/*") && !strings.HasPrefix(text[i:], "/*!"):
-			end := strings.Index(text[i+2:], "*/")
-			if end < 0 {
-				return out
-			}
-			i += end + 4
-		case isWord(c):
-			from := i
-			for i < len(text) && isWord(text[i]) {
-				i++
-			}
-			out = append(out, text[from:i])
-		default:
-			i++
+		} else if strings.EqualFold(in, t.Schema) {
+			return true
 		}
 	}
-	return out
+	return false
 }
 
-func isWord(c byte) bool {
-	return c == '_' || c == '$' || c >= 0x80 || '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+func indexFold(words []string, w string) int {
+	return slices.IndexFunc(words, func(o string) bool { return fold(o) == w })
 }
+
+func fold(word string) string { return strings.ToUpper(word) }

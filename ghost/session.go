@@ -91,7 +91,8 @@ func rowMode(mode string, relaxed bool) string {
 	var modes []string
 	for _, m := range strings.Split(mode, ",") {
 		switch m {
-		case "ANSI_QUOTES", "ANSI", "PIPES_AS_CONCAT", "NO_BACKSLASH_ESCAPES", "IGNORE_SPACE", "PAD_CHAR_TO_FULL_LENGTH",
+		case "TRADITIONAL", // its parts are listed beside it; it would bring them back
+			"ANSI_QUOTES", "ANSI", "PIPES_AS_CONCAT", "NO_BACKSLASH_ESCAPES", "IGNORE_SPACE", "PAD_CHAR_TO_FULL_LENGTH",
 			"ONLY_FULL_GROUP_BY", "NO_UNSIGNED_SUBTRACTION", "ORACLE", "MSSQL", "DB2", "POSTGRESQL", "MAXDB", "EMPTY_STRING_IS_NULL", "":
 			continue
 		case "NO_ZERO_DATE", "NO_ZERO_IN_DATE":

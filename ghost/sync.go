@@ -43,6 +43,7 @@ type syncer struct {
 	// The next chunk's end, once it is known; "" is the last chunk's.
 	nextBound  binlog.Key
 	boundKnown bool
+	applyTurn  bool          // the copy waits for a turn of the apply
 	ranges     []chunk.Range // all that was copied, for verification
 	rows       int64         // in the shadow table
 	started    time.Time
@@ -76,7 +77,7 @@ func newSyncer(ctx context.Context, r *run, stream *binlog.Stream, v *binlog.Vis
 		verifier: &worker{db: r.DB, init: session},
 		backlog:  backlog.New[binlog.TxID](),
 		copied:   backlog.Copied{Integers: p.Key.Integers()},
-		verify:   newVerification(),
+		verify:   newVerification(p.Key.Integers()),
 		fences:   map[string]bool{},
 	}
 	s.ctx, s.cancel = context.WithCancel(ctx)

@@ -21,6 +21,7 @@ import (
 // delivered then.
 type verification struct {
 	on      bool
+	exact   bool                 // one row has one key: Go tells keys apart as the server does
 	ranges  []chunk.Range        // not compared yet
 	dirty   map[binlog.Key]bool  // to be compared by key: changed since its range was, or different then
 	checked map[binlog.Key]bool  // being compared now; false: changed meanwhile
@@ -30,8 +31,8 @@ type verification struct {
 
 type suspect = binlog.Key
 
-func newVerification() verification {
-	return verification{dirty: map[binlog.Key]bool{}, checked: map[binlog.Key]bool{}, suspect: map[binlog.Key]bool{}, tokens: map[string][]suspect{}}
+func newVerification(exact bool) verification {
+	return verification{exact: exact, dirty: map[binlog.Key]bool{}, checked: map[binlog.Key]bool{}, suspect: map[binlog.Key]bool{}, tokens: map[string][]suspect{}}
 }
 
 // changed notes that the stream has delivered a change of k.
@@ -40,6 +41,15 @@ func (v *verification) changed(k binlog.Key) {
 		return
 	}
 	v.dirty[k] = true
+	if !v.exact { // any suspect may be this row by another spelling
+		for other := range v.suspect {
+			v.dirty[other] = true
+		}
+		clear(v.suspect)
+		for other := range v.checked {
+			v.checked[other] = false
+		}
+	}
 	delete(v.suspect, k)
 	if _, ok := v.checked[k]; ok {
 		v.checked[k] = false
@@ -137,7 +147,11 @@ func (s *syncer) compareSettled(keys []binlog.Key) {
 		return func() error {
 			var unexplained []binlog.Key
 			for _, k := range different {
-				if v.checked[k] { // nothing was delivered since the comparison began
+				unchanged, asked := v.checked[k]
+				switch {
+				case !asked: // the row by another spelling
+					v.dirty[k] = true
+				case unchanged: // nothing was delivered since the comparison began
 					v.suspect[k] = true
 					unexplained = append(unexplained, k)
 				}

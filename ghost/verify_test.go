@@ -10,12 +10,12 @@ import (
 // unless a change of it was delivered before the marker.
 func TestVerification(t *testing.T) {
 	on := func() verification {
-		v := newVerification()
+		v := newVerification(true)
 		v.on = true
 		return v
 	}
 	t.Run("off: nothing is noted", func(t *testing.T) {
-		v := newVerification()
+		v := newVerification(true)
 		v.changed("1")
 		v.applied([]binlog.Key{"2"})
 		if len(v.dirty) > 0 {

@@ -23,7 +23,7 @@ type Place int
 
 const (
 	InFlight Place = iota // in a chunk that is being copied, or nobody can tell
-	Behind                // its chunk is committed
+	Behind                // its chunk is committed; or, of a key that Go can't order, perhaps still ahead
 	Ahead                 // no chunk with it is dispatched: it will be read later
 )
 
@@ -35,6 +35,11 @@ func (c Copied) Place(k binlog.Key) Place {
 	}
 	if c.Dispatched == "" && !c.Last {
 		return Ahead
+	}
+	if !c.Integers && !c.Last && c.Watermark == c.Dispatched {
+		// No chunk is in flight. Whether k is behind or ahead, the server tells
+		// while it applies: what is read is bounded by the watermark.
+		return Behind
 	}
 	switch (chunk.Range{Lo: c.Watermark, Hi: c.Dispatched}).Place(k, c.Integers) {
 	case chunk.Before:

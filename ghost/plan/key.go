@@ -67,12 +67,15 @@ func shared(k schema.Key, original, altered *schema.Table, names map[string]stri
 // keys before and one after.
 func comparable(from, to schema.Column) bool {
 	switch from.Type {
-	case "float", "double", "json", "geometry", "vector": // no exact literal
-		return false
+	case "decimal", "char", "varchar", "binary", "varbinary", "bit", "year", "date", "time", "datetime":
 	case "timestamp": // a literal of it depends on the session's time zone
 		return false
 	case "enum", "set": // sorted by number, compared with a literal by text (Vitess #9546)
 		return false
+	default: // floating point has no exact literal; others none that binlog decodes
+		if !from.Integer() {
+			return false
+		}
 	}
 	if from.Integer() && to.Integer() {
 		return holdsIntegers(from, to)

@@ -16,7 +16,7 @@ import (
 // cancels pairs, the sum alone swaps.)
 func (t Tables) Checksums(r chunk.Range) string {
 	side := func(table schema.Name, index string, key []schema.Column, expr string) string {
-		return fmt.Sprintf("SELECT COUNT(*), COALESCE(BIT_XOR(c), 0), COALESCE(SUM(c), 0) FROM (SELECT CRC32(%s) AS c %s%s) AS r",
+		return fmt.Sprintf("SELECT COUNT(*), COALESCE(BIT_XOR(c), 0), COALESCE(SUM(c), 0) FROM (SELECT COALESCE(CRC32(%s), 0) AS c %s%s) AS r",
 			expr, t.from(table, index), where(t.inRange(key, r)))
 	}
 	original, shadow := t.rowExpressions()
@@ -39,12 +39,13 @@ func (t Tables) RangeRowChecksums(r chunk.Range) string {
 // TABLES a second mention would need a second lock.
 func (t Tables) rows(inOriginal, inShadow, index string) string {
 	original, shadow := t.rowExpressions()
-	return fmt.Sprintf("%s SELECT 'o', CRC32(%s), %s%s%s\nUNION ALL\nSELECT 's', CRC32(%s), %s%s%s", t.tag("verify"),
+	return fmt.Sprintf("%s SELECT 'o', COALESCE(CRC32(%s), 0), %s%s%s\nUNION ALL\nSELECT 's', COALESCE(CRC32(%s), 0), %s%s%s", t.tag("verify"),
 		original, literalsOf(t.Key.Original), t.from(t.Original, index), where(inOriginal),
 		shadow, literalsOf(t.Key.Shadow), t.from(t.Shadow, ""), where(inShadow))
 }
 
-// rowExpressions are, for either table, one byte string of a row's values.
+// rowExpressions are, for either table, one byte string of a row's values. Long
+// values go in by their CRC32: a string beyond max_allowed_packet is NULL.
 func (t Tables) rowExpressions() (original, shadow string) {
 	var o, s, onull, snull []string
 	for _, m := range t.Columns {
@@ -54,6 +55,9 @@ func (t Tables) rowExpressions() (original, shadow string) {
 		from, to, ok := t.comparison(m)
 		if !ok {
 			continue
+		}
+		if long(m.From) || long(m.To) {
+			from, to = "CRC32("+from+")", "CRC32("+to+")"
 		}
 		o = append(o, "COALESCE("+from+", '')")
 		s = append(s, "COALESCE("+to+", '')")
@@ -135,6 +139,10 @@ func bytesOf(c schema.Column, e string) string {
 		return "HEX(" + e + ")"
 	}
 	return "CAST(" + e + " AS BINARY)"
+}
+
+func long(c schema.Column) bool {
+	return strings.HasSuffix(c.Type, "text") || strings.HasSuffix(c.Type, "blob") || kind(c) == json || kind(c) == other
 }
 
 type valueKind int

@@ -168,7 +168,7 @@ func compare(t *testing.T, path, got string) {
 func TestLongRowsHaveAChecksum(t *testing.T) {
 	tables := Tables{Key: keyOf("PRIMARY", column("id", "int")), Columns: same(column("id", "int"), column("b", "longblob"))}
 	if !strings.Contains(tables.RowChecksums([]binlog.Key{"1"}), "COALESCE(CRC32(") {
-		t.Skip("BUG, reported: CONCAT_WS beyond max_allowed_packet is NULL, so is its CRC32, and differentRows scans it into a uint64: " +
+		t.Error("CONCAT_WS beyond max_allowed_packet is NULL, so is its CRC32, and differentRows scans it into a uint64: " +
 			"a changed row of that size fails the migration, and Checksums compares such rows by their number only")
 	}
 }

@@ -22,6 +22,9 @@ type Tables struct {
 	// Lossy: the session's sql_mode cuts values that don't fit, so columns that
 	// are converted can't be compared.
 	Lossy bool
+	// UpTo bounds what Insert reads: rows ahead of the row copy are left to it.
+	// "" is no bound.
+	UpTo binlog.Key
 }
 
 // Copy carries one range over. A plain INSERT: a row that is there already is a
@@ -49,7 +52,11 @@ func (t Tables) Match(keys []binlog.Key) string { return match(t.Key.Original, k
 
 // Insert is the second half of applying, see Delete.
 func (t Tables) Insert(keys []binlog.Key) string {
-	return t.insert("apply") + t.from(t.Original, "") + "\nWHERE " + match(t.Key.Original, keys)
+	insert := t.insert("apply") + t.from(t.Original, "") + "\nWHERE " + match(t.Key.Original, keys)
+	if t.UpTo != "" {
+		insert += " AND " + t.inRange(t.Key.Original, chunk.Range{Hi: t.UpTo})
+	}
+	return insert
 }
 
 // Colliding tries to insert one key and, where a unique key has the value
