@@ -49,6 +49,8 @@ func TestTouches(t *testing.T) {
 		{sql: "", want: nothing},
 		{sql: "BEGIN", want: nothing},
 		{sql: "ALTER TABLE customers ADD orders INT", want: nothing},
+		{sql: "ALTER TABLE `shop`.`orders`", want: nothing},
+		{sql: "ALTER TABLE orders FORCE", want: definition},
 		{sql: "SELECT `shop`.`f`()", in: "other", want: rowsUnknown},
 
 		{sql: "/*!80000 ALTER TABLE orders ADD a INT */", want: definition},
