@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"midflight/binlog"
@@ -45,7 +46,7 @@ func (s *syncer) applyKeys(keys []binlog.Key) {
 	}
 	s.start(applyJob, func(ctx context.Context) func() error {
 		began := time.Now()
-		delta, err := s.apply(ctx, t, keys)
+		delta, outdated, err := s.apply(ctx, t, keys)
 		took := time.Since(began)
 		return func() error {
 			if err != nil {
@@ -54,29 +55,40 @@ func (s *syncer) applyKeys(keys []binlog.Key) {
 			s.backlog.Done(keys)
 			s.rows += delta
 			s.verify.applied(keys)
+			s.applyAgain(outdated)
 			s.Observe(KeysApplied{len(keys), took})
 			return nil
 		}
 	})
 }
 
+// applyAgain puts rows that were deleted because they were in the way into the
+// backlog.
+func (s *syncer) applyAgain(outdated []binlog.Key) {
+	for _, k := range outdated {
+		s.backlog.Again(k, s.last)
+		s.verify.changed(k)
+	}
+}
+
 // apply makes the shadow's rows of keys what the original's are now, in one
-// transaction, and returns by how many rows the shadow grew. It may be repeated
-// at will: what it writes depends on the original alone.
-func (s *syncer) apply(ctx context.Context, t rowsql.Tables, keys []binlog.Key) (delta int64, err error) {
+// transaction, and returns by how many rows the shadow grew, and which other
+// keys are to be applied again. It may be repeated at will: what it writes
+// depends on the original alone.
+func (s *syncer) apply(ctx context.Context, t rowsql.Tables, keys []binlog.Key) (delta int64, outdated []binlog.Key, err error) {
 	err = retry(ctx, patience, func() error {
 		return s.applier.use(ctx, func(conn *sql.Conn) (err error) {
 			delta, err = transaction(ctx, conn, func() (int64, error) { return deleteAndInsert(ctx, conn, t, keys) })
 			if mysqld.IsDuplicateKey(err) {
-				delta, err = s.replaceOneByOne(ctx, conn, t, keys)
+				delta, err = s.replaceColliding(ctx, conn, t, keys, &outdated)
 			}
 			return err
 		})
 	})
 	if err == nil || !mysqld.IsServerError(err) || mysqld.IsLockConflict(err) {
-		return delta, wrap(err, "apply changes")
+		return delta, outdated, wrap(err, "apply changes")
 	}
-	return 0, s.verdict(ctx, err, s.tables.Match(keys))
+	return 0, nil, s.verdict(ctx, err, s.tables.Match(keys))
 }
 
 // deleteAndInsert returns by how many rows the shadow grew, also where the
@@ -90,98 +102,92 @@ func deleteAndInsert(ctx context.Context, conn *sql.Conn, t rowsql.Tables, keys 
 	return come - gone, err // come is 0 with an error
 }
 
-// replaceOneByOne does the same when a unique key is in the way. The row that
+// replaceColliding does the same when a unique key is in the way. A row that
 // has the value already is either out of date (its own change is still in the
-// backlog): then it is replaced too; or the original itself has two rows that
-// are equal under the shadow's unique key: then that is the user's duplicate,
-// and the ALTER fails as the server's own would.
-func (s *syncer) replaceOneByOne(ctx context.Context, conn *sql.Conn, t rowsql.Tables, keys []binlog.Key) (int64, error) {
+// backlog, or will be); or the original itself has two rows that are equal
+// under the shadow's unique key: then that is the user's duplicate, and the
+// ALTER fails as the server's own would.
+//
+// A row that is out of date is only deleted here, and added to outdated: the
+// owner has it applied again. To replace it at once could go on without end,
+// since its new value may be in the way of the next row: UPDATE t SET u = u + 1
+// makes one chain of the whole table.
+//
+// outdated is only ever added to: after a lost answer nobody knows whether the
+// deletion was committed, and the next try wouldn't find the row any more.
+func (s *syncer) replaceColliding(ctx context.Context, conn *sql.Conn, t rowsql.Tables, keys []binlog.Key, outdated *[]binlog.Key) (int64, error) {
 	return transaction(ctx, conn, func() (delta int64, err error) {
 		for part := range slicesOf(keys, batch) {
-			gone, err := exec(ctx, conn, t.Delete(part))
+			grown, err := s.replacePart(ctx, conn, t, part, outdated)
 			if err != nil {
 				return 0, err
 			}
-			delta -= gone
-		}
-		todo := append([]binlog.Key(nil), keys...)
-		for tries := 0; len(todo) > 0; tries++ {
-			if tries > 100*len(keys)+10_000 {
-				return 0, fmt.Errorf("rows exchange their unique values faster than they can be applied")
-			}
-			key := todo[len(todo)-1]
-			// One row may have two keys ('a' and 'A' where case doesn't count):
-			// the other one may have brought it back already.
-			gone, err := exec(ctx, conn, t.Delete([]binlog.Key{key}))
-			if err != nil {
-				return 0, err
-			}
-			come, other, err := s.insertOne(ctx, conn, t, key)
-			if err != nil {
-				return 0, err
-			}
-			delta += come - gone
-			if other == "" {
-				todo = todo[:len(todo)-1]
-				continue
-			}
-			if err := s.mustNotBeEqual(ctx, key, other); err != nil {
-				return 0, err
-			}
-			gone, err = exec(ctx, conn, t.Delete([]binlog.Key{other}))
-			if err != nil {
-				return 0, err
-			}
-			delta -= gone
-			todo = append([]binlog.Key{other}, todo...)
+			delta += grown
 		}
 		return delta, nil
 	})
 }
 
-// insertOne inserts one row; where a unique key is in the way it returns the
-// key of the row that has the value.
-func (s *syncer) insertOne(ctx context.Context, conn *sql.Conn, t rowsql.Tables, key binlog.Key) (come int64, other binlog.Key, err error) {
-	come, err = exec(ctx, conn, t.Insert([]binlog.Key{key}))
-	if !mysqld.IsDuplicateKey(err) {
-		return come, "", err
+// A row that comes into the way between two statements needs another round.
+const maxRounds = 100
+
+func (s *syncer) replacePart(ctx context.Context, conn *sql.Conn, t rowsql.Tables, keys []binlog.Key, outdated *[]binlog.Key) (delta int64, err error) {
+	for range maxRounds {
+		grown, err := deleteAndInsert(ctx, conn, t, keys)
+		delta += grown
+		if !mysqld.IsDuplicateKey(err) {
+			return delta, err
+		}
+		grown, left, others, err := findColliding(ctx, conn, t, keys)
+		delta += grown
+		if err != nil || len(left) == 0 { // none: what was in the way has gone meanwhile
+			return delta, err
+		}
+		if err := s.mustNotBeEqual(ctx, slices.Concat(left, others)); err != nil {
+			return 0, err
+		}
+		gone, err := exec(ctx, conn, t.Delete(others))
+		if err != nil {
+			return 0, err
+		}
+		delta -= gone
+		*outdated = append(*outdated, others...)
+		keys = left
 	}
-	duplicate := err
-	if _, err := conn.ExecContext(ctx, t.ForgetColliding()); err != nil {
-		return 0, "", err
-	}
-	if come, err = exec(ctx, conn, t.Colliding(key)); err != nil {
-		return 0, "", err
-	}
-	found, err := readKeys(ctx, conn, t.Collided(), len(s.plan.Key.Shadow))
-	if err != nil {
-		return 0, "", err
-	}
-	if len(found) > 0 {
-		return 0, found[0], nil
-	}
-	if come == 0 { // the original has no such row any more
-		return 0, "", nil
-	}
-	if come == 1 { // what was in the way has gone meanwhile
-		return 1, "", nil
-	}
-	return 0, "", duplicate
+	return 0, obstacle("rows exchange their unique values faster than they can be applied")
 }
 
-// mustNotBeEqual reads both rows in one statement, so in one snapshot, into the
-// empty altered table. If they collide there, the user's change makes them
-// equal; the error is the server's own for a table of the original's name.
-func (s *syncer) mustNotBeEqual(ctx context.Context, a, b binlog.Key) error {
+// findColliding inserts the rows of keys whose unique values are free; it
+// returns the keys of those that are left, and of the others that have their
+// values.
+func findColliding(ctx context.Context, conn *sql.Conn, t rowsql.Tables, keys []binlog.Key) (come int64, left, others []binlog.Key, err error) {
+	if _, err := conn.ExecContext(ctx, t.ForgetColliding()); err != nil {
+		return 0, nil, nil, err
+	}
+	if come, err = exec(ctx, conn, t.Colliding(keys...)); err != nil {
+		return 0, nil, nil, err
+	}
+	var collided string
+	if err := conn.QueryRowContext(ctx, t.Collided()).Scan(&collided); err != nil {
+		return 0, nil, nil, err
+	}
+	left, others = t.CollidedKeys(collided)
+	return come, left, others, nil
+}
+
+// mustNotBeEqual reads all these rows in one statement, so in one snapshot,
+// into the empty altered table. If two collide there, the user's change makes
+// them equal; the error is the server's own for a table of the original's name.
+func (s *syncer) mustNotBeEqual(ctx context.Context, keys []binlog.Key) error {
 	t := s.tables
 	t.Shadow = s.scratch.table
-	w := &worker{db: s.DB, init: rowSession(s.request.Settings, s.plan.Relaxed)}
+	w := &worker{db: s.DB, init: rowSession(s.request.Settings, s.plan)}
 	defer w.close()
 	return w.use(ctx, func(conn *sql.Conn) error {
 		if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {
 			return err
 		}
-		_, err := conn.ExecContext(ctx, t.Insert([]binlog.Key{a, b}))
+		_, err := conn.ExecContext(ctx, t.Insert(keys))
 		if _, rollback := conn.ExecContext(ctx, "ROLLBACK"); err == nil {
 			err = rollback
 		}

@@ -38,15 +38,18 @@ func (s *syncer) dispatchCopy() {
 		})
 		return
 	}
-	if s.applyTurn {
-		return // keys that Go can't order are applied between two chunks
+	if s.applyTurn || !s.copied.Integers && s.busy[applyJob] {
+		// Keys that Go can't order are applied between two chunks, never beside
+		// one: a batch that began before the chunk deletes the chunk's new rows
+		// and, bounded by the watermark of before, brings none of them back.
+		return
 	}
 	r := chunk.Range{Lo: lo, Hi: s.nextBound}
 	s.boundKnown = false
 	s.copied.Dispatched, s.copied.Last = r.Hi, r.Hi == ""
 	s.start(copyJob, func(ctx context.Context) func() error {
 		began := time.Now()
-		rows, err := s.copyChunk(ctx, r)
+		rows, outdated, err := s.copyChunk(ctx, r)
 		took := time.Since(began)
 		return func() error {
 			if err != nil {
@@ -55,14 +58,16 @@ func (s *syncer) dispatchCopy() {
 			s.copied.Watermark, s.copied.Done = r.Hi, r.Hi == ""
 			s.ranges = append(s.ranges, r)
 			s.applyTurn = !s.copied.Integers && !s.copied.Done && s.backlog.Len() > 0
+			s.applyAgain(outdated)
 			s.rows += rows
-			s.status.RowsCopied += rows
+			copied := max(rows+int64(len(outdated)), 0) // what went out of the way isn't taken off
+			s.status.RowsCopied += copied
 			if r.Hi != "" {
 				s.sizer.Took(took)
 			} else {
 				s.copying = false
 			}
-			s.Observe(ChunkCopied{rows, took})
+			s.Observe(ChunkCopied{copied, took})
 			return nil
 		}
 	})
@@ -86,11 +91,11 @@ func (s *syncer) bound(ctx context.Context, lo binlog.Key, n int) (binlog.Key, e
 // patience with lock conflicts and lost connections of one job.
 const patience = 2 * time.Minute
 
-// copyChunk copies one range in one transaction and returns the rows copied.
-func (s *syncer) copyChunk(ctx context.Context, r chunk.Range) (int64, error) {
-	var rows int64
+// copyChunk copies one range in one transaction and returns the rows copied,
+// and which other keys are to be applied again.
+func (s *syncer) copyChunk(ctx context.Context, r chunk.Range) (rows int64, outdated []binlog.Key, err error) {
 	again := false
-	err := retry(ctx, patience, func() error {
+	err = retry(ctx, patience, func() error {
 		return s.copier.use(ctx, func(conn *sql.Conn) (err error) {
 			if again { // an earlier try may have been committed without our hearing of it
 				if _, err := conn.ExecContext(ctx, s.tables.DeleteRange(r)); err != nil {
@@ -98,20 +103,21 @@ func (s *syncer) copyChunk(ctx context.Context, r chunk.Range) (int64, error) {
 				}
 			}
 			again = true
-			rows, err = s.insertChunk(ctx, conn, r)
+			rows, err = s.insertChunk(ctx, conn, r, &outdated)
 			return err
 		})
 	})
 	if err == nil || !mysqld.IsServerError(err) || mysqld.IsLockConflict(err) {
-		return rows, wrap(err, "copy a chunk")
+		return rows, outdated, wrap(err, "copy a chunk")
 	}
-	return 0, s.verdict(ctx, err, s.tables.InRange(r))
+	return 0, nil, s.verdict(ctx, err, s.tables.InRange(r))
 }
 
 // insertChunk is one INSERT … SELECT. A duplicate key means that a row of the
 // shadow is not up to date, or that the user's change makes two rows equal:
-// then the chunk is copied row by row, which tells the one from the other.
-func (s *syncer) insertChunk(ctx context.Context, conn *sql.Conn, r chunk.Range) (int64, error) {
+// then the chunk is copied like changed keys, which tells the one from the
+// other.
+func (s *syncer) insertChunk(ctx context.Context, conn *sql.Conn, r chunk.Range, outdated *[]binlog.Key) (int64, error) {
 	result, err := conn.ExecContext(ctx, s.tables.Copy(r))
 	if err == nil {
 		return result.RowsAffected()
@@ -123,7 +129,7 @@ func (s *syncer) insertChunk(ctx context.Context, conn *sql.Conn, r chunk.Range)
 	if err != nil {
 		return 0, err
 	}
-	return s.replaceOneByOne(ctx, conn, s.tables, keys)
+	return s.replaceColliding(ctx, conn, s.tables, keys, outdated)
 }
 
 // readKeys runs a query whose columns are the key's literals.

@@ -24,10 +24,7 @@ const (
 
 // cutOver swaps the tables in the first gap that is long enough.
 func (s *syncer) cutOver(ctx context.Context) error {
-	if err := s.Store.Claim(ctx, s.status.ID, oldName(s.original.Name)); err != nil {
-		return err
-	}
-	g, err := s.openGap(ctx, rowSession(s.request.Settings, s.plan.Relaxed))
+	g, err := s.openGap(ctx, rowSession(s.request.Settings, s.plan))
 	if err != nil {
 		return err
 	}
@@ -46,7 +43,7 @@ func (s *syncer) cutOver(ctx context.Context) error {
 		}
 		// The lock session may be anywhere in its statements: a new one.
 		g.close()
-		if g, err = s.openGap(ctx, rowSession(s.request.Settings, s.plan.Relaxed)); err != nil {
+		if g, err = s.openGap(ctx, rowSession(s.request.Settings, s.plan)); err != nil {
 			return err
 		}
 		if err := s.pumpFor(ctx, pause); err != nil {
@@ -73,7 +70,7 @@ func (s *syncer) awaitQuiet(ctx context.Context, g *gap) error {
 	if err := s.lease.hold(ctx); err != nil {
 		return err
 	}
-	if err := s.raiseAutoIncrement(ctx, s.DB); err != nil {
+	if err := s.raiseAutoIncrement(ctx, g.lock); err != nil {
 		return err
 	}
 	for {
@@ -109,7 +106,7 @@ func (s *syncer) attempt(ctx context.Context, g *gap, bound time.Duration) error
 // swapMySQL does everything in one session that has both tables locked.
 // (RENAME under LOCK TABLES: MySQL ≥ 8.0.13, WL#9826.)
 func (s *syncer) swapMySQL(ctx context.Context, g *gap, bound time.Duration) error {
-	original, shadow, old := s.original.Name, s.shadow, oldName(s.original.Name)
+	original, shadow, old := s.original.Name, s.shadow, oldName(s.original.Name, s.status.ID)
 	if err := g.lockedBy(ctx, fmt.Sprintf("LOCK /* midflight m%d */ TABLES %s WRITE, %s WRITE", s.status.ID, original.Quoted(), shadow.Quoted()), lockBound); err != nil {
 		return err
 	}
@@ -117,8 +114,9 @@ func (s *syncer) swapMySQL(ctx context.Context, g *gap, bound time.Duration) err
 	if err := s.settleUnderLock(ctx, g.lock, bound); err != nil {
 		return err
 	}
-	_, err := g.lock.ExecContext(ctx, fmt.Sprintf("RENAME /* midflight m%d */ TABLE %s TO %s, %s TO %s", s.status.ID, original.Quoted(), old.Quoted(), shadow.Quoted(), original.Quoted()))
-	if err := s.renamed(ctx, err, shadow, old); err != nil {
+	// Not to be broken off: whether it was done would be hard to tell.
+	_, err := g.lock.ExecContext(context.WithoutCancel(ctx), fmt.Sprintf("RENAME /* midflight m%d */ TABLE %s TO %s, %s TO %s", s.status.ID, original.Quoted(), old.Quoted(), shadow.Quoted(), original.Quoted()))
+	if err := s.renamed(ctx, g, err, shadow, old); err != nil {
 		return err
 	}
 	g.lock.ExecContext(context.WithoutCancel(ctx), "UNLOCK /* midflight */ TABLES")
@@ -169,7 +167,7 @@ func (s *syncer) settleUnderLock(ctx context.Context, conn *sql.Conn, bound time
 		s.rows += delta
 		if err != nil {
 			s.backlog.Return(keys)
-			if mysqld.IsDuplicateKey(err) { // told apart without the lock
+			if mysqld.IsDuplicateKey(err) || mysqld.IsKilled(err) { // told apart without the lock; a late watchdog
 				return fmt.Errorf("%w: %w", errTooSoon, err)
 			}
 			return tooLong(err)
@@ -201,7 +199,7 @@ func (s *syncer) settleUnderLock(ctx context.Context, conn *sql.Conn, bound time
 
 // renamed tells what became of a RENAME. A lost connection is neither success
 // nor failure: the server's catalogue knows.
-func (s *syncer) renamed(ctx context.Context, err error, shadow, old schema.Name) error {
+func (s *syncer) renamed(ctx context.Context, g *gap, err error, shadow, old schema.Name) error {
 	if err == nil {
 		s.swapped, s.old = true, old
 		return nil
@@ -209,6 +207,10 @@ func (s *syncer) renamed(ctx context.Context, err error, shadow, old schema.Name
 	ctx = context.WithoutCancel(ctx)
 	if mysqld.IsServerError(err) && !mysqld.IsKilled(err) {
 		return fmt.Errorf("swap the tables: %w", err)
+	}
+	// The server may still be at it after the connection is gone.
+	if gone := g.end(ctx); gone != nil {
+		return fmt.Errorf("swap the tables: %w; and the session that does it can't be ended: %w", err, gone)
 	}
 	asked := retry(ctx, patience, func() error {
 		_, oldErr := schema.Read(ctx, s.DB, old)
@@ -231,7 +233,7 @@ func (s *syncer) renamed(ctx context.Context, err error, shadow, old schema.Name
 	return fmt.Errorf("%w: %w", errTooSoon, err)
 }
 
-// raiseAutoIncrement lets the shadow go on counting where the original is. Ids
+// raiseAutoIncrement, on the lock session, which is shown fresh numbers, lets the shadow go on counting where the original is. Ids
 // that were given and deleted again must not be given a second time.
 func (s *syncer) raiseAutoIncrement(ctx context.Context, q mysqld.Queryer) error {
 	for _, a := range s.request.Statement.Actions {
@@ -255,10 +257,6 @@ func (s *syncer) raiseAutoIncrement(ctx context.Context, q mysqld.Queryer) error
 func less(a, b string) bool { return len(a) < len(b) || len(a) == len(b) && a < b }
 
 func (s *syncer) autoIncrement(ctx context.Context, q mysqld.Queryer, t schema.Name, into *sql.NullString) error {
-	fresh := "SELECT /*+ SET_VAR(information_schema_stats_expiry = 0) */ auto_increment"
-	if s.Flavor.MariaDB {
-		fresh = "SELECT auto_increment"
-	}
-	err := q.QueryRowContext(ctx, fresh+" /* midflight */ FROM information_schema.tables WHERE table_schema = ? AND table_name = ?", t.Schema, t.Table).Scan(into)
+	err := q.QueryRowContext(ctx, "SELECT /* midflight */ auto_increment FROM information_schema.tables WHERE table_schema = ? AND table_name = ?", t.Schema, t.Table).Scan(into)
 	return wrap(err, "read AUTO_INCREMENT of %s", t)
 }

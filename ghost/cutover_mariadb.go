@@ -27,7 +27,7 @@ import (
 // sort behind the original's: B's first table lock is the original's.
 func (s *syncer) swapMariaDB(ctx context.Context, g *gap, bound time.Duration) error {
 	original := s.original.Name
-	sentry, shadow := lateOldName(original), lateShadowName(original)
+	sentry, shadow := lateOldName(original, s.status.ID), lateShadowName(original, s.status.ID)
 	if sentry.Table <= original.Table || shadow.Table <= original.Table {
 		return obstacle("no name sorts behind %s, which the swap on MariaDB needs; rename the table first", original)
 	}
@@ -53,11 +53,11 @@ func (s *syncer) swapMariaDB(ctx context.Context, g *gap, bound time.Duration) e
 	}
 	g.close() // also when these failed: the locks must go
 	renameErr := <-rename
-	if err := s.renamed(ctx, errors.Join(renameErr, err), shadow, sentry); err != nil {
+	if err := s.renamed(ctx, g, errors.Join(renameErr, err), shadow, sentry); err != nil {
 		return err
 	}
 	g.lockedFor = time.Since(locked)
-	old := oldName(original)
+	old := oldName(original, s.status.ID)
 	if _, err := s.DB.ExecContext(context.WithoutCancel(ctx), fmt.Sprintf("RENAME /* midflight m%d */ TABLE %s TO %s", s.status.ID, sentry.Quoted(), old.Quoted())); err != nil {
 		s.log(ctx, "give the old table %s its name: %v", sentry, err)
 		return nil
@@ -66,19 +66,24 @@ func (s *syncer) swapMariaDB(ctx context.Context, g *gap, bound time.Duration) e
 	return nil
 }
 
+const sentryComment = "midflight sentry"
+
 // beginSwapMariaDB makes the sentry and gives the shadow its late name; nobody
 // uses either.
 func (s *syncer) beginSwapMariaDB(ctx context.Context, sentry, shadow schema.Name) error {
+	if s.shadow == shadow { // both are there from an earlier attempt
+		return nil
+	}
 	for _, t := range []schema.Name{sentry, shadow} {
+		if err := s.mustBeFree(ctx, t); err != nil {
+			return err
+		}
 		if err := s.Store.Claim(ctx, s.status.ID, t); err != nil {
 			return err
 		}
 	}
-	if _, err := s.DB.ExecContext(ctx, fmt.Sprintf("CREATE TABLE /* midflight m%d */ IF NOT EXISTS %s (id INT NOT NULL PRIMARY KEY) ENGINE=InnoDB COMMENT='midflight sentry'", s.status.ID, sentry.Quoted())); err != nil {
+	if _, err := s.DB.ExecContext(ctx, fmt.Sprintf("CREATE TABLE /* midflight m%d */ %s (id INT NOT NULL PRIMARY KEY) ENGINE=InnoDB COMMENT='%s'", s.status.ID, sentry.Quoted(), sentryComment)); err != nil {
 		return fmt.Errorf("create the sentry table: %w", err)
-	}
-	if s.shadow == shadow {
-		return nil
 	}
 	if _, err := s.DB.ExecContext(ctx, fmt.Sprintf("RENAME /* midflight m%d */ TABLE %s TO %s", s.status.ID, s.shadow.Quoted(), shadow.Quoted())); err != nil {
 		return fmt.Errorf("give the shadow table the name for the swap: %w", err)

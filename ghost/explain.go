@@ -67,7 +67,7 @@ func (s *syncer) native(ctx context.Context, rows string) (verdict, err error) {
 	if err != nil {
 		return nil, err
 	}
-	ddl := &worker{db: s.DB, init: ddlSession(s.request.Settings)}
+	ddl := &worker{db: s.DB, init: scratchSession(s.request.Settings)}
 	defer ddl.close()
 	err = ddl.use(ctx, func(conn *sql.Conn) error {
 		_, err := conn.ExecContext(ctx, text(s.request.Statement, schema.Name{Schema: sc.schema, Table: sc.table.Table}, "", ""))

@@ -46,7 +46,11 @@ func (r *run) openGap(ctx context.Context, init []string) (*gap, error) {
 	if g.lock, err = r.DB.Conn(ctx); err != nil {
 		return nil, fmt.Errorf("connect for the exclusive lock: %w", err)
 	}
-	for _, q := range append(init, "SET /* midflight */ SESSION lock_wait_timeout = 2") {
+	init = append(init, "SET /* midflight */ SESSION lock_wait_timeout = 2")
+	if !r.Flavor.MariaDB { // AUTO_INCREMENT as it is, not as it was up to a day ago
+		init = append(init, "SET /* midflight */ SESSION information_schema_stats_expiry = 0")
+	}
+	for _, q := range init {
 		if _, err = g.lock.ExecContext(ctx, q); err != nil {
 			g.close()
 			return nil, fmt.Errorf("set up the session of the exclusive lock (%s): %w", q, err)
@@ -61,6 +65,23 @@ func (r *run) openGap(ctx context.Context, init []string) (*gap, error) {
 
 // close ends the lock connection, and with it whatever it had locked.
 func (g *gap) close() { discard(g.lock) }
+
+// end kills the lock session and waits until the server has done with it.
+func (g *gap) end(ctx context.Context) error {
+	return retry(ctx, patience, func() error {
+		g.DB.ExecContext(ctx, fmt.Sprintf("KILL /* midflight */ CONNECTION %d", g.id)) // it may be gone already
+		for {
+			var there int
+			err := g.DB.QueryRowContext(ctx, "SELECT /* midflight */ COUNT(*) FROM information_schema.processlist WHERE id = ?", g.id).Scan(&there)
+			if err != nil || there == 0 {
+				return err
+			}
+			if err := sleep(ctx, 10*time.Millisecond); err != nil {
+				return err
+			}
+		}
+	})
+}
 
 // blocked tells who holds the table for longer than a moment.
 func (g *gap) blocked(ctx context.Context) ([]Blocker, error) {
@@ -115,9 +136,15 @@ func (g *gap) through(ctx context.Context, act func(ctx context.Context) error) 
 // it back when it isn't granted in time: lock_wait_timeout counts whole
 // seconds.
 func (g *gap) lockedBy(ctx context.Context, statement string, bound time.Duration) error {
-	watchdog := time.AfterFunc(bound, func() { g.kill(ctx) })
-	defer watchdog.Stop()
-	_, err := g.lock.ExecContext(ctx, statement)
+	killed := make(chan struct{})
+	watchdog := time.AfterFunc(bound, func() { g.kill(ctx); close(killed) })
+	_, err := g.lock.ExecContext(context.WithoutCancel(ctx), statement)
+	if !watchdog.Stop() {
+		<-killed
+		if err == nil { // too late for this statement: let it hit a harmless one
+			g.lock.ExecContext(ctx, "DO /* midflight */ 0")
+		}
+	}
 	if mysqld.IsKilled(err) || mysqld.IsLockConflict(err) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -154,7 +181,7 @@ func (r *run) inServer(ctx context.Context, p plan.Plan) ([]Warning, error) {
 		}
 		err := g.through(ctx, func(ctx context.Context) error {
 			if p.Path == plan.InPlace { // reads the table: no bound
-				_, err := g.lock.ExecContext(ctx, statement)
+				_, err := g.lock.ExecContext(context.WithoutCancel(ctx), statement)
 				return err
 			}
 			return g.lockedBy(ctx, statement, lockBound)

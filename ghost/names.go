@@ -1,6 +1,7 @@
 package ghost
 
 import (
+	"fmt"
 	"unicode/utf8"
 
 	"midflight/schema"
@@ -11,26 +12,32 @@ import (
 // migration's record has the names in use.
 const maxName = 64
 
-func shadowName(t schema.Name) schema.Name { return t.With("_" + cut(t.Table, 8) + "_shadow") }
+func shadowName(t schema.Name, id int64) schema.Name { return t.With(around(t.Table, id, "_shadow")) }
 
-func oldName(t schema.Name) schema.Name { return t.With("_" + cut(t.Table, 5) + "_old") }
+func oldName(t schema.Name, id int64) schema.Name { return t.With(around(t.Table, id, "_old")) }
+
+// around is _TABLE_suffix; a name that has to be cut gets the migration's id, so
+// that two tables never have the same.
+func around(table string, id int64, suffix string) string {
+	if name := "_" + table + suffix; utf8.RuneCountInString(name) <= maxName {
+		return name
+	}
+	suffix = fmt.Sprintf("_%d%s", id, suffix)
+	runes := []rune(table)
+	return "_" + string(runes[:maxName-1-len(suffix)]) + suffix
+}
 
 // Names for the moment of the swap on MariaDB, where RENAME takes its locks one
 // after the other in the order of the names' bytes: these sort behind the
 // original, so that a RENAME that waits, waits on the original
 // (cutover_mariadb.go).
-func lateShadowName(t schema.Name) schema.Name { return t.With(late(t.Table) + "s") }
+func lateShadowName(t schema.Name, id int64) schema.Name { return t.With(late(t.Table, id) + "s") }
 
-func lateOldName(t schema.Name) schema.Name { return t.With(late(t.Table) + "o") }
+func lateOldName(t schema.Name, id int64) schema.Name { return t.With(late(t.Table, id) + "o") }
 
-func late(name string) string {
-	if utf8.RuneCountInString(name) <= maxName-2 {
-		return name + "~"
+func late(table string, id int64) string {
+	if utf8.RuneCountInString(table) <= maxName-2 {
+		return table + "~"
 	}
-	return "\uffdc" // behind every name that begins with a usual letter
-}
-
-func cut(name string, reserve int) string {
-	runes := []rune(name)
-	return string(runes[:min(len(runes), maxName-reserve)])
+	return fmt.Sprintf("\uffdc%d", id) // behind every name that begins with a usual letter
 }

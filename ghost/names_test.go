@@ -11,10 +11,10 @@ import (
 func TestNames(t *testing.T) {
 	plain := schema.Name{Schema: "shop", Table: "orders"}
 	for _, c := range []struct{ got, want schema.Name }{
-		{shadowName(plain), plain.With("_orders_shadow")},
-		{oldName(plain), plain.With("_orders_old")},
-		{lateShadowName(plain), plain.With("orders~s")},
-		{lateOldName(plain), plain.With("orders~o")},
+		{shadowName(plain, 7), plain.With("_orders_shadow")},
+		{oldName(plain, 7), plain.With("_orders_old")},
+		{lateShadowName(plain, 7), plain.With("orders~s")},
+		{lateOldName(plain, 7), plain.With("orders~o")},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s, want %s", c.got, c.want)
@@ -23,7 +23,7 @@ func TestNames(t *testing.T) {
 	for _, one := range []string{"a", "ä", "日"} {
 		for _, n := range []int{1, 55, 56, 57, 59, 60, 61, 62, 63, 64} {
 			t1 := plain.With(strings.Repeat(one, n))
-			names := []schema.Name{t1, shadowName(t1), oldName(t1), lateShadowName(t1), lateOldName(t1)}
+			names := []schema.Name{t1, shadowName(t1, 7), oldName(t1, 7), lateShadowName(t1, 7), lateOldName(t1, 7)}
 			seen := map[schema.Name]bool{}
 			for _, name := range names {
 				if l := utf8.RuneCountInString(name.Table); l > maxName || !utf8.ValidString(name.Table) {
@@ -41,5 +41,14 @@ func TestNames(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Two tables whose names begin alike must not share a table of ours.
+func TestLongNamesDoNotMeet(t *testing.T) {
+	long := strings.Repeat("a", 60)
+	x, y := schema.Name{Schema: "s", Table: long + "x"}, schema.Name{Schema: "s", Table: long + "y"}
+	if shadowName(x, 1) == shadowName(y, 2) || oldName(x, 1) == oldName(y, 2) {
+		t.Error("two tables with the same first 60 characters share a name")
 	}
 }

@@ -159,7 +159,7 @@ UNION ALL SELECT CONCAT('i', i.index_id) FROM information_schema.%[1]sindexes i 
 // prepare plans the migration; for a copy it leaves an empty, altered shadow
 // table behind. An error of the user's statement is the server's own.
 func (r *run) prepare(ctx context.Context) (plan.Plan, []Warning, error) {
-	ddl := &worker{db: r.DB, init: ddlSession(r.request.Settings)}
+	ddl := &worker{db: r.DB, init: scratchSession(r.request.Settings)}
 	defer ddl.close()
 	var p plan.Plan
 	var warnings []Warning
@@ -212,9 +212,11 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 	if refusal != nil {
 		return p, refusal
 	}
-	shadow := shadowName(r.original.Name)
-	if err := r.mustBeFree(ctx, conn, shadow, oldName(r.original.Name)); err != nil {
-		return p, err
+	shadow := shadowName(r.original.Name, r.status.ID)
+	for _, t := range []schema.Name{shadow, oldName(r.original.Name, r.status.ID)} {
+		if err := r.mustBeFree(ctx, t); err != nil {
+			return p, err
+		}
 	}
 	if err := r.Store.Claim(ctx, r.status.ID, shadow); err != nil {
 		return p, err
@@ -238,32 +240,27 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 	return p, nil
 }
 
-// mustBeFree refuses to touch a table that we did not make, and drops an old
-// table of ours that waits for its time.
-func (r *run) mustBeFree(ctx context.Context, conn *sql.Conn, shadow, old schema.Name) error {
-	for _, t := range []schema.Name{shadow, old} {
-		_, err := schema.Read(ctx, conn, t)
-		if errors.Is(err, schema.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		ours, err := r.Store.Ours(ctx, t)
-		if err != nil {
-			return err
-		}
-		if !ours {
-			return &plan.Refusal{
-				Reason: fmt.Sprintf("Midflight needs the name %s, and a table that it did not make has it", t),
-				Hint:   "Rename or drop that table",
-			}
-		}
-		if err := r.drop(ctx, t); err != nil {
-			return fmt.Errorf("an earlier migration's table: %w", err)
+// mustBeFree refuses to touch a table that we did not make, and drops one of
+// ours that an earlier migration left or kept.
+func (r *run) mustBeFree(ctx context.Context, t schema.Name) error {
+	_, err := schema.Read(ctx, r.DB, t)
+	if errors.Is(err, schema.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	ours, err := r.Store.Ours(ctx, t)
+	if err != nil {
+		return err
+	}
+	if !ours {
+		return &plan.Refusal{
+			Reason: fmt.Sprintf("Midflight needs the name %s, and a table that it did not make has it", t),
+			Hint:   "Rename or drop that table",
 		}
 	}
-	return nil
+	return wrap(r.drop(ctx, t), "an earlier migration's table")
 }
 
 // isStrict: the session refuses values that don't fit instead of cutting them.
@@ -273,11 +270,11 @@ func isStrict(ctx context.Context, conn *sql.Conn) (bool, error) {
 	return strings.Contains(mode, "STRICT_"), wrap(err, "read sql_mode")
 }
 
-// readTime is the session's time as a literal, for columns that are added with
-// DEFAULT CURRENT_TIMESTAMP: ALTER TABLE gives all rows its own start.
-func readTime(ctx context.Context, conn *sql.Conn) (string, error) {
-	var now string
-	err := conn.QueryRowContext(ctx, "SELECT /* midflight */ CONCAT('''', NOW(6), '''')").Scan(&now)
+// readTime is the session's time, for columns that are added with DEFAULT
+// CURRENT_TIMESTAMP: ALTER TABLE gives all rows its own start.
+func readTime(ctx context.Context, conn *sql.Conn) (rowsql.Start, error) {
+	var now rowsql.Start
+	err := conn.QueryRowContext(ctx, "SELECT /* midflight */ CAST(NOW(6) AS CHAR), CAST(UNIX_TIMESTAMP(NOW(6)) AS CHAR)").Scan(&now.Local, &now.Unix)
 	return now, wrap(err, "read the time")
 }
 

@@ -49,7 +49,7 @@ func (q *Queue) bury(ctx context.Context, s Status) error {
 		}
 	}
 	for _, t := range claimed {
-		if s.Phase == Completed && t == oldName(s.Table) {
+		if s.Phase == Completed && t == oldName(s.Table, s.ID) {
 			continue
 		}
 		if err := q.drop(ctx, t); err != nil {
@@ -81,23 +81,31 @@ func (q *Queue) wasSwapped(ctx context.Context, s Status, claimed []schema.Name)
 	if ok, err := exists(s.Table); !ok || err != nil {
 		return false, err
 	}
-	for _, shadow := range []schema.Name{shadowName(s.Table), lateShadowName(s.Table)} {
+	for _, shadow := range []schema.Name{shadowName(s.Table, s.ID), lateShadowName(s.Table, s.ID)} {
 		if there, err := exists(shadow); there || err != nil {
 			return false, err
 		}
 	}
-	if there, err := exists(lateOldName(s.Table)); there || err != nil {
+	late := lateOldName(s.Table, s.ID)
+	if there, err := exists(late); there || err != nil {
 		if err != nil {
 			return false, err
 		}
+		var comment string
+		if err := q.DB.QueryRowContext(ctx, "SELECT /* midflight */ table_comment FROM information_schema.tables WHERE table_schema = ? AND table_name = ?", late.Schema, late.Table).Scan(&comment); err != nil {
+			return false, err
+		}
+		if comment == sentryComment { // of a clean-up that was broken off
+			return false, nil
+		}
 		// On MariaDB: swapped, and the old table has not its last name yet.
-		if _, err := q.DB.ExecContext(ctx, "RENAME /* midflight */ TABLE "+lateOldName(s.Table).Quoted()+" TO "+oldName(s.Table).Quoted()); err != nil {
+		if _, err := q.DB.ExecContext(ctx, "RENAME /* midflight */ TABLE "+lateOldName(s.Table, s.ID).Quoted()+" TO "+oldName(s.Table, s.ID).Quoted()); err != nil {
 			return false, err
 		}
 	}
-	there, err := exists(oldName(s.Table))
+	there, err := exists(oldName(s.Table, s.ID))
 	if there && err == nil {
-		err = q.keepOld(ctx, s.ID, oldName(s.Table))
+		err = q.keepOld(ctx, s.ID, oldName(s.Table, s.ID))
 	}
 	return there, err
 }

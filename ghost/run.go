@@ -157,11 +157,12 @@ func (r *run) cleanUp(ctx context.Context) error {
 	claimed, claimedErr := r.Store.Claimed(ctx, r.status.ID)
 	err = errors.Join(err, claimedErr)
 	for _, t := range claimed {
-		if r.swapped && t == r.old {
-			err = errors.Join(err, r.keepOld(ctx, r.status.ID, t))
-		} else {
+		if t != r.old {
 			err = errors.Join(err, r.drop(ctx, t))
 		}
+	}
+	if r.old != (schema.Name{}) {
+		err = errors.Join(err, r.keepOld(ctx, r.status.ID, r.old))
 	}
 	return err
 }
@@ -220,6 +221,14 @@ func (r *run) follow(ctx context.Context, p plan.Plan) (*syncer, error) {
 			return nil, fmt.Errorf("find a place in the binlog to start from: %w", err)
 		}
 		break
+	}
+	// DDL from here on is in the stream; what came since the plan was made is not.
+	now, err := schema.Read(ctx, r.DB, r.original.Name)
+	if err != nil {
+		return nil, err
+	}
+	if !now.SameDefinition(r.original) {
+		return nil, obstacle("somebody changed the definition of %s while the migration was being prepared. Send the statement again", r.original.Name)
 	}
 	stream, err := binlog.Open(ctx, binlog.Config{
 		Server: r.Server, Flavor: r.Flavor, From: from,

@@ -4,8 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 
+	"midflight/ghost/plan"
 	"midflight/mysqld"
 )
 
@@ -57,7 +59,13 @@ func discard(c *sql.Conn) {
 // rowSession is for statements that move rows: the user's sql_mode and time
 // zone decide how values convert; everything that would add locks, checks or
 // limits of its own is off.
-func rowSession(settings []Setting, relaxed bool) []string {
+//
+// The user's time zone counts only where a TIMESTAMP becomes another type or is
+// made of one: everywhere else it would do harm. INSERT … SELECT may carry a
+// TIMESTAMP over by way of local time, and then the hour that summer time
+// repeats comes out an hour off.
+func rowSession(settings []Setting, p plan.Plan) []string {
+	relaxed := p.Relaxed
 	mode, zone := "", ""
 	for _, s := range settings {
 		switch s.Name {
@@ -74,7 +82,7 @@ func rowSession(settings []Setting, relaxed bool) []string {
 		"sql_select_limit = DEFAULT",
 		"autocommit = 1",
 	}
-	if zone != "" {
+	if zone != "" && slices.ContainsFunc(p.Columns, crossesZones) {
 		set = append(set, "time_zone = "+mysqld.QuoteString(zone))
 	}
 	return []string{
@@ -82,6 +90,10 @@ func rowSession(settings []Setting, relaxed bool) []string {
 		// Consistent reads of INSERT … SELECT lock nothing on the original.
 		"SET /* midflight */ SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
 	}
+}
+
+func crossesZones(m plan.Mapping) bool {
+	return m.Literal == plan.FromColumn && (m.From.Type == "timestamp") != (m.To.Type == "timestamp")
 }
 
 // rowMode is the user's sql_mode as ALTER TABLE applies it to rows. An id of 0
@@ -111,9 +123,14 @@ func rowMode(mode string, relaxed bool) string {
 
 // ddlSession is for the user's own statement: all of his settings.
 func ddlSession(settings []Setting) []string {
-	statements := []string{"SET /* midflight */ SESSION foreign_key_checks = 0"}
-	for _, s := range settings {
-		statements = append(statements, "SET /* midflight */ "+s.assignment())
+	statements := make([]string, len(settings))
+	for i, s := range settings {
+		statements[i] = "SET /* midflight */ " + s.assignment()
 	}
 	return statements
+}
+
+// scratchSession is the same for tables of ours, which have no foreign keys.
+func scratchSession(settings []Setting) []string {
+	return append(ddlSession(settings), "SET /* midflight */ SESSION foreign_key_checks = 0")
 }

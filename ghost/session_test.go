@@ -1,6 +1,8 @@
 package ghost
 
 import (
+	"midflight/ghost/plan"
+	"midflight/schema"
 	"slices"
 	"strings"
 	"testing"
@@ -34,14 +36,16 @@ func TestRelaxedModeWithoutCombinations(t *testing.T) {
 }
 
 func TestRowSession(t *testing.T) {
-	set := strings.Join(rowSession([]Setting{{"sql_mode", "STRICT_TRANS_TABLES"}, {"time_zone", "+02:00"}}, false), "\n")
+	set := strings.Join(rowSession([]Setting{{"sql_mode", "STRICT_TRANS_TABLES"}, {"time_zone", "+02:00"}}, plan.Plan{Columns: []plan.Mapping{
+		{From: schema.Column{Type: "timestamp"}, To: schema.Column{Type: "datetime"}},
+	}}), "\n")
 	for _, want := range []string{"sql_mode = 'STRICT_TRANS_TABLES,NO_AUTO_VALUE_ON_ZERO'", "time_zone = '+02:00'", "READ COMMITTED", "foreign_key_checks = 0", "sql_safe_updates = 0"} {
 		if !strings.Contains(set, want) {
 			t.Errorf("no %q in %s", want, set)
 		}
 	}
-	if plain := strings.Join(rowSession(nil, false), "\n"); strings.Contains(plain, "time_zone") {
-		t.Errorf("a time zone that nobody chose: %s", plain)
+	if plain := strings.Join(rowSession([]Setting{{"time_zone", "+02:00"}}, plan.Plan{}), "\n"); strings.Contains(plain, "time_zone") {
+		t.Errorf("a time zone though no TIMESTAMP is converted: %s", plain)
 	}
 }
 

@@ -66,7 +66,7 @@ const (
 )
 
 func newSyncer(ctx context.Context, r *run, stream *binlog.Stream, v *binlog.Visibility, p plan.Plan) *syncer {
-	session := rowSession(r.request.Settings, p.Relaxed)
+	session := rowSession(r.request.Settings, p)
 	s := &syncer{
 		run: r, plan: p,
 		visibility: v,
@@ -275,7 +275,7 @@ func (s *syncer) fence(ctx context.Context) error {
 
 func (s *syncer) writeFence(ctx context.Context) (string, error) {
 	token := s.nextToken()
-	err := s.Store.Fence(ctx, s.status.ID, token)
+	err := retry(ctx, patience, func() error { return s.Store.Fence(ctx, s.status.ID, token) })
 	return token, wrap(err, "write a marker into the binlog")
 }
 

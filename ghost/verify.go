@@ -147,13 +147,11 @@ func (s *syncer) compareSettled(keys []binlog.Key) {
 		return func() error {
 			var unexplained []binlog.Key
 			for _, k := range different {
-				unchanged, asked := v.checked[k]
-				switch {
-				case !asked: // the row by another spelling
-					v.dirty[k] = true
-				case unchanged: // nothing was delivered since the comparison began
+				if v.checked[k] { // nothing was delivered since the comparison began
 					v.suspect[k] = true
 					unexplained = append(unexplained, k)
+				} else { // changed meanwhile, perhaps by another spelling: not explained yet
+					v.dirty[k] = true
 				}
 			}
 			clear(v.checked)

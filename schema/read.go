@@ -41,7 +41,7 @@ FROM information_schema.tables WHERE table_schema = ? AND table_name = ?`, t.Nam
 }
 
 func readColumns(ctx context.Context, db mysqld.Queryer, t *Table) error {
-	rows, err := db.QueryContext(ctx, `SELECT /* midflight */ column_name, data_type, column_type, COALESCE(character_set_name, ''), COALESCE(collation_name, ''), COALESCE(datetime_precision, 0), is_nullable, extra, COALESCE(generation_expression, ''), column_default
+	rows, err := db.QueryContext(ctx, `SELECT /* midflight */ column_name, data_type, column_type, COALESCE(character_set_name, ''), COALESCE(collation_name, ''), COALESCE(datetime_precision, 0), is_nullable, extra, COALESCE(generation_expression, ''), column_default, VERSION() LIKE '%MariaDB%'
 FROM information_schema.columns WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position`, t.Name.Schema, t.Name.Table)
 	if err != nil {
 		return err
@@ -51,12 +51,13 @@ FROM information_schema.columns WHERE table_schema = ? AND table_name = ? ORDER 
 		c := Column{Position: len(t.Columns)}
 		var nullable, extra, expression string
 		var def sql.NullString
-		if err := rows.Scan(&c.Name, &c.Type, &c.FullType, &c.Charset, &c.Collation, &c.Precision, &nullable, &extra, &expression, &def); err != nil {
+		var mariaDB bool
+		if err := rows.Scan(&c.Name, &c.Type, &c.FullType, &c.Charset, &c.Collation, &c.Precision, &nullable, &extra, &expression, &def, &mariaDB); err != nil {
 			return err
 		}
 		extra = strings.ToLower(extra)
-		// MariaDB writes DEFAULT NULL as the text NULL.
-		c.Default, c.HasDefault = def.String, def.Valid && def.String != "NULL"
+		// MariaDB writes DEFAULT NULL as the text NULL, and the string as 'NULL'.
+		c.Default, c.HasDefault = def.String, def.Valid && !(mariaDB && def.String == "NULL")
 		c.Type, c.FullType = strings.ToLower(c.Type), strings.TrimSpace(c.FullType)
 		c.Nullable = nullable == "YES"
 		// MySQL: "VIRTUAL GENERATED", but also "DEFAULT_GENERATED", which is an

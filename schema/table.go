@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 
@@ -114,4 +115,11 @@ func (t *Table) Identifies(k Key) bool {
 		}
 	}
 	return true
+}
+
+// SameDefinition compares everything but the number of rows.
+func (t *Table) SameDefinition(o *Table) bool {
+	a, b := *t, *o
+	a.Rows, b.Rows = 0, 0
+	return reflect.DeepEqual(a, b)
 }

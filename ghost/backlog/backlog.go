@@ -73,6 +73,13 @@ func New[ID any]() *Backlog[ID] {
 // applied at this moment is applied again: the read may have missed id.
 func (b *Backlog[ID]) Add(k binlog.Key, id ID) { b.pending[k] = id }
 
+// Again asks for k to be applied once more; a change that waits already does.
+func (b *Backlog[ID]) Again(k binlog.Key, id ID) {
+	if _, waits := b.pending[k]; !waits {
+		b.pending[k] = id
+	}
+}
+
 // Take hands out up to n keys that may be applied now, and forgets those that
 // the row copy will still read.
 //

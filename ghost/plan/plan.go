@@ -98,6 +98,9 @@ func ForwardAsIs(s parser.Statement, strategy Strategy) (reason string) {
 		if why, ok := notOurs[a.Kind]; ok {
 			return why
 		}
+		if a.References { // needs a privilege on the other table
+			return "it adds a foreign key"
+		}
 	}
 	return needsMoreRights(s)
 }
@@ -137,6 +140,11 @@ func WithoutCopy(s parser.Statement, strategy Strategy, p Probe) (Plan, bool, *R
 		return Plan{Path: InPlace, Reason: "asked for by @midflight_strategy"}, true, nil
 	}
 	return Plan{}, false, nil
+}
+
+func wasAutoIncrement(t *schema.Table, column string) bool {
+	c, ok := t.Column(column)
+	return ok && c.AutoInc
 }
 
 // Make plans a copy from original to altered, the definition that the server
@@ -183,8 +191,8 @@ func refuseTable(s parser.Statement, t *schema.Table, mariaDB bool) *Refusal {
 		switch {
 		case a.AutoIncrement && a.Kind == parser.AddColumn:
 			return refuse("it adds an AUTO_INCREMENT column, whose values would depend on the order of the copy")
-		case a.References:
-			return refuse("it adds a foreign key")
+		case a.AutoIncrement && a.Kind != parser.AddColumn && !wasAutoIncrement(t, a.Column):
+			return refuse("it makes a column AUTO_INCREMENT, which numbers rows anew that have 0")
 		case a.Kind == parser.AddCheck && !mariaDB:
 			return refuse("it adds a CHECK constraint, whose name MySQL would change")
 		case a.Kind == parser.SystemVersioning:

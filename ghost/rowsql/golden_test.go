@@ -107,7 +107,7 @@ func TestStatements(t *testing.T) {
 	for _, g := range goldens {
 		t.Run(g.name, func(t *testing.T) {
 			original := schema.Name{Schema: "shop", Table: "orders"}
-			tables := Tables{ID: 7, Original: original, Shadow: original.With("_orders_shadow"), Key: g.key, Columns: g.columns, Started: "'2026-01-01 00:00:00.000000'"}
+			tables := Tables{ID: 7, Original: original, Shadow: original.With("_orders_shadow"), Key: g.key, Columns: g.columns, Started: Start{"2026-01-01 00:00:00.654321", "1767225600.654321"}}
 			r := chunk.Range{Lo: g.low, Hi: g.high}
 			keys := []binlog.Key{g.low, g.high}
 			if g.low == "" || g.high == "" {

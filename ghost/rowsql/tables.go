@@ -18,13 +18,34 @@ type Tables struct {
 	Original, Shadow schema.Name
 	Key              plan.Key
 	Columns          []plan.Mapping
-	Started          string // literal of the migration's start, see plan.StartTime
+	Started          Start
 	// Lossy: the session's sql_mode cuts values that don't fit, so columns that
 	// are converted can't be compared.
 	Lossy bool
 	// UpTo bounds what Insert reads: rows ahead of the row copy are left to it.
 	// "" is no bound.
 	UpTo binlog.Key
+}
+
+// A Start is the moment at which the migration began, see plan.StartTime: as a
+// DATETIME(6) of the session's time zone, and in seconds since 1970.
+type Start struct{ Local, Unix string }
+
+// literal is the moment as a value of the column, cut to its precision as
+// CURRENT_TIMESTAMP is. A TIMESTAMP is given without any time zone.
+func (s Start) literal(c schema.Column) string {
+	text := s.Local
+	if c.Type == "timestamp" {
+		text = s.Unix
+	}
+	whole, fraction, _ := strings.Cut(text, ".")
+	if c.Precision > 0 {
+		whole += "." + fraction[:min(c.Precision, len(fraction))]
+	}
+	if c.Type == "timestamp" {
+		return "FROM_UNIXTIME(" + whole + ")"
+	}
+	return "'" + whole + "'"
 }
 
 // Copy carries one range over. A plain INSERT: a row that is there already is a
@@ -59,36 +80,47 @@ func (t Tables) Insert(keys []binlog.Key) string {
 	return insert
 }
 
-// Colliding tries to insert one key and, where a unique key has the value
-// already, touches the row that has it without changing it: its key is then in
-// the user variables @midflight_k0, @midflight_k1 … as literals. So it is the server's
-// own index, whatever its expression, prefix or collation, that finds the row.
-func (t Tables) Colliding(key binlog.Key) string {
-	sets := make([]string, len(t.Key.Shadow))
-	for i, c := range t.Key.Shadow {
-		column := t.Shadow.Quoted() + "." + mysqld.QuoteName(c.Name)
-		sets[i] = fmt.Sprintf("%s = IF(LENGTH(@midflight_k%d := %s) < 0, %s, %s)",
-			column, i, literalOf(c, column), column, column)
+// Colliding inserts the keys whose unique values are free. Where another row has
+// the value already, it touches that row without changing it, and adds both
+// rows' keys to a user variable. So it is the server's own index, whatever its
+// expression, prefix or collation, that finds the row.
+func (t Tables) Colliding(keys ...binlog.Key) string {
+	var literals []string
+	for _, c := range t.Key.Original {
+		literals = append(literals, literalOf(c, t.Original.Quoted()+"."+mysqld.QuoteName(c.Name)))
 	}
-	return t.Insert([]binlog.Key{key}) + "\nON DUPLICATE KEY UPDATE " + strings.Join(sets, ", ")
+	for _, c := range t.Key.Shadow {
+		literals = append(literals, literalOf(c, t.Shadow.Quoted()+"."+mysqld.QuoteName(c.Name)))
+	}
+	same := t.Shadow.Quoted() + "." + mysqld.QuoteName(t.Key.Shadow[0].Name)
+	return fmt.Sprintf("%s\nON DUPLICATE KEY UPDATE %s = IF(LENGTH(@midflight_others := CONCAT(@midflight_others, CONCAT_WS('\\t', %s), '\\n')) < 0, %s, %s)",
+		t.Insert(keys), same, strings.Join(literals, ", "), same, same)
 }
 
-// ForgetColliding and Collided reset and read what Colliding found: no row, or
-// the key of the row that has the value.
+// ForgetColliding and Collided reset and read what Colliding found, see
+// CollidedKeys.
 func (t Tables) ForgetColliding() string {
-	sets := make([]string, len(t.Key.Shadow))
-	for i := range sets {
-		sets[i] = fmt.Sprintf("@midflight_k%d = NULL", i)
-	}
-	return "SET " + t.tag("apply") + " " + strings.Join(sets, ", ")
+	return "SET " + t.tag("apply") + " @midflight_others = ''"
 }
 
 func (t Tables) Collided() string {
-	names := make([]string, len(t.Key.Shadow))
-	for i := range names {
-		names[i] = fmt.Sprintf("@midflight_k%d", i)
+	return "SELECT " + t.tag("apply") + " @midflight_others"
+}
+
+// CollidedKeys are the keys that were not inserted, and those of the rows that
+// are in their way.
+func (t Tables) CollidedKeys(collided string) (left, others []binlog.Key) {
+	n := len(t.Key.Original)
+	seen := map[binlog.Key]bool{}
+	for line := range strings.Lines(collided) {
+		literals := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		left = append(left, binlog.MakeKey(literals[:n]...))
+		if other := binlog.MakeKey(literals[n:]...); !seen[other] {
+			seen[other] = true
+			others = append(others, other)
+		}
 	}
-	return "SELECT " + t.tag("apply") + " " + strings.Join(names, ", ") + " FROM DUAL WHERE @midflight_k0 IS NOT NULL"
+	return left, others
 }
 
 // Bound finds the n-th key after lo, as literals; no row when there are fewer.
@@ -117,7 +149,7 @@ func (t Tables) insert(what string) string {
 		case plan.ImplicitDefault:
 			from[i] = implicitDefault(m.To)
 		case plan.StartTime:
-			from[i] = t.Started
+			from[i] = t.Started.literal(m.To)
 		}
 	}
 	return fmt.Sprintf("INSERT %s INTO %s (%s)\nSELECT %s", t.tag(what), t.Shadow.Quoted(),

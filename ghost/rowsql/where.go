@@ -45,34 +45,42 @@ func beyond(key []schema.Column, bound []string, op string, orEqual bool) string
 }
 
 // match is true for the rows of keys. Composite keys are spelled out for the
-// same reason as in inRange.
+// same reason as in inRange. The last column's values are gathered, and the
+// first's come once more by themselves: where the server reads the whole of a
+// small table instead of using the index, it searches a list by halving but
+// walks through all the ORs for each row.
 func match(key []schema.Column, keys []binlog.Key) string {
-	var b strings.Builder
-	if len(key) == 1 {
-		fmt.Fprintf(&b, "%s IN (", mysqld.QuoteName(key[0].Name))
-		for i, k := range keys {
-			if i > 0 {
-				b.WriteString(", ")
-			}
-			b.WriteString(k.Literals()[0])
+	last := len(key) - 1
+	var begins, firsts []string // in the order in which they come
+	values := map[string][]string{}
+	seen := map[string]bool{}
+	for _, k := range keys {
+		literals := k.Literals()
+		var b strings.Builder
+		for i, l := range literals[:last] {
+			fmt.Fprintf(&b, "%s = %s AND ", mysqld.QuoteName(key[i].Name), l)
 		}
-		b.WriteByte(')')
-		return b.String()
-	}
-	b.WriteByte('(')
-	for i, k := range keys {
-		if i > 0 {
-			b.WriteString(" OR ")
+		begin := b.String()
+		if values[begin] == nil {
+			begins = append(begins, begin)
 		}
-		for j, l := range k.Literals() {
-			if j > 0 {
-				b.WriteString(" AND ")
-			}
-			fmt.Fprintf(&b, "%s = %s", mysqld.QuoteName(key[j].Name), l)
+		values[begin] = append(values[begin], literals[last])
+		if !seen[literals[0]] {
+			seen[literals[0]] = true
+			firsts = append(firsts, literals[0])
 		}
 	}
-	b.WriteByte(')')
-	return b.String()
+	in := func(c schema.Column, literals []string) string {
+		return mysqld.QuoteName(c.Name) + " IN (" + strings.Join(literals, ", ") + ")"
+	}
+	if len(begins) == 1 {
+		return begins[0] + in(key[last], values[begins[0]])
+	}
+	alternatives := make([]string, len(begins))
+	for i, b := range begins {
+		alternatives[i] = b + in(key[last], values[b])
+	}
+	return in(key[0], firsts) + " AND (" + strings.Join(alternatives, " OR ") + ")"
 }
 
 func orderBy(key []schema.Column) string {
