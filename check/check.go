@@ -170,7 +170,8 @@ func privileges(ctx context.Context, db *sql.DB, f mysqld.Flavor) (Finding, erro
 	if len(missing) > 0 {
 		list := strings.Join(missing, ", ")
 		finding.Found = fmt.Sprintf("%d missing", len(missing))
-		finding.Mend = fmt.Sprintf("GRANT %s ON *.* TO %s", list, grantee)
+		// (information_schema leaves a quote in a name as it is; GRANT doesn't take that.)
+		finding.Mend = fmt.Sprintf("GRANT %s ON *.* TO %s@%s", list, mysqld.QuoteString(user), mysqld.QuoteString(host))
 	}
 	return finding, nil
 }

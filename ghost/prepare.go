@@ -82,6 +82,18 @@ func text(s parser.Statement, on schema.Name, algorithm, lock string) string {
 		}
 		return t
 	}
+	// MariaDB's DROP INDEX has no ALGORITHM clause; its ALTER TABLE has.
+	if s.Kind == parser.DropIndex && algorithm != "" && len(s.Actions) == 1 && s.Actions[0].Kind == parser.DropIndexAction {
+		ifExists := ""
+		if s.Actions[0].IfExists {
+			ifExists = "IF EXISTS "
+		}
+		t := "ALTER TABLE " + on.Quoted() + " DROP INDEX " + ifExists + mysqld.QuoteName(s.Actions[0].Name) + ", ALGORITHM=" + algorithm
+		if lock != "" {
+			t += ", LOCK=" + lock
+		}
+		return t
+	}
 	// LOCK=NONE is what the copy does; the server would refuse it for a change
 	// that it can't do in place.
 	if lock == "" && s.Lock == "NONE" && (s.Algorithm == "" || s.Algorithm == "COPY") && algorithm == "" {

@@ -42,6 +42,11 @@ func (i *Interceptor) await(ctx context.Context, c *proxy.Conn, t *ghost.Ticket)
 			return ghost.Result{}, err
 		case asServer(err) != nil, err == nil && (len(r.Rows) != 1 || r.Rows[0][0].String != "0"): // SLEEP gives 1 when it is killed
 			t.Cancel()
+			if t.Status().Phase == ghost.Queued {
+				// It will not run. That is recorded when its turn comes, for
+				// which the client need not wait.
+				return ghost.Result{Err: ghost.ErrCanceled}, nil
+			}
 			select {
 			case <-t.Done():
 				return t.Result(), nil // it may have been too late

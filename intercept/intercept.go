@@ -47,7 +47,7 @@ func (i *Interceptor) Intercept(ctx context.Context, c *proxy.Conn, q proxy.Quer
 		if !ours(q.Text) {
 			return c.RelayOriginal(ctx)
 		}
-		_, err := i.change(ctx, c, q.Text, false)
+		_, err := i.change(ctx, c, q.Text, "")
 		return err
 	}
 	return i.several(ctx, c, pieces, ours)
@@ -67,7 +67,7 @@ func (i *Interceptor) several(ctx context.Context, c *proxy.Conn, pieces []strin
 				}
 				others.Reset()
 			}
-			ok, err := i.change(ctx, c, p, n < len(pieces)-1)
+			ok, err := i.change(ctx, c, p, strings.Join(pieces[n+1:], ""))
 			if !ok || err != nil {
 				return err
 			}
@@ -82,15 +82,22 @@ func (i *Interceptor) several(ctx context.Context, c *proxy.Conn, pieces []strin
 	return nil
 }
 
-// change answers one schema change; ok is false when the answer is an error.
-func (i *Interceptor) change(ctx context.Context, c *proxy.Conn, text string, more bool) (ok bool, err error) {
+// change answers one schema change, behind which the client's packet has rest;
+// ok is false when the answer is an error.
+func (i *Interceptor) change(ctx context.Context, c *proxy.Conn, text, rest string) (ok bool, err error) {
+	more := rest != ""
 	facts, err := ask(ctx, c, i.Flavor) // an earlier statement of the packet may have changed them
 	if err != nil {
 		return false, err
 	}
 	s, err := parser.Parse(text, facts.mode)
 	if err != nil {
-		return i.forward(ctx, c, text, more, "its table's name can't be read")
+		return i.misspelt(ctx, c, text+rest)
+	}
+	// The server's verdict on the syntax. The statement itself is then the best
+	// way to give the client that error.
+	if e := asServer(c.Prepare(ctx, s.Text)); e != nil && e.Number == errSyntax {
+		return i.misspelt(ctx, c, text+rest)
 	}
 	facts.hinted(s.Hints)
 	request, reason, err := i.request(ctx, c, s, facts)
@@ -106,7 +113,7 @@ func (i *Interceptor) change(ctx context.Context, c *proxy.Conn, text string, mo
 		return i.refuse(ctx, c, err)
 	}
 	i.Observe(Intercepted{c.ID(), ticket.ID, request.Table})
-	if facts.async != "" && facts.async != "0" {
+	if facts.async == "1" {
 		return true, c.ReplyOK(wire.OK{InsertID: uint64(ticket.ID), Info: fmt.Sprintf("Midflight migration: %d", ticket.ID)}, more)
 	}
 	result, err := i.await(ctx, c, ticket)
@@ -126,6 +133,9 @@ func (i *Interceptor) request(ctx context.Context, c *proxy.Conn, s parser.State
 	cutOver, err := ghost.ParseCutOver(q.cutOver)
 	if err != nil {
 		return r, "", wrongValue(err)
+	}
+	if q.async != "" && q.async != "0" && q.async != "1" {
+		return r, "", wrongValue(fmt.Errorf("@midflight_async = '%s': want 0 or 1", q.async))
 	}
 	name := schema.Name{Schema: s.Table.Schema, Table: s.Table.Table}
 	if name.Schema == "" {
@@ -148,11 +158,6 @@ func (i *Interceptor) request(ctx context.Context, c *proxy.Conn, s parser.State
 	}
 	if reason := plan.ForwardAsIs(s, strategy); reason != "" {
 		return r, reason, nil
-	}
-	// The server's verdict on the syntax. The statement itself is then the best
-	// way to give the client that error.
-	if e := asServer(c.Prepare(ctx, s.Text)); e != nil && e.Number == errSyntax {
-		return r, "the server does not accept its syntax", nil
 	}
 	forward, err = ordinaryTable(ctx, c, s)
 	if forward != "" || err != nil {
@@ -225,6 +230,14 @@ func asServer(err error) *wire.Err {
 // wrongValue is ER_WRONG_VALUE_FOR_VAR.
 func wrongValue(err error) error {
 	return &wire.Err{Number: 1231, State: "42000", Message: err.Error()}
+}
+
+// misspelt lets the server say what is wrong. It quotes the text from the
+// mistake to the packet's end, so it gets all that is left of the packet.
+func (i *Interceptor) misspelt(ctx context.Context, c *proxy.Conn, text string) (ok bool, err error) {
+	i.Observe(Forwarded{c.ID(), "the server does not accept its syntax"})
+	_, err = c.RelayAs(ctx, text, false)
+	return false, err
 }
 
 // forward lets the server run the statement as it is.

@@ -71,9 +71,14 @@ func (i *Interceptor) refuse(ctx context.Context, c *proxy.Conn, cause error) (o
 	}
 	e := ghost.ErrorFor(cause)
 	told := &wire.Err{Number: e.Number, State: e.State, Message: e.Message}
-	// A condition of class 01 or 02 would be signaled as a warning.
-	if signalable(e.Message) && e.State > "03" {
-		_, err := c.Query(ctx, signal(e.State, e.Number, e.Message))
+	if signalable(e.Message) {
+		// A condition of class 01 or 02 (1265) would be signaled as a warning.
+		// SHOW WARNINGS, for which it is, doesn't show the state.
+		state := e.State
+		if state < "03" {
+			state = "HY000"
+		}
+		_, err := c.Query(ctx, signal(state, e.Number, e.Message))
 		if err != nil && asServer(err) == nil {
 			return false, err
 		}
@@ -81,13 +86,19 @@ func (i *Interceptor) refuse(ctx context.Context, c *proxy.Conn, cause error) (o
 	return false, c.ReplyErr(told)
 }
 
-// signalable: MESSAGE_TEXT has 128 characters at most, and its character set
-// is not ours to know.
+// signalable: the character set of MESSAGE_TEXT is not ours to know.
 func signalable(message string) bool {
-	return len(message) <= 128 && strings.IndexFunc(message, func(r rune) bool { return r < ' ' || r > '~' }) < 0
+	return strings.IndexFunc(message, func(r rune) bool { return r < ' ' || r > '~' }) < 0
 }
 
+// maxSignal is what MESSAGE_TEXT takes. Half a text with the right number says
+// more to who asks for warnings than no row.
+const maxSignal = 128
+
 func signal(state string, number uint16, message string) string {
+	if len(message) > maxSignal {
+		message = message[:maxSignal-3] + "..."
+	}
 	return fmt.Sprintf("SIGNAL SQLSTATE '%s' SET MESSAGE_TEXT = %s, MYSQL_ERRNO = %d", state, mysqld.QuoteString(message), number)
 }
 

@@ -118,8 +118,15 @@ VALUES (?, ?, ?, '', '', ?, ?, ?, ?, ?, UTC_TIMESTAMP(6))`,
 }
 
 // Save implements ghost.Store.
-func (s *Store) Save(ctx context.Context, st ghost.Status) error {
-	_, err := s.db.ExecContext(ctx, `UPDATE /* midflight */ midflight.migrations
+func (s *Store) Save(ctx context.Context, st ghost.Status) error { return save(ctx, s.db, st) }
+
+// An execer is the pool or a transaction.
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+func save(ctx context.Context, db execer, st ghost.Status) error {
+	_, err := db.ExecContext(ctx, `UPDATE /* midflight */ midflight.migrations
 SET phase = ?, strategy = ?, reason = ?, rows_copied = ?, rows_estimate = ?, progress = ?, eta_seconds = ?, backlog = ?, waiting_for = ?,
   started_at = IF(? = 'queued', NULL, COALESCE(started_at, UTC_TIMESTAMP(6))), ready_at = IF(? = 'ready', COALESCE(ready_at, UTC_TIMESTAMP(6)), ready_at)
 WHERE id = ?`,
@@ -131,9 +138,15 @@ func eta(st ghost.Status) sql.NullInt64 {
 	return sql.NullInt64{Int64: int64(st.ETA / time.Second), Valid: st.ETA >= 0}
 }
 
-// Finish implements ghost.Store.
+// Finish implements ghost.Store. It is one transaction: who sees the last phase
+// also sees the error.
 func (s *Store) Finish(ctx context.Context, st ghost.Status, r ghost.Result) error {
-	if err := s.Save(ctx, st); err != nil {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("record the end: %w", err)
+	}
+	defer tx.Rollback()
+	if err := save(ctx, tx, st); err != nil {
 		return err
 	}
 	var number sql.NullInt64
@@ -142,12 +155,14 @@ func (s *Store) Finish(ctx context.Context, st ghost.Status, r ghost.Result) err
 		e := ghost.ErrorFor(r.Err)
 		number, text = sql.NullInt64{Int64: int64(e.Number), Valid: true}, sql.NullString{String: e.Message, Valid: true}
 	}
-	_, err := s.db.ExecContext(ctx, `UPDATE /* midflight */ midflight.migrations
-SET error_number = ?, error = ?, completed_at = UTC_TIMESTAMP(6), eta_seconds = NULL WHERE id = ?`, number, text, st.ID)
-	if err == nil {
-		_, err = s.db.ExecContext(ctx, "DELETE /* midflight */ FROM midflight.fences WHERE migration_id = ?", st.ID)
+	if _, err := tx.ExecContext(ctx, `UPDATE /* midflight */ midflight.migrations
+SET error_number = ?, error = ?, completed_at = UTC_TIMESTAMP(6), eta_seconds = NULL WHERE id = ?`, number, text, st.ID); err != nil {
+		return err
 	}
-	return err
+	if _, err := tx.ExecContext(ctx, "DELETE /* midflight */ FROM midflight.fences WHERE migration_id = ?", st.ID); err != nil {
+		return err
+	}
+	return tx.Commit()
 }
 
 // Orphans implements ghost.Store.

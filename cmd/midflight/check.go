@@ -14,7 +14,8 @@ import (
 // check is serve's check alone, as a table.
 func checkCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var c config
-	if _, err := c.parse("check", args, stderr, func(c *config, f *flag.FlagSet) { c.serverFlags(f) }); err != nil {
+	rest, err := c.parse("check", args, stderr, func(c *config, f *flag.FlagSet) { c.serverFlags(f) })
+	if err := noArgs("check", rest, err); err != nil {
 		return err
 	}
 	db, err := mysqld.Open(c.account())

@@ -101,6 +101,15 @@ func (c *config) parse(name string, args []string, stderr io.Writer, flags func(
 	return f.Args(), nil
 }
 
+// noArgs refuses arguments to a command that takes none: a forgotten dash would
+// go unnoticed.
+func noArgs(command string, rest []string, err error) error {
+	if err == nil && len(rest) > 0 {
+		return usageError{fmt.Errorf("%s: what is %q? A flag begins with --", command, rest[0])}
+	}
+	return err
+}
+
 // variable is a flag's environment variable: password-file,
 // MIDFLIGHT_PASSWORD_FILE.
 func variable(flag string) string {

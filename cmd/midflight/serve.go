@@ -23,7 +23,8 @@ import (
 // serve runs the proxy until ctx ends.
 func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var c config
-	if _, err := c.parse("serve", args, stderr, (*config).serveFlags); err != nil {
+	rest, err := c.parse("serve", args, stderr, (*config).serveFlags)
+	if err := noArgs("serve", rest, err); err != nil {
 		return err
 	}
 	log, err := newLogger(c.LogLevel)

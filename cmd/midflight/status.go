@@ -52,8 +52,8 @@ FROM midflight.migrations ORDER BY completed_at IS NULL DESC, id DESC LIMIT ?`, 
 
 // status prints the migrations that run and the latest that have ended.
 func status(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	db, _, err := connect("status", args, stderr)
-	if err != nil {
+	db, rest, err := connect("status", args, stderr)
+	if err := noArgs("status", rest, err); err != nil {
 		return err
 	}
 	defer db.Close()
@@ -124,8 +124,8 @@ func dash(s string) string {
 
 // watch prints them again and again until ctx ends.
 func watch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	db, _, err := connect("watch", args, stderr)
-	if err != nil {
+	db, rest, err := connect("watch", args, stderr)
+	if err := noArgs("watch", rest, err); err != nil {
 		return err
 	}
 	defer db.Close()

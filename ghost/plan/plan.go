@@ -147,6 +147,18 @@ func wasAutoIncrement(t *schema.Table, column string) bool {
 	return ok && c.AutoInc
 }
 
+// judged: the column has values that the server checks in place, too. A new
+// DATE NOT NULL without a default is a zero date, which NO_ZERO_DATE refuses.
+func judged(m Mapping) bool {
+	if m.Literal == ImplicitDefault {
+		switch m.To.Type {
+		case "date", "datetime", "timestamp":
+			return true
+		}
+	}
+	return m.Converted
+}
+
 // Make plans a copy from original to altered, the definition that the server
 // made of the ALTER on an empty table.
 func Make(s parser.Statement, original, altered *schema.Table, p Probe, mariaDB bool) (Plan, *Refusal) {
@@ -168,7 +180,7 @@ func Make(s parser.Statement, original, altered *schema.Table, p Probe, mariaDB 
 	return Plan{
 		Path: Copy, Reason: "the change reads or rebuilds the table",
 		Key: key, Columns: columns,
-		Relaxed: p.InPlace && !slices.ContainsFunc(columns, func(m Mapping) bool { return m.Converted }),
+		Relaxed: p.InPlace && !slices.ContainsFunc(columns, judged),
 	}, nil
 }
 

@@ -1,0 +1,69 @@
+package metrics_test
+
+import (
+	"errors"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"midflight/ghost"
+	"midflight/intercept"
+	"midflight/metrics"
+	"midflight/proxy"
+	"midflight/schema"
+)
+
+func page(m *metrics.Metrics) string {
+	w := httptest.NewRecorder()
+	promhttp.HandlerFor(m.Registry, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	return w.Body.String()
+}
+
+func TestSeries(t *testing.T) {
+	m := metrics.New()
+	table := schema.Name{Schema: "shop", Table: "orders"}
+	m.Session(proxy.SessionOpened{ID: 1})
+	m.Session(proxy.SessionOpened{ID: 2})
+	m.Session(proxy.SessionClosed{ID: 1, Blame: proxy.BlameClient, Commands: 3, FromClient: 10, FromServer: 20})
+	m.Session(proxy.HandshakeFailed{Blame: proxy.BlameServer})
+	m.Interception(intercept.Intercepted{Migration: 1, Table: table})
+	m.Interception(intercept.Forwarded{Reason: "a secret of the application's"})
+	m.Migration(ghost.PhaseChanged{ID: 1, Table: table, Phase: ghost.Preparing})
+	m.Migration(ghost.PhaseChanged{ID: 1, Table: table, Phase: ghost.Copying})
+	m.Migration(ghost.PhaseChanged{ID: 2, Table: table, Phase: ghost.Copying})
+	m.Migration(ghost.ChunkCopied{Rows: 1000, Took: time.Second})
+	m.Migration(ghost.KeysApplied{Keys: 7, Took: time.Millisecond})
+	m.Migration(ghost.CutOverTried{ID: 1, Err: errors.New("later")})
+	m.Migration(ghost.CutOverTried{ID: 1, Locked: time.Millisecond, Held: 2, Longest: time.Millisecond})
+	m.Migration(ghost.Ended{ID: 1, Table: table, Phase: ghost.Completed, Rows: 1000})
+	m.Migration(ghost.Ended{ID: 3, Table: table, Phase: ghost.Failed}) // never ran
+	text := page(m)
+	for _, line := range []string{
+		"midflight_sessions 1", `midflight_sessions_closed_total{blame="client"} 1`, `midflight_handshakes_failed_total{blame="server"} 1`,
+		"midflight_commands_total 3", `midflight_bytes_total{from="client"} 10`, `midflight_bytes_total{from="server"} 20`,
+		`midflight_schema_changes_total{verdict="forwarded"} 1`, `midflight_schema_changes_total{verdict="intercepted"} 1`,
+		`midflight_migrations{phase="copying"} 1`, `midflight_migrations{phase="preparing"} 0`,
+		`midflight_migrations_ended_total{phase="completed"} 1`, `midflight_migrations_ended_total{phase="failed"} 1`,
+		"midflight_rows_copied_total 1000", "midflight_keys_applied_total 7", "midflight_chunk_seconds_count 1",
+		`midflight_cutover_attempts_total{outcome="done"} 1`, `midflight_cutover_attempts_total{outcome="not_now"} 1`,
+		"midflight_cutover_lock_seconds_count 1", "midflight_hold_seconds_count 1", "midflight_statements_held_total 2",
+	} {
+		if !strings.Contains(text, "\n"+line+"\n") {
+			t.Errorf("not there: %s", line)
+		}
+	}
+	if strings.Contains(text, "secret") || strings.Contains(text, "orders") {
+		t.Error("the application's texts are in the series")
+	}
+	problems, err := promlint.New(strings.NewReader(text)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
