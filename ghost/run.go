@@ -76,6 +76,9 @@ func (r *run) copyAndSwap(ctx context.Context, p plan.Plan) (rows int64, err err
 	}
 	defer s.stop()
 
+	if err := r.readControl(ctx); err != nil { // given while it was queued or prepared
+		return 0, err
+	}
 	r.enter(ctx, Copying)
 	if err := s.copyRows(ctx); err != nil {
 		return 0, err

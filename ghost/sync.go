@@ -247,8 +247,14 @@ func (s *syncer) progress() {
 	st := &s.status
 	st.Backlog = s.backlog.Len()
 	st.WaitingFor = ""
-	if s.control.Paused && s.copying {
-		st.WaitingFor = "resume"
+	switch {
+	case s.control.Paused && s.copying:
+		st.WaitingFor = "CALL midflight.resume"
+	case st.Phase != Ready || s.request.CutOver.Open(time.Now(), s.control.CutOver):
+	case s.request.CutOver.Manual:
+		st.WaitingFor = "CALL midflight.cutover"
+	default:
+		st.WaitingFor = "the window " + s.request.CutOver.String() + " UTC"
 	}
 	if st.Phase != Copying {
 		return

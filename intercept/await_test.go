@@ -114,7 +114,7 @@ func TestPauseAndResume(t *testing.T) {
 			t.Fatalf("the first client was told: %s", got)
 		}
 		row := fmt.Sprintf("SELECT CONCAT_WS(' ', phase, waiting_for, rows_copied) FROM midflight.migrations WHERE id = %d", next)
-		await(t, "the pause is shown", func() bool { return strings.HasPrefix(p.value(row), "copying resume ") })
+		await(t, "the pause is shown", func() bool { return strings.HasPrefix(p.value(row), "copying CALL midflight.resume ") })
 		before := p.value(row)
 		p.exec("INSERT INTO t (v) VALUES ('meanwhile')", "DO SLEEP(0.3)") // nothing tells that nothing happens
 		if after := p.value(row); after != before {

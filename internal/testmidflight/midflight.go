@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -63,7 +64,13 @@ func Start(t testing.TB, s *testmysql.Server, args ...string) *Midflight {
 		t.Fatal(err)
 	}
 	m.cmd.Stderr = logWriter{m}
-	if err := m.cmd.Start(); err != nil {
+	started := make(chan error)
+	go func() { // Pdeathsig is sent when this thread ends (go.dev/issue/27505)
+		runtime.LockOSThread()
+		started <- m.cmd.Start()
+		<-m.done
+	}()
+	if err := <-started; err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { m.Stop(); m.report(t) })
