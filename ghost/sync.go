@@ -32,7 +32,6 @@ type syncer struct {
 	copier, applier, verifier *worker
 
 	backlog *backlog.Backlog[binlog.TxID]
-	horizon binlog.Horizon
 	last    binlog.TxID // of the latest transaction received
 	applied binlog.Position
 	look    bool // something happened since the horizon was last read in vain

@@ -14,7 +14,6 @@ var ErrServerGone = errors.New("the server has closed the session's connection")
 
 var (
 	errAnswered = errors.New("the client has been answered already")
-	errProtocol = errors.New("the server's answer is not understood")
 )
 
 // A Conn is a session during an interception: its server connection to run
