@@ -44,6 +44,13 @@ func Server(ctx context.Context, db *sql.DB, c mysqld.Config) (mysqld.Flavor, []
 		return f, nil, err
 	}
 	findings = append(findings, granted)
+	if granted.OK {
+		filters, err := binlogFilters(ctx, db, f)
+		if err != nil {
+			return f, nil, err
+		}
+		findings = append(findings, filters)
+	}
 	if !f.MariaDB && granted.OK { // without SELECT it can't be seen
 		locks, err := metadataLocks(ctx, db)
 		if err != nil {
@@ -108,6 +115,43 @@ func (v variable) check(ctx context.Context, db *sql.DB) (Finding, error) {
 		f.Found = map[bool]string{true: "ON", false: "OFF"}[f.OK]
 	}
 	return f, nil
+}
+
+// binlogFilters: what a filter keeps out of the binlog would be lost in a copy.
+func binlogFilters(ctx context.Context, db *sql.DB, f mysqld.Flavor) (Finding, error) {
+	finding := Finding{What: "binlog filters", Found: "none", Want: "none", OK: true,
+		Mend: "take binlog_do_db and binlog_ignore_db out of the server's configuration and restart it"}
+	statement := "SHOW MASTER STATUS"
+	if !f.MariaDB && f.Version >= 80200 {
+		statement = "SHOW BINARY LOG STATUS"
+	}
+	rows, err := db.QueryContext(ctx, statement)
+	if err != nil {
+		return finding, fmt.Errorf("ask for the binlog's filters: %w", err)
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil || len(columns) < 4 || !rows.Next() {
+		return finding, errors.Join(err, rows.Err()) // no binlog: another finding says so
+	}
+	values := make([]sql.NullString, len(columns))
+	into := make([]any, len(columns))
+	for i := range values {
+		into[i] = &values[i]
+	}
+	if err := rows.Scan(into...); err != nil {
+		return finding, fmt.Errorf("ask for the binlog's filters: %w", err)
+	}
+	var set []string
+	for i, name := range []string{"binlog_do_db", "binlog_ignore_db"} {
+		if v := values[2+i].String; v != "" {
+			set = append(set, name+"="+v)
+		}
+	}
+	if len(set) > 0 {
+		finding.OK, finding.Found = false, strings.Join(set, " ")
+	}
+	return finding, nil
 }
 
 // metadataLocks: without the instrument nobody tells who holds a table.

@@ -92,3 +92,16 @@ func TestUnreachable(t *testing.T) {
 		}
 	}
 }
+
+// A filtered server would copy rows and never hear of their changes.
+func TestBinlogFilters(t *testing.T) {
+	for _, f := range []testmysql.Flavor{testmysql.MySQL, testmysql.MariaDB} {
+		t.Run(string(f), func(t *testing.T) {
+			s := testmysql.Start(t, f, "--binlog-ignore-db=quiet")
+			err := check.Missing(findings(t, s, "root"))
+			if err == nil || !strings.Contains(err.Error(), "binlog_ignore_db=quiet") {
+				t.Errorf("the filter is not found: %v", err)
+			}
+		})
+	}
+}
