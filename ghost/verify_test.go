@@ -52,6 +52,29 @@ func TestVerification(t *testing.T) {
 			t.Error("not convicted")
 		}
 	})
+	t.Run("the first marker does not convict a second time", func(t *testing.T) {
+		v := on()
+		v.suspect["1"] = true
+		v.tokens["m1"] = []binlog.Key{"1"}
+		v.changed("1")        // acquits
+		v.suspect["1"] = true // differed once more, since
+		v.tokens["m2"] = []binlog.Key{"1"}
+		if v.passed("m1") != nil {
+			t.Error("convicted by the marker of before the change")
+		}
+		if v.passed("m2") == nil {
+			t.Error("not convicted by its own marker")
+		}
+	})
+	t.Run("a key that may be spelled otherwise stays to be compared", func(t *testing.T) {
+		v := newVerification(false)
+		v.on = true
+		v.checked["a"], v.suspect["b"] = true, true
+		v.changed("A")
+		if v.checked["a"] || !v.dirty["b"] || v.suspect["b"] {
+			t.Errorf("checked %v, dirty %v, suspect %v", v.checked, v.dirty, v.suspect)
+		}
+	})
 	t.Run("a change before the marker acquits", func(t *testing.T) {
 		v := on()
 		v.suspect["1"] = true

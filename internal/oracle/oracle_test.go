@@ -31,6 +31,9 @@ type site struct {
 
 // eachSite runs f for every flavor; subtests of it may be parallel.
 func eachSite(t *testing.T, f func(t *testing.T, s *site)) {
+	if testing.Short() {
+		t.Skip("takes minutes")
+	}
 	testmysql.Each(t, func(t *testing.T, server *testmysql.Server) {
 		f(t, &site{server.Flavor, server, testmidflight.Start(t, server), server.DB(t), make(chan struct{}, atATime)})
 	})
