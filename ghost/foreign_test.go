@@ -51,6 +51,9 @@ func TestTouches(t *testing.T) {
 		{sql: "ALTER TABLE customers ADD orders INT", want: nothing},
 		{sql: "ALTER TABLE `shop`.`orders`", want: nothing},
 		{sql: "ALTER TABLE orders FORCE", want: definition},
+		{sql: "ALTER TABLE pp EXCHANGE PARTITION p0 WITH TABLE orders", want: definition},
+		{sql: "CREATE TABLE kid (a INT, FOREIGN KEY (a) REFERENCES orders (id))", want: definition},
+		{sql: "UPDATE a_view SET a = 1", in: "other", want: rowsUnknown},
 		{sql: "SELECT `shop`.`f`()", in: "other", want: rowsUnknown},
 
 		{sql: "/*!80000 ALTER TABLE orders ADD a INT */", want: definition},
