@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"context"
-	"io"
 	"unique"
 
 	"midflight/proxy/wire"
@@ -15,68 +13,20 @@ const (
 	maxCandidate = wire.MaxFrame - 1
 )
 
-// walkClient forwards p, bytes from the client, up to where more are needed,
-// and returns how many are done with. What is left is less than a buffer.
-func (s *session) walkClient(ctx context.Context, p []byte) (used int, err error) {
-	start, off := 0, 0 // p[start:off] is walked and not yet written
-	flush := func() error {
-		err := s.toServer(p[start:off])
-		start = off
-		return err
-	}
-	for {
-		s.mu.Lock()
-		n, stop := s.walker.Client(p[off:])
-		cmd := s.walker.Next()
-		s.mu.Unlock()
-		off += n
-		if stop != wire.StopCommand {
-			return off, flush()
-		}
-		c := s.look(cmd, p[off:])
-		if c.wait {
-			return off, flush()
-		}
-		if c.collect > 0 {
-			if err := flush(); err != nil {
-				return off, err
-			}
-			n, err := s.collected(ctx, c, p[off:])
-			off += n
-			start = off
-			if err != nil {
-				return off, err
-			}
-			continue
-		}
-		if !s.begin(c, p[off:]) {
-			// Held, or not sure yet: what came before must reach the server.
-			if err := flush(); err != nil {
-				return off, err
-			}
-			for !s.begin(c, p[off:]) {
-				if err := s.hold(c); err != nil {
-					return off, err
-				}
-			}
-		}
-		off += wire.HeaderLen
-	}
-}
-
 // A command is what the session knows of a command before it goes on.
 type command struct {
 	wire.Command
 	text    []byte // of the statement, or what is there of it
 	whole   bool   // text is all of it
 	stmt    statement
-	packet  []byte // all of it, when it was collected
+	packet  []byte // all of it, in memory of its own, of a command that is offered
 	wait    bool   // look again when more has been read
-	collect int    // collect a packet of this length, then look
+	collect int    // look again when the packet, of this length, is there
 	offer   bool   // to Intercept
 }
 
 // look decides what is to be known of the command at p. It changes nothing.
+// s.mu is held.
 func (s *session) look(cmd wire.Command, p []byte) command {
 	c := command{Command: cmd}
 	total := wire.HeaderLen + cmd.Length
@@ -98,12 +48,9 @@ func (s *session) look(cmd wire.Command, p []byte) command {
 			return c
 		}
 		c.text = payload[at:]
-		s.mu.Lock()
-		multi := s.multi
-		s.mu.Unlock()
 		switch {
-		case c.whole || !multi:
-			c.offer = s.srv.cfg.Candidate(c.text, multi) && cmd.Length <= maxCandidate
+		case c.whole || !s.multi:
+			c.offer = s.srv.cfg.Candidate(c.text, s.multi) && cmd.Length <= maxCandidate
 		case cmd.Length <= maxCollect:
 			c.collect = total
 			return c
@@ -128,10 +75,8 @@ func (s *session) look(cmd wire.Command, p []byte) command {
 	return c
 }
 
-// statement is the prepared statement with this id.
+// statement is the prepared statement with this id. s.mu is held.
 func (s *session) statement(id uint32) statement {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if id == 0xffffffff { // MariaDB: the one prepared last, perhaps in this very moment
 		if n := len(s.preparing); n > 0 {
 			return s.preparing[n-1]
@@ -141,80 +86,50 @@ func (s *session) statement(id uint32) statement {
 	return s.stmts[id]
 }
 
-// collected reads the rest of a command's packet, and carries it out as a
-// whole. p begins with it; n is how much of p belongs to it.
-func (s *session) collected(ctx context.Context, c command, p []byte) (n int, err error) {
-	packet := make([]byte, c.collect)
-	n = copy(packet, p)
-	if n < len(packet) {
-		k, err := io.ReadFull(s.client, packet[n:])
-		s.fromClient += uint64(k)
-		if err != nil {
-			return n, err
-		}
+// take notes what a command does to the session, and that it is under way.
+// After it the command's bytes, at p, must be forwarded. s.mu is held.
+func (s *session) take(c *command, p []byte, now nanos) {
+	if s.waited != 0 {
+		now, s.waited = s.waited, 0
 	}
-	// What was judged by its beginning is judged again.
-	c = s.look(c.Command, packet)
-	c.collect, c.packet = 0, packet
-	if c.offer {
-		return n, s.intercept(ctx, c)
-	}
-	for !s.begin(c, packet) {
-		if err := s.hold(c); err != nil {
-			return n, err
-		}
-	}
-	return n, s.toServer(packet)
-}
-
-// begin takes the command at p into flight, unless it is to be held. After it
-// the command's bytes must be forwarded.
-func (s *session) begin(c command, p []byte) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.mustWaitLocked(c) {
-		return false
-	}
-	s.takeLocked(c, p)
-	return true
-}
-
-// takeLocked notes what a command does to the session, and that it is under way.
-func (s *session) takeLocked(c command, p []byte) {
 	s.commands++
+	s.stats.begun(c.Cmd)
 	if c.packet == nil {
-		s.walker.Begin(p)
+		s.walker.Begin(p, int64(now))
 	} else {
 		_, seq := wire.ParseHeader(p)
-		s.walker.BeginWhole(c.Cmd, seq)
+		s.walker.BeginWhole(c.Cmd, seq, int64(now))
 	}
 	switch c.Cmd {
+	case wire.ComQuit:
+		s.quit = true
 	case wire.ComQuery:
 		s.sticky = s.sticky.after(c.text)
 		if c.whole {
-			s.log.add(c.text)
+			s.log.add(c.text, now)
 		} else {
-			s.log.unknown()
+			s.log.unknown(now)
 		}
 	case wire.ComStmtPrepare:
 		if c.whole {
 			c.stmt.text = unique.Make(string(c.text))
+			c.stmt.sticks = sticky(0).after(c.text) != 0 || stickyAll.after(c.text) != stickyAll
 		}
 		s.preparing = append(s.preparing, c.stmt)
-		s.log.addPrepared(c.stmt.text)
+		s.log.addPrepared(c.stmt.text, now)
 	case wire.ComStmtExecute, wire.ComStmtBulkExecute:
-		if t := c.stmt.text; t != (unique.Handle[string]{}) {
-			s.sticky = s.sticky.after([]byte(t.Value()))
+		if c.stmt.sticks {
+			s.sticky = s.sticky.after([]byte(c.stmt.text.Value()))
 		}
-		s.log.addPrepared(c.stmt.text)
+		s.log.addPrepared(c.stmt.text, now)
 	case wire.ComFieldList:
-		s.log.add(c.text)
+		s.log.add(c.text, now)
 	case wire.ComStmtClose:
 		delete(s.stmts, c.Statement)
 	case wire.ComResetConnection, wire.ComChangeUser:
 		s.stmts, s.last = nil, statement{}
 		s.sticky = 0
-		s.log.begin()
+		s.log.begin(now)
 	case wire.ComSetOption:
 		if len(c.text) >= 2 && c.text[1] == 0 {
 			s.multi = c.text[0] == 0

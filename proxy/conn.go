@@ -42,7 +42,7 @@ func (c *Conn) ID() uint32 { return c.s.id }
 func (c *Conn) User() string { return c.s.user }
 
 // ClientAddr is where the client is.
-func (c *Conn) ClientAddr() string { return c.s.clientAddr() }
+func (c *Conn) ClientAddr() string { return c.s.addr }
 
 // MultiStatements tells whether the text may hold several statements.
 func (c *Conn) MultiStatements() bool {
@@ -74,10 +74,20 @@ func (c *Conn) Status() wire.Status {
 }
 
 // ClientGone tells whether the client has closed its end.
-func (c *Conn) ClientGone() bool { return hungUp(c.s.raw) }
+func (c *Conn) ClientGone() bool { return c.s.client.hungUp() }
 
 // ServerGone is closed when the server has closed its end.
-func (c *Conn) ServerGone() <-chan struct{} { return c.s.gone }
+func (c *Conn) ServerGone() <-chan struct{} {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if c.s.gone == nil {
+		c.s.gone = make(chan struct{})
+		if c.s.serverGone {
+			close(c.s.gone)
+		}
+	}
+	return c.s.gone
+}
 
 // A Result is the answer to a statement of ours.
 type Result struct {

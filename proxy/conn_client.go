@@ -18,8 +18,9 @@ func (c *Conn) RelayOriginal(ctx context.Context) error {
 	s := c.s
 	s.mu.Lock()
 	s.commands-- // intercept has counted it
-	s.takeLocked(c.cmd, c.cmd.packet)
+	s.take(&c.cmd, c.cmd.packet, clock())
 	s.diverted = false
+	s.wake()
 	s.mu.Unlock()
 	return c.write(c.cmd.packet)
 }
@@ -158,7 +159,7 @@ func (c *Conn) relays(text []byte) {
 	defer c.s.mu.Unlock()
 	c.s.relaying = true
 	c.s.sticky = c.s.sticky.after(text)
-	c.s.log.add(text)
+	c.s.log.add(text, clock())
 }
 
 // relayed is the end of relays.

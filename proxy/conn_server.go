@@ -121,7 +121,7 @@ func (c *Conn) fill(ctx context.Context, n int) error {
 		case len(s.inbox) > 0:
 			c.in = append(c.in, s.inbox...)
 			s.inbox = nil
-			s.cond.Broadcast()
+			s.wake()
 			continue
 		case s.serverGone:
 			return ErrServerGone

@@ -64,8 +64,7 @@ func dialServer(ctx context.Context, cfg *Config, client net.Conn) (net.Conn, er
 		writePacket(client, wire.AppendErr(nil, &e), 0)
 		return nil, blame(BlameServer, "dial", err)
 	}
-	tune(server)
-	return server, nil
+	return newSocket(server), nil
 }
 
 // run relays until the server has said OK.

@@ -26,8 +26,8 @@ type Hold struct {
 }
 
 type waiter struct {
-	since   time.Time
-	release chan struct{}
+	since time.Time
+	ses   *session
 }
 
 // Held says what a Hold has held.
@@ -57,21 +57,27 @@ func (h *Hold) Release() Held {
 	h.srv.editHolds(func(l []*Hold) []*Hold {
 		return slices.DeleteFunc(l, func(o *Hold) bool { return o == h })
 	})
+	waiting, held := h.end()
+	for _, w := range waiting {
+		w.ses.letGo()
+	}
+	return held
+}
+
+// end opens the hold and yields who is to be let go. A session's lock comes
+// before a hold's, so Release lets them go outside of it.
+func (h *Hold) end() ([]waiter, Held) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.open {
-		return h.held
-	}
-	h.open = true
+	waiting := h.waiting
+	h.open, h.waiting = true, nil
 	if h.timer != nil {
 		h.timer.Stop()
 	}
-	for _, w := range h.waiting {
+	for _, w := range waiting {
 		h.held.Longest = max(h.held.Longest, time.Since(w.since))
-		close(w.release)
 	}
-	h.waiting = nil
-	return h.held
+	return waiting, h.held
 }
 
 // editHolds replaces the list of holds. Sessions read it without a lock.
@@ -89,38 +95,62 @@ func (s *Server) editHolds(edit func([]*Hold) []*Hold) {
 	s.holds.Store(&list)
 }
 
-// enter queues a command. nil: the hold is open already.
-func (h *Hold) enter() chan struct{} {
+// enter queues a session with its next command. false: the hold is open already.
+func (h *Hold) enter(ses *session) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.open {
-		return nil
+		return false
 	}
-	w := waiter{time.Now(), make(chan struct{})}
-	h.waiting = append(h.waiting, w)
+	h.waiting = append(h.waiting, waiter{time.Now(), ses})
 	h.held.Statements++
-	return w.release
+	return true
 }
 
-// mustWaitLocked tells whether a command must wait: for a hold, or for its
-// forerunners, whose answers say whether the session is in a transaction.
-// s.mu is held, so that who looks for busy sessions after raising a hold sees
-// each command either here, waiting, or in flight.
-func (s *session) mustWaitLocked(c command) bool {
-	holds := s.srv.holds.Load()
-	if holds == nil || s.sticky != 0 {
-		return false
+// mustWait tells whether a command must wait, and queues it: for a hold, or for
+// its forerunners, whose answers say whether the session is in a transaction.
+// stepRead: it needn't. s.mu is held, so that who looks for busy sessions after
+// raising a hold sees each command either here, waiting, or in flight.
+func (s *session) mustWait(c *command, now nanos) step {
+	for {
+		holds := s.srv.holds.Load()
+		if holds == nil || s.sticky != 0 {
+			return stepRead
+		}
+		// One that has only begun holds nothing yet. Were it let pass, a load of
+		// short transactions would never drain: their BEGIN names no table.
+		if s.walker.InTransaction() && !s.log.onlyBegun() {
+			return stepRead
+		}
+		h := s.holding(*holds, c)
+		if h == nil {
+			return stepRead
+		}
+		if s.waited == 0 {
+			s.waited = now
+		}
+		if !s.idle() {
+			s.waitsIdle = true
+			return stepIdle
+		}
+		if h.enter(s) {
+			s.heldNow = true
+			s.held++
+			return stepHold
+		}
 	}
-	// One that has only begun holds nothing yet. Were it let pass, a load of
-	// short transactions would never drain: their BEGIN names no table.
-	if s.walker.InTransaction() && !s.log.onlyBegun() {
-		return false
-	}
-	return s.holding(*holds, c) != nil
+}
+
+// letGo is told by the hold that has opened.
+func (s *session) letGo() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.heldNow = false
+	s.wake()
 }
 
 // holding is the first of holds that c may touch.
-func (s *session) holding(holds []*Hold, c command) *Hold {
+func (s *session) holding(holds []*Hold, c *command) *Hold {
 	for _, h := range holds {
 		if c.mayTouch(h.names) {
 			return h
@@ -143,42 +173,8 @@ func (c *command) mayTouch(names []string) bool {
 	return false
 }
 
+// errLeftHeld: the statement of a client that has left is not sent.
 var errLeftHeld = errors.New("the client left while its statement was held")
-
-// hold waits until c may perhaps begin: for the session to be idle first, then
-// for the hold to open. It runs on the session's own goroutine.
-func (s *session) hold(c command) error {
-	if err := s.waitIdle(); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	must := s.mustWaitLocked(c)
-	s.mu.Unlock()
-	holds := s.srv.holds.Load()
-	if !must || holds == nil {
-		return nil
-	}
-	h := s.holding(*holds, c)
-	if h == nil {
-		return nil
-	}
-	release := h.enter()
-	if release == nil {
-		return nil
-	}
-	s.held++
-	select {
-	case <-release:
-	case <-s.gone:
-		return &blameError{BlameServer, ErrServerGone}
-	case <-s.over:
-		return errAborted
-	}
-	if hungUp(s.raw) {
-		return &blameError{BlameClient, errLeftHeld}
-	}
-	return nil
-}
 
 // Busy is a session that does something now.
 type Busy struct {
@@ -220,7 +216,7 @@ func (s *session) busy(names []string, watch bool) (Busy, bool) {
 		return Busy{}, false
 	}
 	b := Busy{
-		ID: s.id, User: s.user, Client: s.clientAddr(), Since: s.log.since,
+		ID: s.id, User: s.user, Client: s.addr, Since: epoch.Add(time.Duration(s.log.since)),
 		InTransaction: keeps, Touches: s.log.mayTouch(names),
 	}
 	if watch && b.Touches {

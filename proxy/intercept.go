@@ -11,13 +11,9 @@ import (
 
 var errUnanswered = errors.New("the interception has not answered the client")
 
-// intercept has Config.Intercept answer a command. It runs on the session's own
-// goroutine: bytes that the client sends meanwhile wait in the kernel.
+// intercept has Config.Intercept answer a command of an idle session. Bytes that
+// the client sends meanwhile wait in the kernel.
 func (s *session) intercept(ctx context.Context, c command) error {
-	if err := s.waitIdle(); err != nil {
-		return err
-	}
-	s.commands++
 	conn := s.divert(c)
 	q := Query{Text: conn.text, Prepared: c.Cmd == wire.ComStmtExecute}
 	err := s.srv.cfg.Intercept(ctx, conn, q)
@@ -28,25 +24,26 @@ func (s *session) intercept(ctx context.Context, c command) error {
 		// (A server that has gone ends the session by itself, behind the answer.)
 		err = conn.fault
 	}
-	left := s.undivert(conn)
+	if left := conn.in[conn.used:]; len(left) > 0 && err == nil && conn.fault == nil {
+		// Nothing of ours is under way: it is the server's goodbye.
+		_, err = s.client.Write(left)
+	}
+	s.undivert()
 	switch {
 	case errors.Is(err, ErrServerGone):
 		return &blameError{BlameServer, err}
 	case err != nil:
 		return &blameError{BlameProxy, fmt.Errorf("intercept: %w", err)}
 	}
-	if len(left) > 0 && conn.fault == nil {
-		// Nothing of ours is under way: it is the server's goodbye.
-		_, err = s.client.Write(left)
-	}
-	return err
+	return nil
 }
 
-// divert takes the server's connection from the server pump. The session is
-// idle, so the pump waits for bytes, and will hand over those that come.
+// divert takes the server's connection from the carrier, which will hand over
+// the bytes that come.
 func (s *session) divert(c command) *Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.commands++
 	s.diverted = true
 	_, seq := wire.ParseHeader(c.packet)
 	conn := &Conn{
@@ -64,9 +61,8 @@ func (s *session) divert(c command) *Conn {
 	return conn
 }
 
-// undivert gives the server's connection back to the pump, and returns what was
-// read and belongs to no answer.
-func (s *session) undivert(c *Conn) []byte {
+// undivert gives the server's connection back to the carrier.
+func (s *session) undivert() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.relaying = false
@@ -74,6 +70,5 @@ func (s *session) undivert(c *Conn) []byte {
 		s.settle()
 	}
 	s.diverted = false
-	s.cond.Broadcast()
-	return c.in[c.used:]
+	s.wake()
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"midflight/internal/testmysql"
@@ -60,9 +61,9 @@ func TestInterceptOriginalIsTransparent(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				for _, caps := range []wire.Caps{0, wire.ClientDeprecateEOF | wire.ClientSessionTrack | wire.ClientQueryAttributes | wire.ClientOptionalMetadata} {
 					local(t, s)
-					intercepted := 0
+					var intercepted atomic.Int32
 					_, addr := intercepting(t, s, func(ctx context.Context, c *Conn, q Query) error {
-						intercepted++
+						intercepted.Add(1)
 						return fn(ctx, c, q)
 					})
 					db := s.NewDatabase(t)
@@ -90,8 +91,8 @@ func TestInterceptOriginalIsTransparent(t *testing.T) {
 					if d, p := say(s.Addr), say(addr); d != p {
 						t.Errorf("caps %#x: direct\n%s\nthrough\n%s", caps, d, p)
 					}
-					if intercepted != 9 {
-						t.Errorf("intercepted %d", intercepted)
+					if n := intercepted.Load(); n != 9 {
+						t.Errorf("intercepted %d", n)
 					}
 				}
 			})

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Config is what a Server is made of.
@@ -27,7 +29,8 @@ type Config struct {
 
 	// Candidate tells from a statement's text, or its first 16 KiB, whether
 	// Intercept wants to see it. It is called for each statement of each session,
-	// so it must be cheap. multi: the text may hold several statements.
+	// with the session locked, so it must be cheap and call nothing here. multi:
+	// the text may hold several statements.
 	Candidate func(text []byte, multi bool) bool
 
 	// Intercept is called on the session's goroutine, with the server's
@@ -50,6 +53,9 @@ type Server struct {
 	cfg   Config
 	holds atomic.Pointer[[]*Hold] // in force now; nil: none
 
+	loops loops
+	stats []*stats // of the pumps, then of each loop
+
 	mu       sync.Mutex
 	sessions map[*session]struct{}
 	watchers map[chan struct{}]struct{} // of Drained
@@ -63,60 +69,78 @@ func New(cfg Config) *Server {
 	if cfg.Observe == nil {
 		cfg.Observe = func(Event) {}
 	}
-	return &Server{
+	s := &Server{
 		cfg:      cfg,
+		stats:    []*stats{new(stats)},
 		sessions: make(map[*session]struct{}),
 		watchers: make(map[chan struct{}]struct{}),
 	}
+	s.loops = newLoops(s)
+	return s
 }
 
-// Serve accepts clients from l and carries their sessions until ctx ends or l
-// fails. It closes l and all sessions and returns when the last one is over.
-func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	stop := context.AfterFunc(ctx, func() { l.Close() })
-	defer func() {
-		cancel()
-		if stop() {
-			l.Close()
-		}
-		s.closeAll()
-	}()
+// Serve accepts clients from the listeners and carries their sessions until ctx
+// ends or a listener fails. It closes listeners and sessions and returns when the
+// last one is over. It is called once.
+func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
+	for _, l := range listeners {
+		defer l.Close()
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	if err := s.loops.open(ctx); err != nil {
+		return err
+	}
+	var loops, sessions sync.WaitGroup
+	loops.Go(s.loops.run)
+	for _, l := range listeners {
+		stop := context.AfterFunc(ctx, func() { l.Close() })
+		defer stop()
+		g.Go(func() error { return s.accept(ctx, l, &sessions) })
+	}
+	stop := context.AfterFunc(ctx, s.closeAll)
+	err := g.Wait()
+	stop()
+	s.closeAll()
+	sessions.Wait()
+	s.loops.stop()
+	loops.Wait()
+	return err
+}
+
+// accept accepts clients from one listener until ctx ends.
+func (s *Server) accept(ctx context.Context, l net.Listener, sessions *sync.WaitGroup) error {
 	var pause time.Duration
 	for {
 		conn, err := l.Accept()
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			// Out of file descriptors: those who are here go on, others wait. A
-			// client that left before it was accepted is no reason to stop either.
-			if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) && !errors.Is(err, syscall.ECONNABORTED) {
-				return err
-			}
-			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			select {
-			case <-time.After(pause):
-			case <-ctx.Done():
-			}
+		switch {
+		case err == nil:
+			pause = 0
+			sessions.Add(1)
+			go s.carry(ctx, conn, sessions.Done)
 			continue
+		case ctx.Err() != nil:
+			return nil
+		// Out of file descriptors: those who are here go on, others wait. A client
+		// that left before it was accepted is no reason to stop either.
+		case !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) && !errors.Is(err, syscall.ECONNABORTED):
+			return err
 		}
-		pause = 0
-		wg.Go(func() { s.carry(ctx, conn) })
+		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
 	}
 }
 
-// carry runs one session from its first byte to its last.
-func (s *Server) carry(ctx context.Context, client net.Conn) {
-	ses := newSession(s, client)
+// carry runs one session from its first byte to its last, or to where a loop
+// takes it over. done is called when it is over.
+func (s *Server) carry(ctx context.Context, client net.Conn, done func()) {
+	ses := newSession(s, client, done)
 	s.add(ses)
-	defer s.remove(ses)
 	if ctx.Err() != nil {
 		// closeAll may have run before add.
-		ses.abort(BlameProxy, ctx.Err())
+		ses.abort(BlameProxy, errShutdown)
 	}
 	ses.run(ctx)
 }

@@ -15,32 +15,34 @@ import (
 // A session is one client's life: its connection, its own connection to the
 // server, and what is known about it.
 //
-// Two goroutines carry it. The session's own one (clientPump) is the only reader
-// of the client and the only writer to the server; it runs Intercept. The server
-// pump is the only reader of the server. The client is written to by the server
-// pump, except during an interception, when the server pump hands what it reads
-// to the Conn and the session's own goroutine writes.
+// A carrier moves the bytes: an epoll loop, or two goroutines. It reads, asks
+// advance and fromServer what they mean, and writes. During an interception the
+// server's bytes go to the Conn, and the goroutine of the interception writes to
+// both sides.
 type session struct {
-	srv    *Server
-	client net.Conn // what is read and written: TLS or not
-	server net.Conn
-	raw    net.Conn // the client's socket
+	srv   *Server
+	stats *stats
+	addr  string // the client's
+	start time.Time
+	done  func() // to be called when it is over
 
 	id     uint32
 	user   string
-	start  time.Time
 	wire   wire.Session
-	opened bool
+	client peer
+	server peer
 
-	commands             uint64 // of the session's own goroutine
-	fromClient, fromServ uint64 // each of its own goroutine
-	held                 int
+	fromClient, fromServ uint64 // bytes; the carrier's
 
 	// mu guards what is below. cond is signalled when any of it changes that
-	// somebody waits for.
+	// somebody waits for. Lock order: a session's mu, then the server's, a
+	// hold's or a loop's.
 	mu     sync.Mutex
-	cond   *sync.Cond
+	cond   sync.Cond
 	walker *wire.Walker
+
+	carrier carrier     // nil before the handshake's end
+	conns   [2]net.Conn // to be closed until there is a carrier
 
 	multi     bool // several statements in one text are allowed
 	stmts     map[uint32]statement
@@ -50,71 +52,103 @@ type session struct {
 	log       textLog
 	watched   bool // a Drained waits for this session
 
-	writing    bool   // the server pump writes what the walker has seen already
-	diverted   bool   // an interception has the server's connection
-	relaying   bool   // … and runs a statement of the client's
-	inbox      []byte // read by the server pump, not yet taken by the interception
-	serverGone bool   // the server has closed; all it said before is in inbox or forwarded
-	gone       chan struct{}
-	over       chan struct{} // closed by abort
+	commands uint64
+	held     int
+
+	waitsIdle bool  // the carrier waits until the session is idle
+	heldNow   bool  // … or for a hold to open
+	waited    nanos // since when the next command has waited; 0: it hasn't
+
+	writing    bool          // what the walker has seen is not all written yet
+	diverted   bool          // an interception has the server's connection
+	relaying   bool          // … and runs a statement of the client's
+	inbox      []byte        // read from the server, not yet taken by the interception
+	serverGone bool          // the server has closed; all it said before is in inbox or forwarded
+	gone       chan struct{} // closed with it; made when asked for
+	quit       bool          // the client has said COM_QUIT
 	blame      Blame
 	cause      error
 	aborted    bool
+}
+
+// A peer is one side of a session, to the goroutine that has it during an
+// interception: its calls block.
+type peer interface {
+	io.ReadWriter
+	// hungUp tells whether the other end has closed it, at least for writing. It
+	// neither blocks nor reads.
+	hungUp() bool
+}
+
+// A carrier moves a session's bytes. Its methods are called with s.mu held and
+// don't block.
+type carrier interface {
+	wake()  // look at the session again: something has changed
+	abort() // close both sides
 }
 
 // A statement is a prepared statement.
 type statement struct {
 	text      unique.Handle[string] // shared by all sessions; zero: not known
 	candidate bool
+	sticks    bool // executing it may change which locks the session keeps
 }
 
-func newSession(srv *Server, client net.Conn) *session {
-	s := &session{
-		srv: srv, client: client, raw: client, start: time.Now(),
-		gone: make(chan struct{}), over: make(chan struct{}),
-	}
-	s.cond = sync.NewCond(&s.mu)
+func newSession(srv *Server, client net.Conn, done func()) *session {
+	s := &session{srv: srv, stats: srv.stats[0], addr: client.RemoteAddr().String(), start: time.Now(), done: done}
+	s.cond.L = &s.mu
+	s.conns[0] = newSocket(client)
 	return s
 }
 
-// run carries the session until both sides are closed.
+// run carries the session until both sides are closed, or a loop has taken it
+// over.
 func (s *session) run(ctx context.Context) {
-	defer s.raw.Close()
-	tune(s.raw)
-	h, err := s.handshake(ctx)
-	if err != nil {
-		s.tellFailed(err)
+	client := s.conns[0]
+	h, err := s.handshake(ctx, client)
+	switch {
+	case err != nil:
+		client.Close()
+		s.endFailed(err)
 		return
+	case s.wire.Caps&wire.ClientProtocol41 == 0:
+		s.carryOpaquely(h.client, h.server)
+	case s.srv.loops.carry(s, h.client, h.server):
+		return
+	default:
+		carryByPumps(ctx, s, h.client, h.server)
 	}
-	if s.wire.Caps&wire.ClientProtocol41 == 0 {
-		s.carryOpaquely()
-	} else {
-		s.carry(ctx, h)
-	}
-	s.abort("", nil)
-	s.srv.cfg.Observe(SessionClosed{
-		ID: s.id, User: s.user, Client: s.clientAddr(), Blame: s.blame, Err: s.cause,
-		Commands: s.commands, FromClient: s.fromClient, FromServer: s.fromServ,
-		Held: s.held, Duration: time.Since(s.start),
-	})
+	s.over()
 }
 
-func (s *session) clientAddr() string { return s.raw.RemoteAddr().String() }
+// over is the end of a session that was opened.
+func (s *session) over() {
+	s.mu.Lock()
+	e := SessionClosed{
+		ID: s.id, User: s.user, Client: s.addr, Blame: s.blame, Err: s.cause, Quit: s.quit,
+		Commands: s.commands, FromClient: s.fromClient, FromServer: s.fromServ,
+		Held: s.held, Duration: time.Since(s.start),
+	}
+	s.mu.Unlock()
+	s.srv.remove(s)
+	s.srv.cfg.Observe(e)
+	s.done()
+}
 
-func (s *session) handshake(ctx context.Context) (*handshake, error) {
-	server, err := dialServer(ctx, &s.srv.cfg, s.client)
+func (s *session) handshake(ctx context.Context, client net.Conn) (*handshake, error) {
+	server, err := dialServer(ctx, &s.srv.cfg, client)
 	if err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
-	s.server = server
+	s.conns[1] = server
 	aborted := s.aborted
 	s.mu.Unlock()
 	if aborted { // abort didn't see the connection
 		server.Close()
 		return nil, blame(BlameProxy, "handshake", errShutdown)
 	}
-	h := &handshake{cfg: &s.srv.cfg, client: s.client, server: server}
+	h := &handshake{cfg: &s.srv.cfg, client: client, server: server}
 	if err := h.run(); err != nil {
 		h.server.Close()
 		return nil, err
@@ -122,58 +156,66 @@ func (s *session) handshake(ctx context.Context) (*handshake, error) {
 	h.client.SetDeadline(time.Time{})
 	h.server.SetDeadline(time.Time{})
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.client, s.server = h.client, h.server
 	s.id, s.user, s.wire = h.greeting.ConnectionID, h.response.User, h.session
 	s.multi = h.session.Caps&wire.ClientMultiStatements != 0
 	s.walker = wire.NewWalker(h.session, h.status)
-	s.opened = true
+	s.mu.Unlock()
+	s.srv.cfg.Observe(SessionOpened{
+		ID: s.id, User: s.user, Client: s.addr, TLS: h.response.Caps&wire.ClientSSL != 0,
+	})
 	return h, nil
 }
 
-func (s *session) tellFailed(err error) {
-	f := HandshakeFailed{Client: s.clientAddr(), Blame: BlameProxy, Err: err}
+// endFailed is the end of a session that was never opened.
+func (s *session) endFailed(err error) {
+	f := HandshakeFailed{Client: s.addr, Blame: BlameProxy, Err: err}
 	var he *handshakeError
 	if errors.As(err, &he) {
 		f.Blame = he.blame
 	}
+	s.srv.remove(s)
 	s.srv.cfg.Observe(f)
-}
-
-// carry runs the two pumps.
-func (s *session) carry(ctx context.Context, h *handshake) {
-	s.srv.cfg.Observe(SessionOpened{
-		ID: s.id, User: s.user, Client: s.clientAddr(), TLS: h.response.Caps&wire.ClientSSL != 0,
-	})
-	var wg sync.WaitGroup
-	wg.Go(s.serverPump)
-	err := s.clientPump(ctx)
-	switch {
-	case err == nil || errors.Is(err, io.EOF):
-		// The client won't say more, but may still want its answers.
-		s.end(BlameClient, nil)
-		closeWrite(s.server)
-	default:
-		var b *blameError
-		if errors.As(err, &b) {
-			s.abort(b.blame, b.err)
-		} else {
-			s.abort(BlameClient, err)
-		}
-	}
-	wg.Wait()
+	s.done()
 }
 
 // carryOpaquely copies both ways, for a protocol that the walker doesn't know.
-func (s *session) carryOpaquely() {
+func (s *session) carryOpaquely(client, server net.Conn) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		io.Copy(s.client, s.server)
+		io.Copy(client, server)
 		s.abort(BlameServer, nil)
 	})
-	io.Copy(s.server, s.client)
-	closeWrite(s.server)
+	io.Copy(server, client)
+	closeWrite(server)
 	wg.Wait()
+	client.Close()
+	server.Close()
+}
+
+// carriedBy says who moves the session's bytes from now on. false: it was
+// aborted before.
+func (s *session) carriedBy(c carrier, client, server peer) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.client, s.server = client, server
+	s.carrier, s.conns = c, [2]net.Conn{}
+	return !s.aborted
+}
+
+// wake has the carrier, and all who wait, look again. s.mu is held.
+func (s *session) wake() {
+	s.cond.Broadcast()
+	if s.carrier != nil {
+		s.carrier.wake()
+	}
+}
+
+// countIn counts bytes that were read.
+func (s *session) countIn(client, server int) {
+	s.fromClient += uint64(client)
+	s.fromServ += uint64(server)
+	s.stats.bytes[0].Add(uint64(client))
+	s.stats.bytes[1].Add(uint64(server))
 }
 
 // A blameError ends a session and says whose fault it was. Errors without one
@@ -208,26 +250,33 @@ func (s *session) abort(b Blame, err error) {
 		return
 	}
 	s.aborted = true
-	close(s.over)
-	s.raw.Close()
-	if s.server != nil {
-		s.server.Close()
+	if s.carrier != nil {
+		s.carrier.abort()
+	}
+	for _, c := range s.conns {
+		if c != nil {
+			c.Close()
+		}
 	}
 	s.cond.Broadcast()
 }
 
 var errAborted = errors.New("the session is over")
 
-// waitIdle waits until everything sent to the server is answered, and the
-// answers are written to the client.
-func (s *session) waitIdle() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for !s.walker.Idle() || s.writing {
-		if s.aborted || s.serverGone {
-			return &blameError{BlameServer, errAborted}
-		}
-		s.cond.Wait()
+// serverEnded notes that the server has closed its side. s.mu is held.
+func (s *session) serverEnded(err error) {
+	b := BlameServer
+	if s.quit { // as it was asked to
+		b, err = BlameClient, nil
 	}
-	return nil
+	s.endLocked(b, err)
+	s.serverGone = true
+	if s.gone != nil {
+		close(s.gone)
+	}
+	if s.watched {
+		s.watched = false
+		s.srv.kick()
+	}
+	s.wake()
 }

@@ -13,40 +13,157 @@ import (
 	"midflight/proxy/wire"
 )
 
-// tune sets what a long-lived, often idle connection needs. (Go sets NODELAY.)
-func tune(c net.Conn) {
+// A socket is a TCP or unix connection. It can wait for bytes without a buffer
+// to read them into, so that an idle session needs none.
+type socket struct {
+	net.Conn
+	raw syscall.RawConn
+
+	polling bool // Read returns errWouldBlock rather than wait
+
+	// What Read and wait hand to raw, made once.
+	p       []byte
+	n       int
+	err     error
+	ready   bool
+	tryRead func(fd uintptr) bool
+	isReady func(fd uintptr) bool
+}
+
+// newSocket takes over a connection, and sets what a long-lived, often idle one
+// needs. (Go sets NODELAY. TCP_USER_TIMEOUT is left alone: Linux also ends by it
+// a connection whose other end acknowledges everything but has stopped to read,
+// and how long that may take is for the server's net_write_timeout to say.)
+func newSocket(c net.Conn) *socket {
+	s := &socket{Conn: c}
 	if t, ok := c.(*net.TCPConn); ok {
 		t.SetKeepAliveConfig(net.KeepAliveConfig{
 			Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3,
 		})
 	}
+	if sc, ok := c.(syscall.Conn); ok {
+		s.raw, _ = sc.SyscallConn()
+	}
+	s.tryRead = func(fd uintptr) bool {
+		for {
+			s.n, s.err = unix.Read(int(fd), s.p)
+			if s.err != unix.EINTR {
+				return true
+			}
+		}
+	}
+	s.isReady = func(uintptr) bool {
+		was := s.ready
+		s.ready = true
+		return was
+	}
+	return s
+}
+
+// errWouldBlock is a temporary net.Error: crypto/tls goes on where it was when
+// it is read again.
+type errWouldBlock struct{}
+
+func (errWouldBlock) Error() string   { return "no bytes yet" }
+func (errWouldBlock) Timeout() bool   { return true }
+func (errWouldBlock) Temporary() bool { return true }
+
+func (s *socket) Read(p []byte) (int, error) {
+	if !s.polling || s.raw == nil {
+		return s.Conn.Read(p)
+	}
+	s.p = p
+	err := s.raw.Read(s.tryRead)
+	s.p = nil
+	switch {
+	case err != nil:
+		return 0, err
+	case s.err == unix.EAGAIN:
+		return 0, errWouldBlock{}
+	case s.err != nil:
+		return 0, s.err
+	case s.n == 0:
+		return 0, io.EOF
+	}
+	return s.n, nil
+}
+
+// wait returns when there are bytes to read, or an error is.
+func (s *socket) wait() error {
+	if s.raw == nil {
+		return nil
+	}
+	s.ready = false
+	return s.raw.Read(s.isReady)
+}
+
+// CloseWrite ends one direction, so that the other can still be read.
+func (s *socket) CloseWrite() error {
+	if w, ok := s.Conn.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return s.Close()
+}
+
+// hungUp tells whether the other end has closed its side, at least for writing.
+// It neither blocks nor reads.
+func (s *socket) hungUp() bool {
+	if s.raw == nil {
+		return false
+	}
+	gone := false
+	err := s.raw.Control(func(fd uintptr) { gone = hungUp(int(fd)) })
+	return gone || err != nil
 }
 
 // hungUp tells whether the other end of a socket has closed it, at least for
-// writing. It neither blocks nor reads.
-func hungUp(c net.Conn) bool {
-	sc, ok := c.(syscall.Conn)
-	if !ok {
-		return false
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return true
-	}
-	gone := false
-	err = raw.Control(func(fd uintptr) {
-		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
-		for {
-			n, err := unix.Poll(fds, 0)
-			if err == unix.EINTR {
-				continue
-			}
-			gone = n > 0 && fds[0].Revents&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR|unix.POLLNVAL) != 0
-			return
+// writing.
+func hungUp(fd int) bool {
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+	for {
+		n, err := unix.Poll(fds, 0)
+		if err == unix.EINTR {
+			continue
 		}
-	})
-	return gone || err != nil
+		return n > 0 && fds[0].Revents&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR|unix.POLLNVAL) != 0
+	}
 }
+
+// A stream is a socket, or TLS over one, in the order of its bytes.
+type stream struct {
+	net.Conn
+	socket *socket
+}
+
+// newStream makes a connection of the handshake's one of a session's.
+func newStream(c net.Conn) *stream {
+	s := &stream{Conn: c}
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	s.socket = c.(*socket)
+	s.socket.polling = true
+	return s
+}
+
+// Read waits for bytes.
+func (s *stream) Read(p []byte) (int, error) {
+	for {
+		n, err := s.Conn.Read(p)
+		if err != (errWouldBlock{}) {
+			return n, err
+		}
+		if err := s.socket.wait(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// poll is Read, or errWouldBlock.
+func (s *stream) poll(p []byte) (int, error) { return s.Conn.Read(p) }
+
+func (s *stream) wait() error  { return s.socket.wait() }
+func (s *stream) hungUp() bool { return s.socket.hungUp() }
 
 // closeWrite ends one direction, so that the other can still be read.
 func closeWrite(c net.Conn) error {

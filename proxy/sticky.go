@@ -10,6 +10,8 @@ const (
 	stickyHandler                    // HANDLER … OPEN
 	stickyXA                         // XA PREPARE (MySQL shows no flag, but keeps the locks)
 	stickyBackup                     // LOCK INSTANCE FOR BACKUP, MariaDB's BACKUP LOCK and STAGE
+
+	stickyAll = stickyBackup<<1 - 1
 )
 
 var taking = []struct {

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"time"
 	"unique"
 )
 
@@ -13,9 +12,9 @@ import (
 type textLog struct {
 	texts    []byte // each with a zero byte behind it
 	prepared []unique.Handle[string]
-	overflow bool // something did not fit: may have touched everything
-	since    time.Time
-	current  int // where the latest text begins; -1: it is latest
+	overflow bool  // something did not fit: may have touched everything
+	since    nanos // of the first; 0: there is none
+	current  int   // where the latest text begins; -1: it is latest
 	latest   unique.Handle[string]
 }
 
@@ -25,14 +24,14 @@ const (
 	maxLogPrepared = 64
 )
 
-func (l *textLog) begin() {
-	if l.since.IsZero() {
-		l.since = time.Now()
+func (l *textLog) begin(now nanos) {
+	if l.since == 0 {
+		l.since = now
 	}
 }
 
-func (l *textLog) add(text []byte) {
-	l.begin()
+func (l *textLog) add(text []byte, now nanos) {
+	l.begin(now)
 	if len(l.texts)+len(text)+1 > maxLogTexts {
 		l.overflow = true
 		return
@@ -41,8 +40,8 @@ func (l *textLog) add(text []byte) {
 	l.texts = append(append(l.texts, text...), 0)
 }
 
-func (l *textLog) addPrepared(h unique.Handle[string]) {
-	l.begin()
+func (l *textLog) addPrepared(h unique.Handle[string], now nanos) {
+	l.begin(now)
 	l.current, l.latest = -1, h
 	for _, p := range l.prepared {
 		if p == h {
@@ -57,8 +56,8 @@ func (l *textLog) addPrepared(h unique.Handle[string]) {
 }
 
 // unknown notes a command whose text we don't have.
-func (l *textLog) unknown() {
-	l.begin()
+func (l *textLog) unknown(now nanos) {
+	l.begin(now)
 	l.overflow = true
 }
 

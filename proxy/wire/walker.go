@@ -15,7 +15,7 @@ import "encoding/binary"
 // answers (a file, authentication) before the walker knows that it was asked.
 type Walker struct {
 	session Session
-	queue   []Answer // commands in flight, oldest first
+	queue   []inFlight // commands in flight, oldest first
 
 	client struct {
 		left int  // bytes of the current frame still to pass
@@ -33,6 +33,12 @@ type Walker struct {
 	next   Command // the command that Client stopped at
 	status Status
 	maybe  bool
+}
+
+// inFlight is a command whose answer is not complete.
+type inFlight struct {
+	Answer
+	begun int64 // the caller's
 }
 
 // NewWalker follows a session that has just authenticated, with the status of
@@ -180,24 +186,42 @@ func parseCommand(p []byte, length int) Command {
 func (w *Walker) Next() Command { return w.next }
 
 // Begin takes the command at p, where Client stopped, into flight. The caller
-// goes on by calling Client with what is behind the n bytes.
-func (w *Walker) Begin(p []byte) (n int) {
+// goes on by calling Client with what is behind the n bytes. begun is the
+// caller's, and comes back in the event of the command's end.
+func (w *Walker) Begin(p []byte, begun int64) (n int) {
 	length, seq := ParseHeader(p)
 	w.frame(length, seq)
-	if Answered(w.next.Cmd) {
-		w.queue = append(w.queue, NewAnswer(w.next.Cmd))
-	}
+	w.enqueue(w.next.Cmd, begun)
 	return HeaderLen
 }
 
 // BeginWhole takes into flight a command whose packet, numbered seq, the caller
 // forwards as a whole, outside Client.
-func (w *Walker) BeginWhole(cmd, seq byte) {
+func (w *Walker) BeginWhole(cmd, seq byte, begun int64) {
 	w.client.seq = seq
+	w.enqueue(cmd, begun)
+}
+
+func (w *Walker) enqueue(cmd byte, begun int64) {
 	if Answered(cmd) {
-		w.queue = append(w.queue, NewAnswer(cmd))
+		w.queue = append(w.queue, inFlight{NewAnswer(cmd), begun})
 	}
 }
+
+// ClientLeft is how many bytes of the client's current frame are still to pass.
+// They may pass unseen, if ClientPassed is told.
+func (w *Walker) ClientLeft() int { return w.client.left }
+
+// ClientPassed tells that n of the ClientLeft bytes were forwarded unseen.
+func (w *Walker) ClientPassed(n int) { w.client.left -= n }
+
+// ServerLeft is how many bytes of the server's current frame are still to pass.
+// All but the last may pass unseen, if ServerPassed is told.
+func (w *Walker) ServerLeft() int { return w.server.left }
+
+// ServerPassed tells that n of the ServerLeft bytes, not all, were forwarded
+// unseen.
+func (w *Walker) ServerPassed(n int) { w.server.left -= n }
 
 // EventKind is what [Walker.Server] met.
 type EventKind uint8
@@ -214,6 +238,7 @@ type Event struct {
 	Cmd       byte // Finished: of this command
 	Err       bool // Finished: by an ERR
 	Statement uint32
+	Begun     int64 // Finished: what Begin was given
 }
 
 // Server walks bytes from the server, up to and with the packet that an event
@@ -320,7 +345,7 @@ func (w *Walker) packet(head []byte, length int) {
 		w.Failed()
 	}
 	if step == StepDone {
-		s.pending = Event{Kind: Finished, Cmd: a.Cmd, Err: a.Err, Statement: a.Statement}
+		s.pending = Event{Kind: Finished, Cmd: a.Cmd, Err: a.Err, Statement: a.Statement, Begun: a.begun}
 	}
 }
 

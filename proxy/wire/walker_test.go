@@ -62,7 +62,7 @@ func walk(t *testing.T, s Session, turns []turn, piece func(left int) int) strin
 				}
 				if stop == StopCommand {
 					fmt.Fprintf(&out, "C %#x len=%d stmt=%d\n", w.Next().Cmd, w.Next().Length, w.Next().Statement)
-					p = p[w.Begin(p):]
+					p = p[w.Begin(p, 0):]
 				}
 			}
 		}
@@ -259,7 +259,7 @@ func BenchmarkWalker(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		w.Client(q)
-		w.Client(q[w.Begin(q):])
+		w.Client(q[w.Begin(q, 0):])
 		for p := r; len(p) > 0; {
 			n, _ := w.Server(p)
 			p = p[n:]

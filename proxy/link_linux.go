@@ -1,0 +1,364 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A link is a session as its loop carries it.
+type link struct {
+	loop   *loop
+	s      *session
+	client end
+	server end
+
+	posted bool // the loop's mu guards it
+
+	pend   []byte         // read from the client, not yet begun
+	pooled *[bufSize]byte // what pend is in
+	want   int            // pend is the beginning of a packet of this length
+
+	waits      step // stepIdle, stepHold: until the session is woken
+	serverLeft int  // of the server's current frame
+	clientLeft int  // of the client's
+
+	offered   bool // an interception has both ends
+	inboxFull bool // … and has bytes enough
+	returned  chan error
+
+	goodbye *time.Timer // set when the server's last words are sent
+	expired bool        // s.mu guards it
+	closed  bool
+}
+
+// wake and abort are the carrier's.
+func (k *link) wake()  { k.loop.post(k) }
+func (k *link) abort() { k.loop.post(k) }
+
+// ready handles what epoll reports of an end.
+func (k *link) ready(e *end, events uint32) {
+	if e.events&unix.EPOLLOUT != 0 && events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+		k.lost(e, e.flush())
+		k.flushed()
+	}
+	if events&(unix.EPOLLIN|unix.EPOLLERR|unix.EPOLLHUP) != 0 && !k.closed {
+		switch {
+		case e.events&unix.EPOLLIN == 0:
+			if events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+				k.loop.unwatch(e) // it would be reported for ever
+			}
+		case e == &k.client:
+			k.readClient()
+		default:
+			k.readServer()
+		}
+	}
+	k.settle()
+}
+
+// look handles what others have done to the session.
+func (k *link) look() {
+	if k.closed {
+		return
+	}
+	if k.offered {
+		select {
+		case err := <-k.returned:
+			k.answered(err)
+		default:
+		}
+	}
+	s := k.s
+	s.mu.Lock()
+	if s.aborted || k.expired {
+		s.mu.Unlock()
+		k.close()
+		return
+	}
+	var rest []byte
+	if !s.diverted {
+		rest, s.inbox = s.inbox, nil
+		if len(rest) > 0 {
+			s.fromServer(rest, k.loop.now)
+			k.serverLeft = s.walker.ServerLeft()
+		}
+	}
+	k.inboxFull = len(s.inbox) >= loopBuf
+	waited := k.waits == stepIdle && !s.waitsIdle || k.waits == stepHold && !s.heldNow
+	s.mu.Unlock()
+	k.toClient(rest)
+	if waited {
+		k.resume()
+	}
+	k.settle()
+}
+
+// resume goes on with what has waited.
+func (k *link) resume() {
+	held := k.waits == stepHold
+	k.waits = stepRead
+	if held && hungUp(k.client.fd) {
+		k.s.abort(BlameClient, errLeftHeld)
+		return
+	}
+	k.walk(k.pend)
+}
+
+// readClient reads once.
+func (k *link) readClient() {
+	if k.clientLeft >= spliceMin && k.server.clear() && k.spliceClient() {
+		return
+	}
+	b := k.loop.buf[:]
+	have := copy(b, k.pend)
+	if k.want > 0 {
+		b, have = k.pend[:k.want], len(k.pend)
+	}
+	n, err := readFD(k.client.fd, b[have:])
+	switch {
+	case err == unix.EAGAIN:
+		return
+	case err == io.EOF:
+		k.client.eof = true
+		k.s.end(BlameClient, nil)
+		k.drop()
+		return
+	case err != nil:
+		k.client.eof = true
+		k.s.abort(BlameClient, err)
+		return
+	}
+	k.s.countIn(n, 0)
+	if k.server.eof {
+		return // nobody to tell
+	}
+	if k.want > have+n {
+		k.pend = b[:have+n]
+		return
+	}
+	k.walk(b[:have+n])
+}
+
+// walk forwards what may be of p, bytes from the client, and keeps the rest.
+func (k *link) walk(p []byte) {
+	m := k.s.advance(p, k.loop.now)
+	k.toServer(p[:m.forward])
+	p = p[m.forward:]
+	k.clientLeft = m.left
+	switch m.then {
+	case stepRead:
+		k.keep(p, 0)
+	case stepCollect:
+		k.keep(p, m.cmd.collect)
+	case stepIdle, stepHold:
+		k.keep(p, 0)
+		k.waits = m.then
+	case stepOffer:
+		k.keep(p[len(m.cmd.packet):], 0)
+		k.offer(m.cmd)
+	}
+}
+
+// keep keeps bytes of the client's until there are more, or want of them.
+func (k *link) keep(p []byte, want int) {
+	pooled := k.pooled
+	k.pooled, k.pend, k.want = nil, nil, want
+	switch {
+	case want > 0:
+		k.pend = append(make([]byte, 0, want), p...)
+	case len(p) > bufSize:
+		k.pend = bytes.Clone(p)
+	case len(p) > 0:
+		if k.pooled = pooled; k.pooled == nil {
+			k.pooled = buffers.Get().(*[bufSize]byte)
+		}
+		k.pend = k.pooled[:copy(k.pooled[:], p)]
+	}
+	if pooled != nil && k.pooled == nil {
+		buffers.Put(pooled)
+	}
+}
+
+// drop forgets what the client said and was not forwarded.
+func (k *link) drop() {
+	k.keep(nil, 0)
+	k.waits = stepRead
+}
+
+// offer has the command answered by a goroutine of its own.
+func (k *link) offer(c command) {
+	k.offered = true
+	k.returned = make(chan error, 1)
+	go func() {
+		err := k.s.intercept(k.loop.ctx, c)
+		k.returned <- err
+		k.loop.post(k)
+	}()
+}
+
+// answered takes the ends back from an interception.
+func (k *link) answered(err error) {
+	k.offered = false
+	var b *blameError
+	switch {
+	case err == nil:
+	case k.server.eof:
+		k.s.end(BlameServer, err) // the client may still read what the server said last
+	case errors.As(err, &b):
+		k.s.abort(b.blame, b.err)
+	default:
+		k.s.abort(BlameClient, err)
+	}
+	if err == nil && !k.server.eof {
+		k.walk(k.pend)
+	}
+}
+
+// readServer reads once.
+func (k *link) readServer() {
+	if k.serverLeft > spliceMin && k.client.clear() && k.spliceServer() {
+		return
+	}
+	n, err := readFD(k.server.fd, k.loop.buf[:])
+	s := k.s
+	if err == unix.EAGAIN {
+		return
+	}
+	if err != nil {
+		if err == io.EOF {
+			err = nil
+		}
+		k.server.eof = true
+		s.mu.Lock()
+		s.serverEnded(err)
+		s.mu.Unlock()
+		k.drop()
+		return
+	}
+	p := k.loop.buf[:n]
+	s.countIn(0, n)
+	s.mu.Lock()
+	ours := s.fromServer(p, k.loop.now)
+	if ours {
+		k.serverLeft = s.walker.ServerLeft()
+	} else {
+		s.inbox = append(s.inbox, p...)
+		k.inboxFull = len(s.inbox) >= loopBuf
+		s.cond.Broadcast()
+	}
+	s.mu.Unlock()
+	if ours {
+		k.toClient(p)
+	}
+}
+
+func (k *link) toClient(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	k.lost(&k.client, k.client.write(p))
+	k.wrote(&k.client)
+}
+
+func (k *link) toServer(p []byte) {
+	k.lost(&k.server, k.server.write(p))
+	if !k.server.clear() {
+		k.wrote(&k.server)
+	}
+}
+
+// wrote tells the session whether all is written, if that matters to somebody.
+func (k *link) wrote(e *end) {
+	switch {
+	case !e.clear():
+		k.s.mu.Lock()
+		k.s.writing = true
+		k.s.mu.Unlock()
+	case k.waits == stepIdle:
+		k.flushed()
+	}
+}
+
+// flushed tells the session when all is written.
+func (k *link) flushed() {
+	if k.client.clear() && k.server.clear() {
+		k.s.mu.Lock()
+		k.s.writing = false
+		k.s.written()
+		k.s.mu.Unlock()
+	}
+}
+
+// lost handles a write that failed. A server that takes nothing more may still
+// have something to say: it is read to its end.
+func (k *link) lost(e *end, err error) {
+	if err != nil && e == &k.client {
+		k.s.abort(BlameClient, err)
+	}
+}
+
+// settle ends what is to be ended, and sets what is waited for.
+func (k *link) settle() {
+	if k.closed {
+		return
+	}
+	if k.client.eof && k.server.clear() {
+		k.server.closeWrite()
+	}
+	if k.server.eof && !k.offered && k.client.clear() && k.goodbye == nil {
+		k.client.closeWrite()
+		k.goodbye = time.AfterFunc(goodbyeTime, func() {
+			k.s.mu.Lock()
+			defer k.s.mu.Unlock()
+			k.expired = true
+			k.s.wake()
+		})
+	}
+	if k.goodbye != nil && k.client.eof {
+		k.close()
+		return
+	}
+	k.loop.watch(&k.client, interest(!k.client.eof && k.waits == stepRead && !k.offered && k.server.clear(), !k.client.clear()))
+	k.loop.watch(&k.server, interest(!k.server.eof && k.client.clear() && !k.inboxFull, !k.server.clear()))
+}
+
+func interest(in, out bool) (events uint32) {
+	if in {
+		events |= unix.EPOLLIN
+	}
+	if out {
+		events |= unix.EPOLLOUT
+	}
+	return events
+}
+
+// close ends the session. While an interception has the ends they are only shut
+// down: it may be using their descriptors.
+func (k *link) close() {
+	if k.closed {
+		return
+	}
+	k.loop.unwatch(&k.client)
+	k.loop.unwatch(&k.server)
+	if k.offered {
+		unix.Shutdown(k.client.fd, unix.SHUT_RDWR)
+		unix.Shutdown(k.server.fd, unix.SHUT_RDWR)
+		return
+	}
+	k.closed = true
+	if k.goodbye != nil {
+		k.goodbye.Stop()
+	}
+	k.drop()
+	for _, e := range []*end{&k.client, &k.server} {
+		e.fail()
+		k.loop.shut = append(k.loop.shut, e.fd)
+	}
+	k.s.abort("", nil)
+	k.loop.links.Add(-1)
+	k.s.over()
+}

@@ -1,0 +1,238 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// bufSize holds whole all but the longest statements, and a TLS record.
+const bufSize = 16 << 10
+
+var buffers = sync.Pool{New: func() any { return new([bufSize]byte) }}
+
+// pumps carry a session by two goroutines. The session's own one (clientPump) is
+// the only reader of the client and the only writer to the server; it runs
+// Intercept. The server pump is the only reader of the server. The client is
+// written to by the server pump, except during an interception.
+type pumps struct {
+	s              *session
+	client, server *stream
+}
+
+func carryByPumps(ctx context.Context, s *session, client, server net.Conn) {
+	p := &pumps{s, newStream(client), newStream(server)}
+	defer client.Close()
+	defer server.Close()
+	if !s.carriedBy(p, p.client, p.server) {
+		return
+	}
+	var wg sync.WaitGroup
+	wg.Go(p.serverPump)
+	err := p.clientPump(ctx)
+	var b *blameError
+	switch {
+	case err == nil || errors.Is(err, io.EOF):
+		// The client won't say more, but may still want its answers.
+		s.end(BlameClient, nil)
+		closeWrite(p.server.Conn)
+	case errors.As(err, &b):
+		s.abort(b.blame, b.err)
+	default:
+		s.abort(BlameClient, err)
+	}
+	wg.Wait()
+	s.abort("", nil)
+}
+
+func (p *pumps) wake() {} // who waits waits for s.cond
+
+func (p *pumps) abort() {
+	p.client.Close()
+	p.server.Close()
+}
+
+// clientPump carries bytes from the client to the server until the client has
+// nothing more to say.
+func (p *pumps) clientPump(ctx context.Context) error {
+	in := reader{src: p.client}
+	defer in.release()
+	for {
+		got, err := in.more()
+		if got > 0 {
+			p.s.countIn(got, 0)
+			if werr := p.forward(ctx, &in); werr != nil {
+				if p.s.isServerGone() {
+					in.drain()
+				}
+				return werr
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// forward walks and forwards what was read, up to where more is needed.
+func (p *pumps) forward(ctx context.Context, in *reader) error {
+	s := p.s
+	for {
+		m := s.advance(in.have(), clock())
+		if err := p.toServer(in.have()[:m.forward]); err != nil {
+			return err
+		}
+		in.used(m.forward)
+		switch m.then {
+		case stepRead:
+			return nil
+		case stepCollect:
+			k, err := in.collect(m.cmd.collect)
+			s.countIn(k, 0)
+			if err != nil {
+				return err
+			}
+		case stepIdle, stepHold:
+			if err := p.await(m.then); err != nil {
+				return err
+			}
+		case stepOffer:
+			in.used(len(m.cmd.packet))
+			if err := s.intercept(ctx, m.cmd); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// await waits for what advance has said to wait for.
+func (p *pumps) await(then step) error {
+	s := p.s
+	s.mu.Lock()
+	for s.waitsIdle || s.heldNow {
+		if s.aborted || s.serverGone {
+			s.mu.Unlock()
+			return &blameError{BlameServer, errAborted}
+		}
+		s.cond.Wait()
+	}
+	s.mu.Unlock()
+	if then == stepHold && s.client.hungUp() {
+		return &blameError{BlameClient, errLeftHeld}
+	}
+	return nil
+}
+
+// toServer writes to the server. Only the session's own goroutine does.
+func (p *pumps) toServer(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	if _, err := p.server.Write(b); err != nil {
+		return p.lostServer(err)
+	}
+	return nil
+}
+
+// lostServer turns a failed write into the session's end, behind the server's
+// last words: the server pump may still be forwarding them.
+func (p *pumps) lostServer(err error) error {
+	s := p.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !s.serverGone && !s.aborted {
+		s.cond.Wait()
+	}
+	return &blameError{BlameServer, err}
+}
+
+// goodbyeTime is for the client to read the server's last words and close.
+const goodbyeTime = 500 * time.Millisecond
+
+// serverPump carries bytes from the server to the client until the server
+// closes.
+func (p *pumps) serverPump() {
+	in := reader{src: p.server}
+	defer in.release()
+	for {
+		got, err := in.more()
+		if got > 0 {
+			p.s.countIn(0, got)
+			if werr := p.pass(in.have()); werr != nil {
+				p.s.abort(BlameClient, werr)
+				return
+			}
+			in.used(got)
+		}
+		if err != nil {
+			p.serverEnd(err)
+			return
+		}
+	}
+}
+
+// pass walks what the server sent and writes it to the client, or hands it to
+// the interception that has the connection.
+func (p *pumps) pass(b []byte) error {
+	s := p.s
+	s.mu.Lock()
+	if !s.fromServer(b, clock()) {
+		if b = p.handOver(b); len(b) == 0 {
+			s.mu.Unlock()
+			return nil
+		}
+		s.fromServer(b, clock())
+	}
+	s.writing = true
+	s.mu.Unlock()
+
+	_, err := p.client.Write(b)
+
+	s.mu.Lock()
+	s.writing = false
+	s.written()
+	s.mu.Unlock()
+	return err
+}
+
+// handOver gives b to the interception and returns what is left of it when the
+// interception is over. s.mu is held.
+func (p *pumps) handOver(b []byte) []byte {
+	s := p.s
+	s.inbox = b
+	s.cond.Broadcast()
+	for len(s.inbox) > 0 && s.diverted && !s.aborted {
+		s.cond.Wait()
+	}
+	b, s.inbox = s.inbox, nil
+	if s.aborted {
+		return nil
+	}
+	return b
+}
+
+// serverEnd closes the client's side behind what was forwarded.
+func (p *pumps) serverEnd(err error) {
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	s := p.s
+	s.mu.Lock()
+	s.serverEnded(err)
+	for s.diverted && !s.aborted {
+		// The interception still has the client, and may have an answer for it.
+		s.cond.Wait()
+	}
+	s.mu.Unlock()
+	closeWrite(p.client.Conn)
+	p.client.SetReadDeadline(time.Now().Add(goodbyeTime))
+}
+
+func (s *session) isServerGone() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.serverGone
+}
