@@ -91,7 +91,7 @@ func converse(c *rawConn) string {
 
 // The same conversation directly and through the proxy gives the same bytes.
 func TestSameAnswersAsDirect(t *testing.T) {
-	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
+	each(t, func(t *testing.T, s *testmysql.Server) {
 		local(t, s)
 		for name, caps := range map[string]wire.Caps{
 			"old":        0,
@@ -124,7 +124,7 @@ func TestSameAnswersAsDirect(t *testing.T) {
 
 // Commands sent without waiting are answered in order.
 func TestPipelining(t *testing.T) {
-	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
+	each(t, func(t *testing.T, s *testmysql.Server) {
 		_, addr := startProxy(t, Config{Server: s.Addr})
 		say := func(addr string) string {
 			c := dialRaw(t, addr, "", wire.ClientDeprecateEOF)

@@ -22,7 +22,7 @@ func awaitHeld(t *testing.T, h *Hold, n int) {
 }
 
 func TestHold(t *testing.T) {
-	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
+	each(t, func(t *testing.T, s *testmysql.Server) {
 		srv, addr := startProxy(t, Config{Server: s.Addr})
 		db := s.NewDatabase(t)
 		s.Exec(t, "CREATE TABLE "+db+".orders (a INT PRIMARY KEY)", "INSERT INTO "+db+".orders VALUES (1)",
@@ -97,7 +97,7 @@ func TestHold(t *testing.T) {
 }
 
 func TestHoldOpensByItself(t *testing.T) {
-	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
+	each(t, func(t *testing.T, s *testmysql.Server) {
 		srv, addr := startProxy(t, Config{Server: s.Addr})
 		c := dialRaw(t, addr, "", 0)
 		const bound = 50 * time.Millisecond
@@ -120,7 +120,7 @@ func TestHoldOpensByItself(t *testing.T) {
 
 // A pipelined statement is judged by what its forerunners leave behind.
 func TestHoldAfterPipelinedBegin(t *testing.T) {
-	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
+	each(t, func(t *testing.T, s *testmysql.Server) {
 		srv, addr := startProxy(t, Config{Server: s.Addr})
 		c := dialRaw(t, addr, "", 0)
 		h := srv.Hold([]string{"orders"}, time.Hour)
@@ -139,7 +139,7 @@ func TestHoldAfterPipelinedBegin(t *testing.T) {
 // A transaction that has only begun holds nothing, so it waits like a statement
 // outside of one; with a snapshot it would later read the table of before.
 func TestHoldOfTransactionsThatHaveOnlyBegun(t *testing.T) {
-	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
+	each(t, func(t *testing.T, s *testmysql.Server) {
 		srv, addr := startProxy(t, Config{Server: s.Addr})
 		begun, snapshot := dialRaw(t, addr, "", 0), dialRaw(t, addr, "", 0)
 		h := srv.Hold([]string{"orders"}, time.Hour)
@@ -155,7 +155,7 @@ func TestHoldOfTransactionsThatHaveOnlyBegun(t *testing.T) {
 }
 
 func TestDrainedEndsWithItsContext(t *testing.T) {
-	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
+	each(t, func(t *testing.T, s *testmysql.Server) {
 		srv, addr := startProxy(t, Config{Server: s.Addr})
 		c := dialRaw(t, addr, "", 0)
 		c.query("BEGIN")

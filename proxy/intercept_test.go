@@ -22,7 +22,7 @@ func intercepting(t *testing.T, s *testmysql.Server, fn func(ctx context.Context
 }
 
 func TestInterceptOriginalIsTransparent(t *testing.T) {
-	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
+	each(t, func(t *testing.T, s *testmysql.Server) {
 		relays := map[string]func(ctx context.Context, c *Conn, q Query) error{
 			"original": func(ctx context.Context, c *Conn, q Query) error { return c.RelayOriginal(ctx) },
 			"original answer": func(ctx context.Context, c *Conn, q Query) error {
@@ -101,7 +101,7 @@ func TestInterceptOriginalIsTransparent(t *testing.T) {
 }
 
 func TestInterceptReplies(t *testing.T) {
-	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
+	each(t, func(t *testing.T, s *testmysql.Server) {
 		_, addr := intercepting(t, s, func(ctx context.Context, c *Conn, q Query) error {
 			if c.User() != "root" || c.ID() == 0 || c.InTransaction() {
 				return fmt.Errorf("user %s, id %d", c.User(), c.ID())
@@ -175,7 +175,7 @@ func TestInterceptReplies(t *testing.T) {
 
 // An intercepted text longer than the read buffer is seen whole.
 func TestInterceptLongTexts(t *testing.T) {
-	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
+	each(t, func(t *testing.T, s *testmysql.Server) {
 		seen := make(chan int, 10)
 		_, addr := intercepting(t, s, func(ctx context.Context, c *Conn, q Query) error {
 			seen <- len(q.Text)
@@ -202,7 +202,7 @@ func TestInterceptLongTexts(t *testing.T) {
 }
 
 func TestInterceptPeersGone(t *testing.T) {
-	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
+	each(t, func(t *testing.T, s *testmysql.Server) {
 		began := make(chan *Conn)
 		proceed := make(chan struct{})
 		result := make(chan error, 1)
@@ -252,7 +252,7 @@ func TestInterceptPeersGone(t *testing.T) {
 
 // An interception that forgets to answer, or fails, ends its session only.
 func TestInterceptFails(t *testing.T) {
-	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
+	each(t, func(t *testing.T, s *testmysql.Server) {
 		closed := make(chan SessionClosed, 10)
 		_, addr := startProxy(t, Config{
 			Server: s.Addr, Candidate: isAlter,

@@ -3,9 +3,11 @@ package proxy
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -16,6 +18,18 @@ import (
 	"midflight/proxy/wire"
 )
 
+// each runs a test on every flavor, with plain sessions carried by loops and
+// carried by goroutines, as others than plain ones are. startProxy sees by the
+// test's name which.
+func each(t *testing.T, f func(t *testing.T, s *testmysql.Server)) {
+	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
+		t.Run("loops", func(t *testing.T) { f(t, s) })
+		t.Run(onGoroutines, func(t *testing.T) { f(t, s) })
+	})
+}
+
+const onGoroutines = "goroutines"
+
 // startProxy serves in front of a server until the test ends, and then checks
 // that Serve returns.
 func startProxy(t *testing.T, cfg Config) (*Server, string) {
@@ -25,6 +39,9 @@ func startProxy(t *testing.T, cfg Config) (*Server, string) {
 		t.Fatal(err)
 	}
 	srv := New(cfg)
+	if strings.Contains(t.Name(), "/"+onGoroutines) {
+		srv.loops = loops{}
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -125,6 +142,22 @@ func (c *rawConn) readErr() ([]byte, error) {
 		if n < wire.MaxFrame {
 			return p, nil
 		}
+	}
+}
+
+// rest reads what the server says until it closes the connection.
+func (c *rawConn) rest() string {
+	c.t.Helper()
+	var out strings.Builder
+	for {
+		p, err := c.readErr()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			c.t.Fatal("the connection stays open")
+		}
+		if err != nil {
+			return out.String()
+		}
+		fmt.Fprintf(&out, "%d %q\n", c.seq, p)
 	}
 }
 

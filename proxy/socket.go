@@ -25,7 +25,7 @@ type socket struct {
 	p       []byte
 	n       int
 	err     error
-	ready   bool
+	asked   bool
 	tryRead func(fd uintptr) bool
 	isReady func(fd uintptr) bool
 }
@@ -52,10 +52,12 @@ func newSocket(c net.Conn) *socket {
 			}
 		}
 	}
-	s.isReady = func(uintptr) bool {
-		was := s.ready
-		s.ready = true
-		return was
+	s.isReady = func(fd uintptr) bool {
+		// Go's poller tells edges, and forgets those from before this call: what
+		// came between the read that found nothing and now must be looked for.
+		ready := s.asked || readable(int(fd))
+		s.asked = true
+		return ready
 	}
 	return s
 }
@@ -93,7 +95,7 @@ func (s *socket) wait() error {
 	if s.raw == nil {
 		return nil
 	}
-	s.ready = false
+	s.asked = false
 	return s.raw.Read(s.isReady)
 }
 
@@ -119,13 +121,22 @@ func (s *socket) hungUp() bool {
 // hungUp tells whether the other end of a socket has closed it, at least for
 // writing.
 func hungUp(fd int) bool {
-	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+	return polled(fd, unix.POLLRDHUP)
+}
+
+// readable tells whether a read would yield something, or an error.
+func readable(fd int) bool {
+	return polled(fd, unix.POLLIN|unix.POLLRDHUP)
+}
+
+func polled(fd int, events int16) bool {
+	fds := [1]unix.PollFd{{Fd: int32(fd), Events: events}}
 	for {
-		n, err := unix.Poll(fds, 0)
+		n, err := unix.Poll(fds[:], 0)
 		if err == unix.EINTR {
 			continue
 		}
-		return n > 0 && fds[0].Revents&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR|unix.POLLNVAL) != 0
+		return n > 0 && fds[0].Revents&(events|unix.POLLHUP|unix.POLLERR|unix.POLLNVAL) != 0
 	}
 }
 
