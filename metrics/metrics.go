@@ -19,8 +19,6 @@ type Metrics struct {
 	sessions     prometheus.Gauge
 	closed       *prometheus.CounterVec
 	handshakes   *prometheus.CounterVec
-	commands     prometheus.Counter
-	bytes        *prometheus.CounterVec
 	changes      *prometheus.CounterVec
 	phases       *prometheus.GaugeVec
 	ended        *prometheus.CounterVec
@@ -60,8 +58,6 @@ func New() *Metrics {
 	m.Registry.MustRegister(m.sessions, m.phases, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.closed = counters("sessions_closed_total", "Sessions that have ended, by who ended them.", "blame")
 	m.handshakes = counters("handshakes_failed_total", "Connections that never became a session, by whose fault it was.", "blame")
-	m.commands = counter("commands_total", "Commands of sessions that have ended.")
-	m.bytes = counters("bytes_total", "Bytes carried by sessions that have ended, by where they came from.", "from")
 	m.changes = counters("schema_changes_total", "Schema changes seen, by what was done with them.", "verdict")
 	m.ended = counters("migrations_ended_total", "Migrations that have ended, by their last phase.", "phase")
 	m.rowsCopied = counter("rows_copied_total", "Rows copied into shadow tables.")
@@ -84,9 +80,6 @@ func (m *Metrics) Session(e proxy.Event) {
 	case proxy.SessionClosed:
 		m.sessions.Dec()
 		m.closed.WithLabelValues(string(e.Blame)).Inc()
-		m.commands.Add(float64(e.Commands))
-		m.bytes.WithLabelValues("client").Add(float64(e.FromClient))
-		m.bytes.WithLabelValues("server").Add(float64(e.FromServer))
 	case proxy.HandshakeFailed:
 		m.handshakes.WithLabelValues(string(e.Blame)).Inc()
 	}

@@ -26,6 +26,13 @@ func page(m *metrics.Metrics) string {
 func TestSeries(t *testing.T) {
 	m := metrics.New()
 	table := schema.Name{Schema: "shop", Table: "orders"}
+	m.Commands(func() proxy.Stats {
+		return proxy.Stats{FromClients: 10, FromServers: 20, Commands: []proxy.CommandStats{{
+			Command: "query", Begun: 3, Failed: 1,
+			Latency: proxy.Latency{Count: 3, Sum: time.Millisecond, Slots: []proxy.LatencySlot{
+				{End: 1024 * time.Nanosecond, Count: 1}, {End: 65536 * time.Nanosecond, Count: 2}}},
+		}, {Command: "ping"}}}
+	})
 	m.Session(proxy.SessionOpened{ID: 1})
 	m.Session(proxy.SessionOpened{ID: 2})
 	m.Session(proxy.SessionClosed{ID: 1, Blame: proxy.BlameClient, Commands: 3, FromClient: 10, FromServer: 20})
@@ -44,7 +51,9 @@ func TestSeries(t *testing.T) {
 	text := page(m)
 	for _, line := range []string{
 		"midflight_sessions 1", `midflight_sessions_closed_total{blame="client"} 1`, `midflight_handshakes_failed_total{blame="server"} 1`,
-		"midflight_commands_total 3", `midflight_bytes_total{from="client"} 10`, `midflight_bytes_total{from="server"} 20`,
+		`midflight_commands_total{command="query"} 3`, `midflight_bytes_total{from="client"} 10`, `midflight_bytes_total{from="server"} 20`,
+		`midflight_commands_failed_total{command="query"} 1`, `midflight_command_duration_seconds_bucket{command="query",le="1.6384e-05"} 1`,
+		`midflight_command_duration_seconds_bucket{command="query",le="6.5536e-05"} 3`, `midflight_command_duration_seconds_count{command="query"} 3`,
 		`midflight_schema_changes_total{verdict="forwarded"} 1`, `midflight_schema_changes_total{verdict="intercepted"} 1`,
 		`midflight_migrations{phase="copying"} 1`, `midflight_migrations{phase="preparing"} 0`,
 		`midflight_migrations_ended_total{phase="completed"} 1`, `midflight_migrations_ended_total{phase="failed"} 1`,

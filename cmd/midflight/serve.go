@@ -69,6 +69,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		Observe: func(e proxy.Event) { log.session(e); series.Session(e) },
 	})
 	door.Server = front
+	series.Commands(front.Stats)
 
 	clients, err := listen(c.Listen)
 	if err != nil {
