@@ -20,14 +20,15 @@ type command struct {
 	whole   bool   // text is all of it
 	stmt    statement
 	packet  []byte // all of it, in memory of its own, of a command that is offered
+	packets int    // compressed ones that it came in
 	wait    bool   // look again when more has been read
 	collect int    // look again when the packet, of this length, is there
 	offer   bool   // to Intercept
 }
 
 // look decides what is to be known of the command at p. It changes nothing.
-// s.mu is held.
-func (s *session) look(cmd wire.Command, p []byte) command {
+// bound: it won't be offered. s.mu is held.
+func (s *session) look(cmd wire.Command, p []byte, bound bool) command {
 	c := command{Command: cmd}
 	total := wire.HeaderLen + cmd.Length
 	c.whole = len(p) >= total && cmd.Length < wire.MaxFrame
@@ -49,6 +50,7 @@ func (s *session) look(cmd wire.Command, p []byte) command {
 		}
 		c.text = payload[at:]
 		switch {
+		case bound:
 		case c.whole || !s.multi:
 			c.offer = s.srv.cfg.Candidate(c.text, s.multi) && cmd.Length <= maxCandidate
 		case cmd.Length <= maxCollect:
@@ -61,12 +63,12 @@ func (s *session) look(cmd wire.Command, p []byte) command {
 	case wire.ComStmtPrepare:
 		c.text = payload[min(1, len(payload)):]
 		c.stmt.candidate = s.srv.cfg.Candidate(c.text, false)
-		if !c.whole && c.stmt.candidate && cmd.Length <= maxCandidate {
+		if !c.whole && c.stmt.candidate && cmd.Length <= maxCandidate && !bound {
 			c.collect = total
 		}
 	case wire.ComStmtExecute, wire.ComStmtBulkExecute, wire.ComStmtFetch:
 		c.stmt = s.statement(cmd.Statement)
-		if c.stmt.candidate && cmd.Cmd == wire.ComStmtExecute && cmd.Length <= maxCandidate {
+		if c.stmt.candidate && cmd.Cmd == wire.ComStmtExecute && cmd.Length <= maxCandidate && !bound {
 			c.offer, c.collect = true, total
 		}
 	case wire.ComFieldList, wire.ComSetOption:

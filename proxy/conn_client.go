@@ -22,6 +22,8 @@ func (c *Conn) RelayOriginal(ctx context.Context) error {
 	s.diverted = false
 	s.wake()
 	s.mu.Unlock()
+	// The answer's compressed packets go on from the command's number.
+	s.server.restart(c.cmd.packets)
 	return c.write(c.cmd.packet)
 }
 
@@ -33,6 +35,7 @@ func (c *Conn) RelayOriginalAnswer(ctx context.Context) (*wire.Err, error) {
 		return nil, err
 	}
 	c.relays([]byte(c.text))
+	c.s.server.restart(1)
 	if err := c.write(c.cmd.packet); err != nil {
 		return nil, err
 	}
@@ -227,7 +230,7 @@ func (c *Conn) relayFile() error {
 		if err := c.write(h[:]); err != nil {
 			return err
 		}
-		if _, err := io.CopyN(c.s.server, c.s.client, int64(n)); err != nil {
+		if _, err := io.CopyN(c.s.server, c.s.client, int64(n)); err != nil { // (compressed, the chunks become packets)
 			return err
 		}
 		if n == 0 && !continues {

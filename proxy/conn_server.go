@@ -14,6 +14,7 @@ func (c *Conn) send(payload []byte) error {
 		return c.fault
 	}
 	b, _ := wire.AppendPacket(make([]byte, 0, wire.HeaderLen+len(payload)), payload, 0)
+	c.s.server.restart(1)
 	return c.write(b)
 }
 

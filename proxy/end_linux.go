@@ -169,6 +169,7 @@ func (f fdPeer) wait(events int16) {
 }
 
 func (f fdPeer) hungUp() bool { return hungUp(int(f)) }
+func (f fdPeer) restart(int)  {}
 
 // takeFD yields a descriptor of the socket's that Go's own poller doesn't watch;
 // the socket is to be closed.

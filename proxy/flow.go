@@ -29,7 +29,9 @@ type move struct {
 // a command that was not begun, or is less than a header. It does no I/O.
 //
 // The end of a step that waits is announced by a wake of the carrier.
-func (s *session) advance(p []byte, now nanos) move {
+//
+// may says which commands of p can be stopped; others pass holds and Intercept.
+func (s *session) advance(p []byte, now nanos, may stoppable) move {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := 0
@@ -39,27 +41,42 @@ func (s *session) advance(p []byte, now nanos) move {
 		if stop != wire.StopCommand {
 			return move{forward: n, then: stepRead, left: s.walker.ClientLeft()}
 		}
-		c := s.look(s.walker.Next(), p[n:])
+		bound := may == stopNone || may != stopAny && n > 0
+		c := s.look(s.walker.Next(), p[n:], bound)
 		switch {
 		case c.wait:
 			return move{forward: n, then: stepRead}
 		case c.collect > len(p)-n:
 			return move{forward: n, then: stepCollect, cmd: c}
-		case c.offer && !s.idle():
+		case !c.offer, may == stopHolds, may == stopAlone && wire.HeaderLen+c.Length < len(p):
+		case !s.idle():
 			s.waitsIdle = true
 			return move{forward: n, then: stepIdle}
-		case c.offer:
+		default:
 			c.packet = bytes.Clone(p[n : n+wire.HeaderLen+c.Length])
 			c.text = c.packet[len(c.packet)-len(c.text):]
 			return move{forward: n, then: stepOffer, cmd: c}
 		}
-		if wait := s.mustWait(&c, now); wait != stepRead {
-			return move{forward: n, then: wait}
+		if !bound {
+			if wait := s.mustWait(&c, now); wait != stepRead {
+				return move{forward: n, then: wait}
+			}
 		}
 		s.take(&c, p[n:], now)
 		n += wire.HeaderLen
 	}
 }
+
+// stoppable says which of some commands can be kept from the server. A compressed
+// packet is forwarded whole, so what shares one passes with it.
+type stoppable uint8
+
+const (
+	stopAny   stoppable = iota
+	stopAlone           // the first; Intercept may have it if nothing is behind it
+	stopHolds           // the first, by a hold
+	stopNone
+)
 
 // idle tells whether everything sent to the server is answered, and the answers
 // are written to the client. s.mu is held.

@@ -145,7 +145,7 @@ func (k *link) readClient() {
 
 // walk forwards what may be of p, bytes from the client, and keeps the rest.
 func (k *link) walk(p []byte) {
-	m := k.s.advance(p, k.loop.now)
+	m := k.s.advance(p, k.loop.now, stopAny)
 	k.toServer(p[:m.forward])
 	p = p[m.forward:]
 	k.clientLeft = m.left

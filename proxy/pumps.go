@@ -7,6 +7,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"midflight/proxy/wire"
 )
 
 // bufSize holds whole all but the longest statements, and a TLS record.
@@ -21,13 +23,22 @@ var buffers = sync.Pool{New: func() any { return new([bufSize]byte) }}
 type pumps struct {
 	s              *session
 	client, server *stream
+
+	// Of a compressed session: what is walked is the content, what is forwarded
+	// are the raw bytes. Else nil.
+	fromClient, fromServer *compressed
 }
 
 func carryByPumps(ctx context.Context, s *session, client, server net.Conn) {
-	p := &pumps{s, newStream(client), newStream(server)}
+	p := &pumps{s: s, client: newStream(client), server: newStream(server)}
 	defer client.Close()
 	defer server.Close()
-	if !s.carriedBy(p, p.client, p.server) {
+	toClient, toServer := peer(p.client), peer(p.server)
+	if s.algorithm != wire.Uncompressed {
+		p.fromClient, p.fromServer = newCompressed(p.client, s.algorithm), newCompressed(p.server, s.algorithm)
+		toClient, toServer = p.fromClient, p.fromServer
+	}
+	if !s.carriedBy(p, toClient, toServer) {
 		return
 	}
 	var wg sync.WaitGroup
@@ -59,10 +70,13 @@ func (p *pumps) abort() {
 // nothing more to say.
 func (p *pumps) clientPump(ctx context.Context) error {
 	in := reader{src: p.client}
+	if p.fromClient != nil {
+		in.src = p.fromClient
+	}
 	defer in.release()
 	for {
 		got, err := in.more()
-		if got > 0 {
+		if got > 0 || p.fromClient != nil && err == nil {
 			p.s.countIn(got, 0)
 			if werr := p.forward(ctx, &in); werr != nil {
 				if p.s.isServerGone() {
@@ -81,8 +95,8 @@ func (p *pumps) clientPump(ctx context.Context) error {
 func (p *pumps) forward(ctx context.Context, in *reader) error {
 	s := p.s
 	for {
-		m := s.advance(in.have(), clock())
-		if err := p.toServer(in.have()[:m.forward]); err != nil {
+		m := s.advance(in.have(), clock(), p.stoppable())
+		if err := p.toServer(p.raw(m, in.have())); err != nil {
 			return err
 		}
 		in.used(m.forward)
@@ -100,12 +114,43 @@ func (p *pumps) forward(ctx context.Context, in *reader) error {
 				return err
 			}
 		case stepOffer:
+			if p.fromClient != nil {
+				m.cmd.packets = int(p.fromClient.in.Seq()) + 1
+				p.fromClient.drop()
+			}
 			in.used(len(m.cmd.packet))
 			if err := s.intercept(ctx, m.cmd); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// stoppable says which of the commands that were read can be stopped.
+func (p *pumps) stoppable() stoppable {
+	switch c := p.fromClient; {
+	case c == nil:
+		return stopAny
+	case !c.begins:
+		return stopNone
+	case c.in.Done():
+		return stopAlone
+	}
+	return stopHolds
+}
+
+// raw is what to forward of what was read, as far as it was walked.
+func (p *pumps) raw(m move, have []byte) []byte {
+	c := p.fromClient
+	switch {
+	case c == nil:
+		return have[:m.forward]
+	case m.forward == len(have) && m.then == stepRead:
+		return c.take()
+	case m.forward > 0:
+		c.begins = false // a part of what was read since is under way
+	}
+	return nil
 }
 
 // await waits for what advance has said to wait for.
@@ -156,10 +201,13 @@ const goodbyeTime = 500 * time.Millisecond
 // closes.
 func (p *pumps) serverPump() {
 	in := reader{src: p.server}
+	if p.fromServer != nil {
+		in.src = p.fromServer
+	}
 	defer in.release()
 	for {
 		got, err := in.more()
-		if got > 0 {
+		if got > 0 || p.fromServer != nil && err == nil {
 			p.s.countIn(0, got)
 			if werr := p.pass(in.have()); werr != nil {
 				p.s.abort(BlameClient, werr)
@@ -177,6 +225,10 @@ func (p *pumps) serverPump() {
 // pass walks what the server sent and writes it to the client, or hands it to
 // the interception that has the connection.
 func (p *pumps) pass(b []byte) error {
+	raw := b
+	if p.fromServer != nil {
+		raw = p.fromServer.take()
+	}
 	s := p.s
 	s.mu.Lock()
 	if !s.fromServer(b, clock()) {
@@ -185,11 +237,14 @@ func (p *pumps) pass(b []byte) error {
 			return nil
 		}
 		s.fromServer(b, clock())
+		if raw = b; p.fromServer != nil {
+			raw, _ = wire.AppendStored(nil, b, p.fromServer.in.Seq())
+		}
 	}
 	s.writing = true
 	s.mu.Unlock()
 
-	_, err := p.client.Write(b)
+	_, err := p.client.Write(raw)
 
 	s.mu.Lock()
 	s.writing = false

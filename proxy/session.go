@@ -32,6 +32,8 @@ type session struct {
 	client peer
 	server peer
 
+	algorithm wire.Algorithm // what both sides are compressed with
+
 	fromClient, fromServ uint64 // bytes; the carrier's
 
 	// mu guards what is below. cond is signalled when any of it changes that
@@ -75,6 +77,9 @@ type session struct {
 // interception: its calls block.
 type peer interface {
 	io.ReadWriter
+	// restart says that a command is going to be written, in so many compressed
+	// packets if the session is compressed.
+	restart(packets int)
 	// hungUp tells whether the other end has closed it, at least for writing. It
 	// neither blocks nor reads.
 	hungUp() bool
@@ -113,7 +118,7 @@ func (s *session) run(ctx context.Context) {
 		return
 	case s.wire.Caps&wire.ClientProtocol41 == 0:
 		s.carryOpaquely(h.client, h.server)
-	case s.srv.loops.carry(s, h.client, h.server):
+	case s.algorithm == wire.Uncompressed && s.srv.loops.carry(s, h.client, h.server):
 		return
 	default:
 		carryByPumps(ctx, s, h.client, h.server)

@@ -175,6 +175,7 @@ func (s *stream) poll(p []byte) (int, error) { return s.Conn.Read(p) }
 
 func (s *stream) wait() error  { return s.socket.wait() }
 func (s *stream) hungUp() bool { return s.socket.hungUp() }
+func (s *stream) restart(int)  {}
 
 // closeWrite ends one direction, so that the other can still be read.
 func closeWrite(c net.Conn) error {
