@@ -59,7 +59,7 @@ func New() *Metrics {
 	m.phases = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "midflight_migrations", Help: "Migrations that this process runs, by phase."}, []string{"phase"})
 	m.Registry.MustRegister(m.sessions, m.phases, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.closed = counters("sessions_closed_total", "Sessions that have ended, by who ended them.", "blame")
-	m.handshakes = counters("handshakes_failed_total", "Connections that never became a session, by whose fault it was.", "blame")
+	m.handshakes = counters("handshakes_failed_total", "Connections that never became a session, by whose fault it was and why.", "blame", "reason")
 	m.commands = counter("commands_total", "Commands of sessions that have ended.")
 	m.bytes = counters("bytes_total", "Bytes carried by sessions that have ended, by where they came from.", "from")
 	m.changes = counters("schema_changes_total", "Schema changes seen, by what was done with them.", "verdict")
@@ -88,7 +88,7 @@ func (m *Metrics) Session(e proxy.Event) {
 		m.bytes.WithLabelValues("client").Add(float64(e.FromClient))
 		m.bytes.WithLabelValues("server").Add(float64(e.FromServer))
 	case proxy.HandshakeFailed:
-		m.handshakes.WithLabelValues(string(e.Blame)).Inc()
+		m.handshakes.WithLabelValues(string(e.Blame), string(e.Reason)).Inc()
 	}
 }
 

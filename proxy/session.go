@@ -26,11 +26,14 @@ type session struct {
 	server net.Conn
 	raw    net.Conn // the client's socket
 
-	id     uint32
-	user   string
-	start  time.Time
-	wire   wire.Session
-	opened bool
+	id        uint32
+	user      string
+	from      net.Addr // the client's, or what a PROXY header says
+	auth      *authRelay
+	countedAs *string // a user's name; guarded by srv.mu
+	start     time.Time
+	wire      wire.Session
+	opened    bool
 
 	commands             uint64 // of the session's own goroutine
 	fromClient, fromServ uint64 // each of its own goroutine
@@ -70,7 +73,7 @@ type statement struct {
 
 func newSession(srv *Server, client net.Conn) *session {
 	s := &session{
-		srv: srv, client: client, raw: client, start: time.Now(),
+		srv: srv, client: client, raw: client, from: client.RemoteAddr(), start: time.Now(),
 		gone: make(chan struct{}), over: make(chan struct{}),
 	}
 	s.cond = sync.NewCond(&s.mu)
@@ -99,22 +102,25 @@ func (s *session) run(ctx context.Context) {
 	})
 }
 
-func (s *session) clientAddr() string { return s.raw.RemoteAddr().String() }
+func (s *session) clientAddr() string { return s.from.String() }
 
 func (s *session) handshake(ctx context.Context) (*handshake, error) {
-	server, err := dialServer(ctx, &s.srv.cfg, s.client)
-	if err != nil {
+	h := newHandshake(s.srv, s.client, func(user string) bool { return s.srv.enter(s, user) })
+	if err := h.readHeader(); err != nil {
+		return nil, err
+	}
+	s.from = h.origin.source
+	if err := h.dial(ctx); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
-	s.server = server
+	s.server = h.server.Conn
 	aborted := s.aborted
 	s.mu.Unlock()
 	if aborted { // abort didn't see the connection
-		server.Close()
-		return nil, blame(BlameProxy, "handshake", errShutdown)
+		h.server.Close()
+		return nil, failed(ReasonShutdown, "handshake", errShutdown)
 	}
-	h := &handshake{cfg: &s.srv.cfg, client: s.client, server: server}
 	if err := h.run(); err != nil {
 		h.server.Close()
 		return nil, err
@@ -123,7 +129,7 @@ func (s *session) handshake(ctx context.Context) (*handshake, error) {
 	h.server.SetDeadline(time.Time{})
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.client, s.server = h.client, h.server
+	s.client, s.server, s.auth = h.client.Conn, h.server.Conn, h.auth
 	s.id, s.user, s.wire = h.greeting.ConnectionID, h.response.User, h.session
 	s.multi = h.session.Caps&wire.ClientMultiStatements != 0
 	s.walker = wire.NewWalker(h.session, h.status)
@@ -132,18 +138,24 @@ func (s *session) handshake(ctx context.Context) (*handshake, error) {
 }
 
 func (s *session) tellFailed(err error) {
-	f := HandshakeFailed{Client: s.clientAddr(), Blame: BlameProxy, Err: err}
+	f := HandshakeFailed{Client: s.clientAddr(), Reason: ReasonServerFailed, Err: err}
 	var he *handshakeError
 	if errors.As(err, &he) {
-		f.Blame = he.blame
+		f.Reason = he.reason
 	}
+	s.mu.Lock()
+	if s.aborted { // whatever it looked like
+		f.Reason = ReasonShutdown
+	}
+	s.mu.Unlock()
+	f.Blame = f.Reason.Blame()
 	s.srv.cfg.Observe(f)
 }
 
 // carry runs the two pumps.
 func (s *session) carry(ctx context.Context, h *handshake) {
 	s.srv.cfg.Observe(SessionOpened{
-		ID: s.id, User: s.user, Client: s.clientAddr(), TLS: h.response.Caps&wire.ClientSSL != 0,
+		ID: s.id, User: s.user, Client: s.clientAddr(), TLS: linkOf(h.client.Conn) == linkTLS,
 	})
 	var wg sync.WaitGroup
 	wg.Go(s.serverPump)
