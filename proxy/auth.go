@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/rsa"
 
 	"midflight/proxy/wire"
@@ -10,6 +11,11 @@ import (
 const (
 	cachingSHA2    = "caching_sha2_password"
 	sha256Password = "sha256_password"
+	clientEd25519  = "client_ed25519" // MariaDB
+	parsec         = "parsec"         // MariaDB
+
+	ed25519Len = 64      // a signature
+	parsecLen  = 32 + 64 // the client's nonce and a signature; first comes an empty packet
 )
 
 // An authRelay decides what becomes of each packet of the plugins' conversation,
@@ -38,6 +44,9 @@ type authRelay struct {
 	state    authState
 	password []byte // waits for the server's key
 	remark   string // goes with the server's refusal
+	bad      bool   // the client's packet was none of its plugin's
+	switched bool   // the server's last packet named the plugin
+	full     bool   // the server's last packet asked for the password
 }
 
 type authState uint8
@@ -60,7 +69,7 @@ type authTurn struct {
 type authSide uint8
 
 const (
-	fromNobody authSide = iota // the conversation is over
+	nowhere authSide = iota // the conversation is over
 	fromServer
 	fromClient
 )
@@ -80,7 +89,7 @@ func (a *authRelay) forLogin(response []byte, h wire.Response, g wire.Greeting) 
 func (a *authRelay) forChangeUser(packet []byte, s wire.Session) []byte {
 	a.factors = s.Caps&wire.ClientMultiFactor != 0
 	a.plugin = wire.ParseChangeUser(packet, s).Plugin
-	a.state, a.password, a.remark = authPass, nil, ""
+	a.state, a.password, a.remark, a.bad = authPass, nil, "", false
 	if a.plugin == sha256Password && a.translates() {
 		// Its data is the password, or a wish for the key, already.
 		return wire.ChangeUserWithoutAuth(packet, s)
@@ -119,16 +128,18 @@ func (a *authRelay) fromServer(p []byte) (authTurn, error) {
 	if a.state == authServerKey {
 		return a.encrypt(p)
 	}
-	a.state = authPass
+	a.state, a.switched, a.full = authPass, false, false
 	switch {
 	case len(p) == 2 && p[0] == 1 && p[1] == 3:
 		// caching_sha2's "fast path done": the OK follows, and the client has
 		// nothing to say before it.
 		return authTurn{toClient: p, from: fromServer}, nil
 	case len(p) == 2 && p[0] == 1 && p[1] == 4 && a.plugin == cachingSHA2:
+		a.full = true
 		a.want()
 	case len(p) > 1 && (p[0] == 0xfe || p[0] == 0x02 && a.factors):
 		plugin, salt, _ := bytes.Cut(p[1:], []byte{0})
+		a.switched = true
 		a.plugin, a.salt = string(plugin), bytes.TrimSuffix(bytes.Clone(salt), []byte{0})
 		if a.plugin == sha256Password {
 			a.want()
@@ -155,6 +166,11 @@ func (a *authRelay) fromClient(p []byte) (authTurn, error) {
 	state := a.state
 	a.state = authPass
 	switch {
+	case !a.fits(p):
+		a.bad = true
+		return authTurn{toServer: a.decline(), from: fromServer}, nil
+	case len(p) == 0 && a.full:
+		return authTurn{toServer: a.decline(), from: fromServer}, nil
 	case state != authWanted && state != authCipher:
 		return pass, nil
 	case state == authWanted && (len(p) == 0 || len(p) == 1 && p[0] == 0):
@@ -177,6 +193,43 @@ func (a *authRelay) fromClient(p []byte) (authTurn, error) {
 	return a.decrypt(p)
 }
 
+// fromNobody is the turn of a client that has left.
+func (a *authRelay) fromNobody() authTurn {
+	p := a.decline()
+	a.state = authPass
+	return authTurn{toServer: p, from: fromServer}
+}
+
+// fits tells whether the client's packet has the length that its plugin's packets
+// have. Others are not passed on: the server would take them for a broken
+// handshake, and block our address after max_connect_errors of them.
+func (a *authRelay) fits(p []byte) bool {
+	switch a.plugin {
+	case wire.NativePassword:
+		return len(p) == 0 || len(p) == wire.NativeLen
+	case clientEd25519:
+		return len(p) == ed25519Len
+	case parsec:
+		return a.switched || len(p) == parsecLen
+	}
+	return true
+}
+
+// decline is an answer that the server takes for a wrong password, and not for a
+// broken handshake.
+func (a *authRelay) decline() []byte {
+	switch {
+	case a.plugin == sha256Password, a.plugin == cachingSHA2 && (a.full || a.state == authCipher):
+		// No packet is a broken handshake, and the empty password may be right.
+		return []byte(rand.Text() + "\x00")
+	case a.plugin == clientEd25519:
+		return make([]byte, ed25519Len)
+	case a.plugin == parsec && !a.switched:
+		return make([]byte, parsecLen)
+	}
+	return []byte{}
+}
+
 // encrypt answers the server's key.
 func (a *authRelay) encrypt(p []byte) (authTurn, error) {
 	password := a.password
@@ -186,8 +239,8 @@ func (a *authRelay) encrypt(p []byte) (authTurn, error) {
 	}
 	cipher, err := encryptPassword(password, a.salt, p[1:])
 	if err != nil {
-		a.remark = remarkNotEncrypted
-		cipher = []byte{} // the server refuses it, in its own words
+		a.remark, a.full = remarkNotEncrypted, true
+		cipher = a.decline() // the server refuses it, in its own words
 	}
 	return authTurn{toServer: cipher, from: fromServer}, nil
 }
@@ -201,8 +254,8 @@ func (a *authRelay) decrypt(p []byte) (authTurn, error) {
 	}
 	password, err := decryptPassword(p, a.salt, key)
 	if err != nil {
-		a.remark = remarkPinnedKey
-		password = []byte{}
+		a.remark, a.full = remarkPinnedKey, true
+		password = a.decline()
 	}
 	return authTurn{toServer: password, from: fromServer}, nil
 }

@@ -179,6 +179,9 @@ func (h *handshake) readResponse() ([]byte, error) {
 	if err == nil {
 		h.response, err = wire.ParseResponse(answer)
 	}
+	if err == nil && !h.response.SSLRequest {
+		err = wire.CheckResponse(answer)
+	}
 	switch {
 	case err == nil:
 		return answer, nil

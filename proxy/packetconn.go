@@ -38,9 +38,10 @@ func relayAuth(client, server packetConn, a *authRelay) (last []byte, err error)
 				}
 			}
 			if gone != nil {
-				p, a.state = []byte{}, authPass
+				turn, err = a.fromNobody(), nil
+			} else {
+				turn, err = a.fromClient(p)
 			}
-			turn, err = a.fromClient(p)
 		}
 		if err != nil {
 			return nil, failed(ReasonServerFailed, "authenticate", err)
@@ -55,7 +56,7 @@ func relayAuth(client, server packetConn, a *authRelay) (last []byte, err error)
 				gone = clientFailed("authenticate", err)
 			}
 		}
-		if turn.from == fromNobody {
+		if turn.from == nowhere {
 			return last, gone
 		}
 	}

@@ -23,6 +23,9 @@ func (a *authRelay) explain(p []byte) []byte {
 	if err != nil {
 		return p
 	}
+	if a.bad {
+		return wire.AppendErr(nil, &wire.Err{Number: errHandshake, State: "08S01", Message: "Bad handshake"})
+	}
 	remark := a.remark
 	if remark == "" && e.Number == errNoPassword && !conversational[a.plugin] {
 		remark = remarkSocket

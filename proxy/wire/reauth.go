@@ -28,6 +28,7 @@ type authPlace struct {
 	data, dataEnd     int
 	plugin, pluginEnd int
 	named             bool // there is a plugin's name
+	bad               bool // the data is longer than the packet
 }
 
 func findResponseAuth(p []byte) authPlace {
@@ -49,7 +50,7 @@ func findResponseAuth(p []byte) authPlace {
 	default:
 		r.untilNul()
 	}
-	a.dataEnd = at()
+	a.dataEnd, a.bad = at(), r.bad
 	if caps&ClientConnectWithDB != 0 {
 		r.untilNul()
 	}
@@ -85,6 +86,44 @@ func findChangeUserAuth(p []byte, s Session) authPlace {
 	a.named = a.pluginEnd > a.plugin
 	return a
 }
+
+// CheckResponse tells whether p, a HandshakeResponse, is what a server takes
+// for one. It is as lenient as servers are: names need no zero at their end, and
+// attributes need only to be as long as they say.
+//
+// Servers count what isn't towards max_connect_errors, and would in the end block
+// whoever passes it on.
+func CheckResponse(p []byte) error {
+	if len(p) < 2 || Caps(binary.LittleEndian.Uint16(p))&ClientProtocol41 == 0 {
+		return nil
+	}
+	if len(p) < 32 {
+		return ErrMalformed
+	}
+	a := findResponseAuth(p)
+	caps := Caps(binary.LittleEndian.Uint32(p))
+	if 32+len(a.user) >= len(p) || a.dataEnd == 0 || a.bad {
+		return ErrMalformed
+	}
+	if caps&ClientPluginAuth != 0 && caps&ClientConnectAttrs != 0 {
+		r := reader{b: p[min(a.pluginEnd+1, len(p)):]}
+		r.lenencBytes()
+		if r.bad {
+			return ErrMalformed
+		}
+	}
+	if n := a.dataEnd - a.data - 1; string(p[a.plugin:a.pluginEnd]) == NativePassword && n != 0 && n != NativeLen {
+		return ErrMalformed
+	}
+	return nil
+}
+
+// NativePassword is the plugin with the data of a fixed length, NativeLen or
+// none.
+const (
+	NativePassword = "mysql_native_password"
+	NativeLen      = 20
+)
 
 // WithoutAuth returns p, a HandshakeResponse, with no authentication data and
 // with NoPlugin for the plugin, so that the server asks for what it wants. p
