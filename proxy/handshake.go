@@ -187,6 +187,8 @@ func (h *handshake) readResponse() ([]byte, error) {
 		return answer, nil
 	case errors.Is(err, errOutOfOrder):
 		h.refuse(&wire.Err{Number: errPacketsOutOfOrder, State: "08S01", Message: "Got packets out of order"})
+	case errors.Is(err, errTooLong):
+		h.refuse(&wire.Err{Number: errPacketTooLarge, State: "08S01", Message: "Got a packet bigger than 'max_allowed_packet' bytes"})
 	case errors.Is(err, wire.ErrMalformed):
 		h.refuse(&wire.Err{Number: errHandshake, State: "08S01", Message: "Bad handshake"})
 	case errors.Is(err, io.EOF):
@@ -219,6 +221,7 @@ func (h *handshake) refuse(e *wire.Err) { h.client.write(wire.AppendErr(nil, e))
 // The numbers of what clients are told here.
 const (
 	errHandshake         = 1043 // ER_HANDSHAKE_ERROR
+	errPacketTooLarge    = 1153 // ER_NET_PACKET_TOO_LARGE
 	errPacketsOutOfOrder = 1156 // ER_NET_PACKETS_OUT_OF_ORDER
 	errSSLConnection     = 2026 // CR_SSL_CONNECTION_ERROR
 )

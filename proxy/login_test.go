@@ -341,3 +341,10 @@ func readTestKey(t *testing.T, file string) *rsa.PrivateKey {
 	}
 	return key.(*rsa.PrivateKey)
 }
+
+func writePEM(t *testing.T, file, kind string, der []byte) {
+	t.Helper()
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

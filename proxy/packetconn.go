@@ -3,8 +3,11 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"time"
+
+	"midflight/proxy/wire"
 )
 
 // packetConn is one side of an authentication: whole packets, numbered on each
@@ -76,6 +79,32 @@ type endpoint struct {
 // that too, and it tells other protocols from this one.
 var errOutOfOrder = errors.New("packets out of order")
 
+// errTooLong: anybody may send a packet before he has logged in, so none may be
+// long (TiProxy #1090).
+var errTooLong = fmt.Errorf("longer than %d bytes before the login", handshakeLimit)
+
+// readPacket reads one packet and not a byte more. Its memory grows with what
+// has come, and not with what the header promises; what the header shows to be
+// wrong is not waited for.
+func (e *endpoint) readPacket() (payload []byte, seq byte, err error) {
+	var h [wire.HeaderLen]byte
+	if _, err := io.ReadFull(e.Conn, h[:]); err != nil {
+		return nil, 0, err
+	}
+	n, seq := wire.ParseHeader(h[:])
+	switch {
+	case n > handshakeLimit:
+		return nil, seq, errTooLong
+	case e.strict && seq != e.next:
+		return nil, seq, fmt.Errorf("%w: number %d, want %d", errOutOfOrder, seq, e.next)
+	}
+	payload, err = io.ReadAll(io.LimitReader(e.Conn, int64(n)))
+	if err == nil && len(payload) < n {
+		err = io.ErrUnexpectedEOF
+	}
+	return payload, seq, err
+}
+
 func (e *endpoint) deadline() time.Time {
 	d := time.Now().Add(e.bound)
 	if !e.until.IsZero() && e.until.Before(d) {
@@ -86,12 +115,9 @@ func (e *endpoint) deadline() time.Time {
 
 func (e *endpoint) read() ([]byte, error) {
 	e.SetReadDeadline(e.deadline())
-	p, seq, err := readPacket(e.Conn)
+	p, seq, err := e.readPacket()
 	if err != nil {
 		return nil, err
-	}
-	if e.strict && seq != e.next {
-		return nil, fmt.Errorf("%w: number %d, want %d", errOutOfOrder, seq, e.next)
 	}
 	e.next = seq + 1
 	return p, nil

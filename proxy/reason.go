@@ -57,7 +57,7 @@ func clientFailed(doing string, err error) error {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return failed(ReasonTimeout, doing, err)
-	case errors.Is(err, wire.ErrMalformed), errors.Is(err, errOutOfOrder):
+	case errors.Is(err, wire.ErrMalformed), errors.Is(err, errOutOfOrder), errors.Is(err, errTooLong):
 		return failed(ReasonMalformed, doing, err)
 	}
 	return failed(ReasonClientLeft, doing, err)
