@@ -28,6 +28,10 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer log.Sync()
+	front, err := c.front(ctx, log)
+	if err != nil {
+		return err
+	}
 
 	db, err := mysqld.Open(c.account())
 	if err != nil {
@@ -55,10 +59,6 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	})
 	interceptor := &intercept.Interceptor{Flavor: flavor, Queue: queue,
 		Observe: func(e intercept.Event) { log.interception(e); series.Interception(e) }}
-	front, err := c.front(ctx, log)
-	if err != nil {
-		return err
-	}
 	front.Candidate, front.Intercept = intercept.Candidate, interceptor.Intercept
 	front.Observe = func(e proxy.Event) { log.session(e); series.Session(e) }
 	sessions := proxy.New(front)
