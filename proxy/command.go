@@ -23,7 +23,7 @@ type command struct {
 	packets int    // compressed ones that it came in
 	wait    bool   // look again when more has been read
 	collect int    // look again when the packet, of this length, is there
-	offer   bool   // to Intercept
+	offer   bool   // to intercept
 }
 
 // look decides what is to be known of the command at p. It changes nothing.
@@ -73,6 +73,10 @@ func (s *session) look(cmd wire.Command, p []byte, bound bool) command {
 		}
 	case wire.ComFieldList, wire.ComSetOption:
 		c.text = payload[min(1, len(payload)):]
+	case wire.ComChangeUser:
+		if s.auth != nil && cmd.Length <= handshakeLimit {
+			c.offer, c.collect = true, total
+		}
 	}
 	return c
 }
@@ -129,12 +133,18 @@ func (s *session) take(c *command, p []byte, now nanos) {
 	case wire.ComStmtClose:
 		delete(s.stmts, c.Statement)
 	case wire.ComResetConnection, wire.ComChangeUser:
-		s.stmts, s.last = nil, statement{}
-		s.sticky = 0
-		s.log.begin(now)
+		s.reset(now)
 	case wire.ComSetOption:
 		if len(c.text) >= 2 && c.text[1] == 0 {
 			s.multi = c.text[0] == 0
 		}
 	}
+}
+
+// reset forgets what ends with COM_RESET_CONNECTION or COM_CHANGE_USER. s.mu is
+// held.
+func (s *session) reset(now nanos) {
+	s.stmts, s.last = nil, statement{}
+	s.sticky = 0
+	s.log.begin(now)
 }

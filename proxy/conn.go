@@ -39,7 +39,11 @@ type Conn struct {
 func (c *Conn) ID() uint32 { return c.s.id }
 
 // User is the name that the client gave.
-func (c *Conn) User() string { return c.s.user }
+func (c *Conn) User() string {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	return c.s.user
+}
 
 // ClientAddr is where the client is.
 func (c *Conn) ClientAddr() string { return c.s.addr }
@@ -114,7 +118,7 @@ func (c *Conn) Query(ctx context.Context, sql string) (*Result, error) {
 		case a.Err:
 			failed, _ = wire.ParseErr(p)
 		case step == wire.StepInfile:
-			return c.sendFrame(nil, p) // no file
+			return c.sendFrame(nil) // no file
 		case !first:
 		case step == wire.StepColumn:
 			name, err := wire.ColumnName(p)

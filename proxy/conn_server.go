@@ -18,9 +18,9 @@ func (c *Conn) send(payload []byte) error {
 	return c.write(b)
 }
 
-// sendFrame goes on within a command: behind p, a packet that c.in begins
-// behind of. Its number follows that of the packet just read.
-func (c *Conn) sendFrame(payload, p []byte) error {
+// sendFrame goes on within a command. The number follows that of the packet
+// read last.
+func (c *Conn) sendFrame(payload []byte) error {
 	b, _ := wire.AppendPacket(nil, payload, c.lastSeq+1)
 	return c.write(b)
 }

@@ -10,7 +10,7 @@ import (
 
 // An end is one socket of a session that a loop carries.
 type end struct {
-	link   *link
+	route  *route
 	fd     int
 	events uint32 // that epoll reports
 	added  bool   // to epoll

@@ -39,6 +39,7 @@ type SessionClosed struct {
 type HandshakeFailed struct {
 	Client string
 	Blame  Blame
+	Reason Reason
 	Err    error
 }
 

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"syscall"
 	"time"
 
 	"midflight/proxy/wire"
@@ -14,250 +16,212 @@ import (
 
 const (
 	dialTimeout = 10 * time.Second
-	// handshakeTimeout is for each packet of the handshake, like the server's
-	// connect_timeout: a person may be typing a one-time password between two.
-	handshakeTimeout = 10 * time.Second
+	// clientTimeout is for each packet of the client's handshake: a person may
+	// be typing a one-time password between two. It is shorter than the server's
+	// own bound, connect_timeout (10 s): were the server the first to lose its
+	// patience, it would count that towards max_connect_errors, and block us.
+	clientTimeout = 8 * time.Second
+	// handshakeTimeout is for all of them, so that nobody occupies a connection
+	// of the server's with one packet every now and then.
+	handshakeTimeout = 60 * time.Second
+	// serverTimeout is for each of the server's: it may be busy.
+	serverTimeout = 30 * time.Second
 )
 
 // A handshake relays the greeting and the authentication. The scramble is the
 // server's, so that whatever the client computes from its password is right,
-// and nothing here knows a password.
+// and nothing here knows a password, except in passing (authRelay).
 type handshake struct {
 	cfg    *Config
-	client net.Conn
-	server net.Conn
+	client endpoint
+	server endpoint
+	origin origin
+	enter  func(user string) bool // may he have one more session
 
 	greeting wire.Greeting
 	response wire.Response
 	session  wire.Session
 	status   wire.Status
 
-	// The next number of each side. They part where one side encrypts, or
-	// converses, without the other.
-	clientSeq, serverSeq byte
+	algorithm wire.Algorithm // that the two ends will compress with
+	auth      *authRelay
+	sni       string // the name that the client has asked for
 }
 
-// handshakeError says whose fault it was.
-type handshakeError struct {
-	blame Blame
-	err   error
-}
-
-func (e *handshakeError) Error() string { return e.err.Error() }
-func (e *handshakeError) Unwrap() error { return e.err }
-
-func blame(b Blame, doing string, err error) error {
-	return &handshakeError{b, fmt.Errorf("%s: %w", doing, err)}
-}
-
-// errRefused says that the server answered with an ERR, which was relayed.
-var errRefused = errors.New("the server refused the session")
-
-// dialServer connects to the server, or tells the client, in the words of the
-// client library, that it can't be reached.
-func dialServer(ctx context.Context, cfg *Config, client net.Conn) (net.Conn, error) {
-	d := net.Dialer{Timeout: dialTimeout}
-	server, err := d.DialContext(ctx, network(cfg.Server), cfg.Server)
-	if err != nil {
-		e := wire.Err{Number: 2003, Message: fmt.Sprintf("Can't connect to MySQL server on '%s' (%v)", cfg.Server, err)}
-		client.SetWriteDeadline(time.Now().Add(handshakeTimeout))
-		writePacket(client, wire.AppendErr(nil, &e), 0)
-		return nil, blame(BlameServer, "dial", err)
+func newHandshake(srv *Server, client net.Conn, enter func(string) bool) *handshake {
+	return &handshake{
+		cfg: &srv.cfg, enter: enter,
+		client: endpoint{Conn: client, strict: true, bound: clientTimeout, until: time.Now().Add(handshakeTimeout)},
+		server: endpoint{bound: serverTimeout},
+		origin: origin{source: client.RemoteAddr(), dest: client.LocalAddr()},
+		auth:   &authRelay{key: srv.key},
 	}
-	return newSocket(server), nil
+}
+
+// dial connects to the server, or tells the client, in the words of the client
+// library, that it can't be reached.
+func (h *handshake) dial(ctx context.Context) error {
+	d := net.Dialer{Timeout: dialTimeout}
+	server, err := d.DialContext(ctx, network(h.cfg.Server), h.cfg.Server)
+	if err == nil {
+		h.server.Conn = newSocket(server)
+		err = h.sendHeader()
+	}
+	if err != nil {
+		h.refuse(&wire.Err{Number: 2003, Message: fmt.Sprintf("Can't connect to MySQL server on '%s' (%v)", h.cfg.Server, err)})
+		if errors.Is(err, context.Canceled) {
+			return failed(ReasonShutdown, "dial", err)
+		}
+		return failed(ReasonServerUnreachable, "dial", err)
+	}
+	return nil
 }
 
 // run relays until the server has said OK.
 func (h *handshake) run() error {
-	hello, err := h.fromServer()
+	if err := h.greet(); err != nil {
+		return err
+	}
+	answer, err := h.answer()
 	if err != nil {
-		return blame(BlameServer, "read greeting", err)
+		return h.leave(err)
+	}
+	if err := h.admit(); err != nil {
+		return h.leave(err)
+	}
+	if err := h.secureServer(answer); err != nil {
+		return err
+	}
+	wire.SetSSL(answer, linkOf(h.server.Conn) == linkTLS)
+	h.algorithm = wire.Agreed(h.response.Caps, h.greeting.Caps)
+	h.session = wire.Session{Caps: h.response.Caps & h.greeting.Caps, Ext: h.response.Ext & h.greeting.Ext}
+	h.auth.client, h.auth.server = linkOf(h.client.Conn), linkOf(h.server.Conn)
+	answer = h.auth.forLogin(answer, h.response, h.greeting)
+	if err := h.server.write(answer); err != nil {
+		return failed(ReasonServerFailed, "send handshake response", err)
+	}
+	last, err := relayAuth(&h.client, &h.server, h.auth)
+	switch {
+	case last != nil && len(last) > 0 && last[0] == 0xff && err == nil:
+		return refused("authenticate", last, true)
+	case last != nil && len(last) > 0 && last[0] == 0x00 && err != nil:
+		h.quit()
+		return err
+	case err != nil:
+		return err
+	}
+	ok, _ := wire.ParseOK(last, h.session)
+	h.status = ok.Status
+	return nil
+}
+
+// greet passes the server's greeting on.
+func (h *handshake) greet() error {
+	hello, err := h.server.read()
+	if err != nil {
+		h.refuse(&wire.Err{Number: 2013, Message: "Lost connection to MySQL server at 'reading initial communication packet'"})
+		return failed(ReasonServerFailed, "read greeting", err)
 	}
 	if len(hello) > 0 && hello[0] == 0xff { // too many connections, host blocked …
-		h.toClient(hello)
-		return blame(BlameServer, "greeting", refusal(hello))
+		h.client.write(hello)
+		return refused("greeting", hello, false)
 	}
 	h.greeting, err = wire.ParseGreeting(hello)
 	if err != nil {
-		return blame(BlameServer, "greeting", err)
+		return failed(ReasonServerFailed, "greeting", err)
 	}
-	offer := h.greeting.Caps &^ wire.Compression
-	if h.cfg.TLS == nil {
+	offer := h.greeting.Caps
+	if err := h.cfg.ServerTLSMode.check(offer); err != nil {
+		h.refuse(&wire.Err{Number: errSSLConnection, Message: "SSL connection error: " + err.Error()})
+		return h.leave(failed(ReasonServerTLS, "greeting", err))
+	}
+	if h.cfg.offersTLS(offer) {
+		offer |= wire.ClientSSL
+	} else {
 		offer &^= wire.ClientSSL
 	}
 	h.greeting.SetCaps(hello, offer)
-	if err := h.toClient(hello); err != nil {
-		return h.leave(blame(BlameClient, "send greeting", err))
+	if err := h.client.write(hello); err != nil {
+		return h.leave(clientFailed("send greeting", err))
 	}
-	answer, err := h.fromClient()
-	if err != nil {
-		return h.leave(blame(BlameClient, "read handshake response", err))
-	}
-	h.response, err = wire.ParseResponse(answer)
-	if err == nil && h.response.SSLRequest {
-		answer, err = h.startTLS(answer)
-	}
-	if err != nil {
-		var he *handshakeError
-		if errors.As(err, &he) && he.blame == BlameServer {
-			return err
-		}
-		return h.leave(blame(BlameClient, "handshake response", err))
-	}
-	wire.ClearCaps(answer, wire.Compression)
-	h.response.Caps &^= wire.Compression
-	h.session = wire.Session{Caps: h.response.Caps & offer, Ext: h.response.Ext & h.greeting.Ext}
-	if err := h.toServer(answer); err != nil {
-		return blame(BlameServer, "send handshake response", err)
-	}
-	return h.authenticate()
+	return nil
 }
 
-// startTLS encrypts both sides, and reads the response proper.
-func (h *handshake) startTLS(request []byte) ([]byte, error) {
-	if h.greeting.Caps&wire.ClientSSL == 0 {
-		e := wire.Err{Number: 1043, State: "08S01", Message: "Bad handshake"}
-		h.toClient(wire.AppendErr(nil, &e))
-		return nil, errors.New("the client wants TLS, which was not offered")
+// answer reads the client's response, over TLS if it wants that.
+func (h *handshake) answer() ([]byte, error) {
+	answer, err := h.readResponse()
+	if err != nil || !h.response.SSLRequest {
+		return answer, err
 	}
-	client := tls.Server(h.client, h.cfg.TLS)
-	client.SetDeadline(time.Now().Add(handshakeTimeout))
+	if h.greeting.Caps&wire.ClientSSL == 0 {
+		h.refuse(&wire.Err{Number: errHandshake, State: "08S01", Message: "Bad handshake"})
+		return nil, failed(ReasonClientTLS, "handshake response", errors.New("the client wants TLS, which was not offered"))
+	}
+	client := tls.Server(h.client.Conn, h.cfg.TLS)
+	client.SetDeadline(h.client.deadline())
 	if err := client.Handshake(); err != nil {
-		return nil, fmt.Errorf("TLS: %w", err)
+		if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil, clientFailed("TLS", err)
+		}
+		return nil, failed(ReasonClientTLS, "TLS", err)
 	}
 	client.SetDeadline(time.Time{})
-	if err := h.toServer(request); err != nil {
-		return nil, blame(BlameServer, "send TLS request", err)
+	h.client.Conn = client
+	h.sni = client.ConnectionState().ServerName
+	if answer, err = h.readResponse(); err == nil && h.response.SSLRequest {
+		err = failed(ReasonMalformed, "handshake response", errors.New("TLS within TLS"))
 	}
-	conf := h.cfg.ServerTLS
-	if conf == nil {
-		conf = &tls.Config{InsecureSkipVerify: true}
-	}
-	if name := client.ConnectionState().ServerName; name != "" && conf.ServerName == "" {
-		conf = conf.Clone()
-		conf.ServerName = name
-	}
-	server := tls.Client(h.server, conf)
-	server.SetDeadline(time.Now().Add(handshakeTimeout))
-	if err := server.Handshake(); err != nil {
-		return nil, blame(BlameServer, "TLS", err)
-	}
-	server.SetDeadline(time.Time{})
-	h.client, h.server = client, server
-	answer, err := h.fromClient()
-	if err != nil {
-		return nil, err
-	}
-	h.response, err = wire.ParseResponse(answer)
 	return answer, err
 }
 
-// authenticate relays the plugins' conversation, whatever it is, until the
-// server ends it.
-func (h *handshake) authenticate() error {
-	for {
-		p, err := h.fromServer()
-		if err != nil {
-			return blame(BlameServer, "authenticate", err)
-		}
-		lost := h.toClient(p)
-		switch {
-		case len(p) == 0:
-			return blame(BlameServer, "authenticate", wire.ErrMalformed)
-		case lost != nil:
-			return h.giveUp(p, blame(BlameClient, "authenticate", lost))
-		case p[0] == 0x00:
-			ok, _ := wire.ParseOK(p, h.session)
-			h.status = ok.Status
-			return nil
-		case p[0] == 0xff:
-			return blame(BlameClient, "authenticate", refusal(p))
-		case len(p) == 2 && p[0] == 1 && p[1] == 3:
-			// caching_sha2's "fast path done": the OK follows, and the client
-			// has nothing to say before it.
-			continue
-		}
-		answer, err := h.fromClient()
-		if err != nil {
-			return h.giveUp(p, blame(BlameClient, "authenticate", err))
-		}
-		if err := h.toServer(answer); err != nil {
-			return blame(BlameServer, "authenticate", err)
-		}
-	}
-}
-
-// leave ends the server's side politely when the client has gone before it
-// answered: a bare close would count towards max_connect_errors and in the end
-// block our address. Health checks do this every second.
-func (h *handshake) leave(cause error) error {
-	h.serverSeq = max(h.serverSeq, 1)
-	if h.toServer(wire.AppendEmptyResponse(nil, h.greeting.Caps)) != nil {
-		return cause
-	}
-	p, err := h.fromServer()
-	if err != nil {
-		return cause
-	}
-	return h.giveUp(p, cause)
-}
-
-// giveUp goes on from the server's packet p, with no password, to the end.
-func (h *handshake) giveUp(p []byte, cause error) error {
-	for len(p) > 0 && p[0] != 0xff {
-		if p[0] == 0x00 {
-			h.serverSeq = 0
-			h.toServer([]byte{wire.ComQuit})
-			break
-		}
-		fast := len(p) == 2 && p[0] == 1 && p[1] == 3
-		if !fast && h.toServer(nil) != nil {
-			break
-		}
-		var err error
-		if p, err = h.fromServer(); err != nil {
-			break
-		}
-	}
-	return cause
-}
-
-func refusal(p []byte) error {
-	e, err := wire.ParseErr(p)
-	if err != nil {
-		return err
-	}
-	return fmt.Errorf("%w: %w", errRefused, e)
-}
-
-func (h *handshake) fromServer() ([]byte, error) {
-	h.server.SetReadDeadline(time.Now().Add(handshakeTimeout))
-	p, seq, err := readPacket(h.server)
-	h.serverSeq = seq + 1
-	return p, err
-}
-
-func (h *handshake) fromClient() ([]byte, error) {
-	h.client.SetReadDeadline(time.Now().Add(handshakeTimeout))
-	p, seq, err := readPacket(h.client)
+func (h *handshake) readResponse() ([]byte, error) {
+	answer, err := h.client.read()
 	if err == nil {
-		h.clientSeq = seq + 1
-	} else if errors.Is(err, io.EOF) {
+		h.response, err = wire.ParseResponse(answer)
+	}
+	if err == nil && !h.response.SSLRequest {
+		err = wire.CheckResponse(answer)
+	}
+	switch {
+	case err == nil:
+		return answer, nil
+	case errors.Is(err, errOutOfOrder):
+		h.refuse(&wire.Err{Number: errPacketsOutOfOrder, State: "08S01", Message: "Got packets out of order"})
+	case errors.Is(err, errTooLong):
+		h.refuse(&wire.Err{Number: errPacketTooLarge, State: "08S01", Message: "Got a packet bigger than 'max_allowed_packet' bytes"})
+	case errors.Is(err, wire.ErrMalformed):
+		h.refuse(&wire.Err{Number: errHandshake, State: "08S01", Message: "Bad handshake"})
+	case errors.Is(err, io.EOF):
 		err = io.ErrUnexpectedEOF
 	}
-	return p, err
+	return nil, clientFailed("read handshake response", err)
 }
 
-func (h *handshake) toServer(p []byte) error {
-	h.server.SetWriteDeadline(time.Now().Add(handshakeTimeout))
-	err := writePacket(h.server, p, h.serverSeq)
-	h.serverSeq++
-	return err
+// admit tells whether a client that has said who it is may go on.
+func (h *handshake) admit() error {
+	if h.cfg.RequireTLS && linkOf(h.client.Conn) == linkTCP {
+		h.refuse(&wire.Err{Number: 3159, State: "HY000",
+			Message: "Connections using insecure transport are prohibited while --require_secure_transport=ON."})
+		return failed(ReasonClientTLS, "handshake response", errors.New("the client doesn't use TLS"))
+	}
+	if err := h.mayUseSocket(); err != nil {
+		return err
+	}
+	if !h.enter(h.response.User) {
+		h.refuse(&wire.Err{Number: 1203, State: "42000",
+			Message: fmt.Sprintf("User %s already has more than 'max_user_connections' active connections", h.response.User)})
+		return failed(ReasonLimit, "handshake response", fmt.Errorf("user %q has %d sessions", h.response.User, h.cfg.MaxUserConnections))
+	}
+	return nil
 }
 
-func (h *handshake) toClient(p []byte) error {
-	h.client.SetWriteDeadline(time.Now().Add(handshakeTimeout))
-	err := writePacket(h.client, p, h.clientSeq)
-	h.clientSeq++
-	return err
-}
+// refuse is our own ERR to the client, which need not be there any more.
+func (h *handshake) refuse(e *wire.Err) { h.client.write(wire.AppendErr(nil, e)) }
+
+// The numbers of what clients are told here.
+const (
+	errHandshake         = 1043 // ER_HANDSHAKE_ERROR
+	errPacketTooLarge    = 1153 // ER_NET_PACKET_TOO_LARGE
+	errPacketsOutOfOrder = 1156 // ER_NET_PACKETS_OUT_OF_ORDER
+	errSSLConnection     = 2026 // CR_SSL_CONNECTION_ERROR
+)

@@ -15,8 +15,12 @@ var errUnanswered = errors.New("the interception has not answered the client")
 // the client sends meanwhile wait in the kernel.
 func (s *session) intercept(ctx context.Context, c command) error {
 	conn := s.divert(c)
-	q := Query{Text: conn.text, Prepared: c.Cmd == wire.ComStmtExecute}
-	err := s.srv.cfg.Intercept(ctx, conn, q)
+	var err error
+	if c.Cmd == wire.ComChangeUser {
+		err = conn.changeUser(ctx)
+	} else {
+		err = s.srv.cfg.Intercept(ctx, conn, Query{Text: conn.text, Prepared: c.Cmd == wire.ComStmtExecute})
+	}
 	if err == nil && !conn.answered {
 		err = cmp.Or(conn.clientFault, conn.fault, errUnanswered)
 	}

@@ -20,7 +20,7 @@ const loopBuf = 64 << 10
 // proxy costs is being woken up: a goroutine for each direction costs half as
 // much again (docs/performance.md).
 //
-// A link belongs to the goroutine of its loop. Others reach it by post only.
+// A route belongs to the goroutine of its loop. Others reach it by post only.
 type loop struct {
 	stats *stats
 	epoll int
@@ -32,10 +32,10 @@ type loop struct {
 	pipes []*pipe
 	ctx   context.Context // of interceptions
 
-	links atomic.Int64
+	routes atomic.Int64
 
 	mu      sync.Mutex
-	posted  []*link
+	posted  []*route
 	stopped bool
 }
 
@@ -101,12 +101,12 @@ func (l *loops) carry(s *session, client, server net.Conn) bool {
 		unix.Close(cfd)
 		return false
 	}
-	least := slices.MinFunc(l.list, func(a, b *loop) int { return int(a.links.Load() - b.links.Load()) })
-	least.links.Add(1)
+	least := slices.MinFunc(l.list, func(a, b *loop) int { return int(a.routes.Load() - b.routes.Load()) })
+	least.routes.Add(1)
 	s.stats = least.stats
-	k := &link{loop: least, s: s}
-	k.client = end{link: k, fd: cfd}
-	k.server = end{link: k, fd: sfd}
+	k := &route{loop: least, s: s}
+	k.client = end{route: k, fd: cfd}
+	k.server = end{route: k, fd: sfd}
 	s.carriedBy(k, fdPeer(cfd), fdPeer(sfd)) // if it was aborted, the loop will see
 	client.Close()
 	server.Close()
@@ -155,7 +155,7 @@ func (l *loop) run() {
 			if int(ev.Fd) == l.event {
 				posted = true
 			} else if e := l.ends[ev.Fd]; e != nil {
-				e.link.ready(e, ev.Events)
+				e.route.ready(e, ev.Events)
 			}
 		}
 		done := posted && l.handlePosted()
@@ -169,8 +169,8 @@ func (l *loop) run() {
 	}
 }
 
-// post has the loop look at a link. Anybody may call it.
-func (l *loop) post(k *link) {
+// post has the loop look at a route. Anybody may call it.
+func (l *loop) post(k *route) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if k != nil {
@@ -195,7 +195,7 @@ func (l *loop) stop() {
 	l.post(nil)
 }
 
-// handlePosted looks at the links that were posted, in their order. It tells
+// handlePosted looks at the routes that were posted, in their order. It tells
 // whether the loop is done.
 func (l *loop) handlePosted() bool {
 	var count [8]byte
@@ -211,7 +211,7 @@ func (l *loop) handlePosted() bool {
 	for _, k := range list {
 		k.look()
 	}
-	return stopped && l.links.Load() == 0
+	return stopped && l.routes.Load() == 0
 }
 
 // watch sets what an end waits for.

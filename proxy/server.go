@@ -2,9 +2,12 @@ package proxy
 
 import (
 	"context"
+	"crypto/rsa"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,13 +22,35 @@ type Config struct {
 	// Server is where sessions are carried to: "host:port" or "/path/to.sock".
 	Server string
 
-	// TLS is our certificate. nil: TLS isn't offered to clients. The server's
-	// side always follows the client's: encrypted if and only if it is.
+	// TLS is our certificate. nil: TLS isn't offered to clients.
 	TLS *tls.Config
 
-	// ServerTLS is how the server is spoken to when the client uses TLS. nil:
-	// encrypted, the certificate not verified.
+	// RequireTLS refuses clients on TCP that don't use TLS.
+	RequireTLS bool
+
+	// ServerTLSMode says when the server's side is encrypted.
+	ServerTLSMode TLSMode
+
+	// ServerTLS has what the server is to see of us; without a ServerName it is
+	// told the client's. ServerCA: whom its certificate must come from; nil: it
+	// is not verified.
 	ServerTLS *tls.Config
+	ServerCA  *x509.CertPool
+
+	// PrivateKey takes the place of the server's RSA key for clients that encrypt
+	// their password though the server's side has TLS. nil: one is made.
+	PrivateKey *rsa.PrivateKey
+
+	// ProxyNetworks are where clients must send a PROXY header from, whose address
+	// is then taken for theirs.
+	ProxyNetworks []netip.Prefix
+
+	// ServerProxyHeader is the PROXY header that the server is sent.
+	ServerProxyHeader ProxyHeader
+
+	// MaxConnections and MaxUserConnections bound the sessions, those in the
+	// handshake included, of all and of each user. 0: not bounded.
+	MaxConnections, MaxUserConnections int
 
 	// Candidate tells from a statement's text, or its first 16 KiB, whether
 	// Intercept wants to see it. It is called for each statement of each session,
@@ -51,7 +76,8 @@ type Query struct {
 // A Server carries sessions.
 type Server struct {
 	cfg   Config
-	holds atomic.Pointer[[]*Hold] // in force now; nil: none
+	key   func() (*rsa.PrivateKey, error) // ours, for passwords
+	holds atomic.Pointer[[]*Hold]         // in force now; nil: none
 
 	loops loops
 	stats []*stats // of the pumps, then of each loop
@@ -59,6 +85,7 @@ type Server struct {
 	mu       sync.Mutex
 	sessions map[*session]struct{}
 	watchers map[chan struct{}]struct{} // of Drained
+	users    map[string]int             // their sessions
 }
 
 // New makes a Server.
@@ -69,9 +96,15 @@ func New(cfg Config) *Server {
 	if cfg.Observe == nil {
 		cfg.Observe = func(Event) {}
 	}
+	key := sync.OnceValues(newRSAKey)
+	if cfg.PrivateKey != nil {
+		key = func() (*rsa.PrivateKey, error) { return cfg.PrivateKey, nil }
+	}
 	s := &Server{
 		cfg:      cfg,
+		key:      key,
 		stats:    []*stats{new(stats)},
+		users:    make(map[string]int),
 		sessions: make(map[*session]struct{}),
 		watchers: make(map[chan struct{}]struct{}),
 	}
@@ -137,7 +170,11 @@ func (s *Server) accept(ctx context.Context, l net.Listener, sessions *sync.Wait
 // takes it over. done is called when it is over.
 func (s *Server) carry(ctx context.Context, client net.Conn, done func()) {
 	ses := newSession(s, client, done)
-	s.add(ses)
+	if !s.add(ses) {
+		s.turnAway(client)
+		done()
+		return
+	}
 	if ctx.Err() != nil {
 		// closeAll may have run before add.
 		ses.abort(BlameProxy, errShutdown)
@@ -145,16 +182,22 @@ func (s *Server) carry(ctx context.Context, client net.Conn, done func()) {
 	ses.run(ctx)
 }
 
-func (s *Server) add(ses *session) {
+// add is false when there is no place.
+func (s *Server) add(ses *session) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.cfg.MaxConnections > 0 && len(s.sessions) >= s.cfg.MaxConnections {
+		return false
+	}
 	s.sessions[ses] = struct{}{}
+	return true
 }
 
 func (s *Server) remove(ses *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, ses)
+	s.departLocked(ses)
 	s.kickLocked()
 }
 

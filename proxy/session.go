@@ -26,13 +26,14 @@ type session struct {
 	start time.Time
 	done  func() // to be called when it is over
 
-	id     uint32
-	user   string
-	wire   wire.Session
-	client peer
-	server peer
-
+	id        uint32
+	user      string
+	auth      *authRelay // nil: COM_CHANGE_USER's conversation is passed on as it is
+	countedAs *string    // a user's name; guarded by srv.mu
+	wire      wire.Session
 	algorithm wire.Algorithm // what both sides are compressed with
+	client    peer
+	server    peer
 
 	fromClient, fromServ uint64 // bytes; the carrier's
 
@@ -117,11 +118,11 @@ func (s *session) run(ctx context.Context) {
 		s.endFailed(err)
 		return
 	case s.wire.Caps&wire.ClientProtocol41 == 0:
-		s.carryOpaquely(h.client, h.server)
-	case s.algorithm == wire.Uncompressed && s.srv.loops.carry(s, h.client, h.server):
+		s.carryOpaquely(h.client.Conn, h.server.Conn)
+	case s.algorithm == wire.Uncompressed && s.srv.loops.carry(s, h.client.Conn, h.server.Conn):
 		return
 	default:
-		carryByPumps(ctx, s, h.client, h.server)
+		carryByPumps(ctx, s, h.client.Conn, h.server.Conn)
 	}
 	s.over()
 }
@@ -141,19 +142,22 @@ func (s *session) over() {
 }
 
 func (s *session) handshake(ctx context.Context, client net.Conn) (*handshake, error) {
-	server, err := dialServer(ctx, &s.srv.cfg, client)
-	if err != nil {
+	h := newHandshake(s.srv, client, func(user string) bool { return s.srv.enter(s, user) })
+	if err := h.readHeader(); err != nil {
+		return nil, err
+	}
+	s.addr = h.origin.source.String()
+	if err := h.dial(ctx); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
-	s.conns[1] = server
+	s.conns[1] = h.server.Conn
 	aborted := s.aborted
 	s.mu.Unlock()
 	if aborted { // abort didn't see the connection
-		server.Close()
-		return nil, blame(BlameProxy, "handshake", errShutdown)
+		h.server.Close()
+		return nil, failed(ReasonShutdown, "handshake", errShutdown)
 	}
-	h := &handshake{cfg: &s.srv.cfg, client: client, server: server}
 	if err := h.run(); err != nil {
 		h.server.Close()
 		return nil, err
@@ -161,23 +165,32 @@ func (s *session) handshake(ctx context.Context, client net.Conn) (*handshake, e
 	h.client.SetDeadline(time.Time{})
 	h.server.SetDeadline(time.Time{})
 	s.mu.Lock()
+	if s.algorithm = h.algorithm; h.auth.mixed() {
+		s.auth = h.auth
+	}
 	s.id, s.user, s.wire = h.greeting.ConnectionID, h.response.User, h.session
 	s.multi = h.session.Caps&wire.ClientMultiStatements != 0
 	s.walker = wire.NewWalker(h.session, h.status)
 	s.mu.Unlock()
 	s.srv.cfg.Observe(SessionOpened{
-		ID: s.id, User: s.user, Client: s.addr, TLS: h.response.Caps&wire.ClientSSL != 0,
+		ID: s.id, User: s.user, Client: s.addr, TLS: linkOf(h.client.Conn) == linkTLS,
 	})
 	return h, nil
 }
 
 // endFailed is the end of a session that was never opened.
 func (s *session) endFailed(err error) {
-	f := HandshakeFailed{Client: s.addr, Blame: BlameProxy, Err: err}
+	f := HandshakeFailed{Client: s.addr, Reason: ReasonServerFailed, Err: err}
 	var he *handshakeError
 	if errors.As(err, &he) {
-		f.Blame = he.blame
+		f.Reason = he.reason
 	}
+	s.mu.Lock()
+	if s.aborted { // whatever it looked like
+		f.Reason = ReasonShutdown
+	}
+	s.mu.Unlock()
+	f.Blame = f.Reason.Blame()
 	s.srv.remove(s)
 	s.srv.cfg.Observe(f)
 	s.done()

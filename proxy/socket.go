@@ -62,6 +62,14 @@ func newSocket(c net.Conn) *socket {
 	return s
 }
 
+// bare is what a socket is made of.
+func bare(c net.Conn) net.Conn {
+	if s, ok := c.(*socket); ok {
+		return s.Conn
+	}
+	return c
+}
+
 // errWouldBlock is a temporary net.Error: crypto/tls goes on where it was when
 // it is read again.
 type errWouldBlock struct{}

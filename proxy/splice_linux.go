@@ -72,7 +72,7 @@ func (p *pipe) drain(fd int) error {
 }
 
 // splice moves at most n bytes. done is false when splice can't be used.
-func (k *link) splice(to, from *end, n int) (moved int, err error, done bool) {
+func (k *route) splice(to, from *end, n int) (moved int, err error, done bool) {
 	if to.broken {
 		return 0, nil, false
 	}
@@ -97,7 +97,7 @@ func (k *link) splice(to, from *end, n int) (moved int, err error, done bool) {
 }
 
 // spliceServer moves the inside of a long packet of the server's.
-func (k *link) spliceServer() bool {
+func (k *route) spliceServer() bool {
 	s := k.s
 	s.mu.Lock()
 	diverted := s.diverted
@@ -120,7 +120,7 @@ func (k *link) spliceServer() bool {
 }
 
 // spliceClient moves the inside of a long packet of the client's.
-func (k *link) spliceClient() bool {
+func (k *route) spliceClient() bool {
 	n, _, done := k.splice(&k.server, &k.client, min(k.clientLeft, pipeSize))
 	if !done {
 		return false
@@ -136,7 +136,7 @@ func (k *link) spliceClient() bool {
 }
 
 // spliced gives the pipe back behind a long packet.
-func (k *link) spliced(to *end, left int) {
+func (k *route) spliced(to *end, left int) {
 	k.wrote(to)
 	if left < spliceMin && to.pipe != nil && to.pipe.full == 0 {
 		k.loop.givePipe(to.pipe)

@@ -25,10 +25,24 @@ type config struct {
 	Password     string // environment and file only: a flag shows in ps
 	Listen       string
 	HTTP         string
-	TLSCert      string
-	TLSKey       string
 	KeepOld      time.Duration
 	LogLevel     string
+
+	TLSCert     string
+	TLSKey      string
+	TLSClientCA string
+
+	ServerTLS        string
+	ServerCA         string
+	ServerCert       string
+	ServerKey        string
+	ServerPrivateKey string
+
+	ProxyProtocolNetworks string
+	ServerProxyProtocol   string
+
+	MaxConnections     int
+	MaxUserConnections int
 }
 
 func (c *config) serverFlags(f *flag.FlagSet) {
@@ -39,10 +53,20 @@ func (c *config) serverFlags(f *flag.FlagSet) {
 
 func (c *config) serveFlags(f *flag.FlagSet) {
 	c.serverFlags(f)
-	f.StringVar(&c.Listen, "listen", "127.0.0.1:3307", "where clients connect, `HOST:PORT` or the path of a socket")
+	f.StringVar(&c.Listen, "listen", "127.0.0.1:3307", "where clients connect, `HOST:PORT` or the path of a socket; several with commas between")
 	f.StringVar(&c.HTTP, "http", "127.0.0.1:9307", "`HOST:PORT` for /healthz, /readyz and /metrics")
-	f.StringVar(&c.TLSCert, "tls-cert", "", "certificate `FILE` (PEM) offered to clients; with it, a client's TLS is carried to the server as TLS")
+	f.StringVar(&c.TLSCert, "tls-cert", "", "certificate `FILE` (PEM) offered to clients, best the server's own; read again when it changes, and on SIGHUP")
 	f.StringVar(&c.TLSKey, "tls-key", "", "key `FILE` (PEM) of --tls-cert")
+	f.StringVar(&c.TLSClientCA, "tls-client-ca", "", "`FILE` (PEM) with the CAs of clients' certificates; with it, clients on TCP must use TLS and have one")
+	f.StringVar(&c.ServerTLS, "server-tls", "match", "TLS with the server: match (if the client uses it), on, off")
+	f.StringVar(&c.ServerCA, "server-ca", "", "`FILE` (PEM) with the CAs that the server's certificate must come from")
+	f.StringVar(&c.ServerCert, "server-cert", "", "certificate `FILE` (PEM) that the server is shown for every client")
+	f.StringVar(&c.ServerKey, "server-key", "", "key `FILE` (PEM) of --server-cert")
+	f.StringVar(&c.ServerPrivateKey, "server-private-key", "", "the server's private_key.pem, `FILE`, for clients that bring its public key and meet --server-tls on")
+	f.StringVar(&c.ProxyProtocolNetworks, "proxy-protocol-networks", "", "`CIDR`s, with commas between, where clients connect through a proxy that sends a PROXY header (v1, v2)")
+	f.StringVar(&c.ServerProxyProtocol, "server-proxy-protocol", "off", "PROXY header sent to the server: off, v1, v2")
+	f.IntVar(&c.MaxConnections, "max-connections", 0, "how many clients may be connected; 0: no limit but the server's")
+	f.IntVar(&c.MaxUserConnections, "max-user-connections", 0, "how many connections one user may have; 0: no limit but the server's")
 	f.DurationVar(&c.KeepOld, "keep-old", ghost.DefaultKeepOld, "how long the old table is kept as _TABLE_old after a copy; 0 drops it at once")
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
 }

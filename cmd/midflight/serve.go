@@ -2,12 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
-	"net"
-	"os"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -32,6 +28,10 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer log.Sync()
+	front, err := c.front(ctx, log)
+	if err != nil {
+		return err
+	}
 
 	db, err := mysqld.Open(c.account())
 	if err != nil {
@@ -59,19 +59,13 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	})
 	interceptor := &intercept.Interceptor{Flavor: flavor, Queue: queue,
 		Observe: func(e intercept.Event) { log.interception(e); series.Interception(e) }}
-	certificate, err := c.certificate()
-	if err != nil {
-		return err
-	}
-	front := proxy.New(proxy.Config{
-		Server: c.Server, TLS: certificate,
-		Candidate: intercept.Candidate, Intercept: interceptor.Intercept,
-		Observe: func(e proxy.Event) { log.session(e); series.Session(e) },
-	})
-	door.Server = front
-	series.Commands(front.Stats)
+	front.Candidate, front.Intercept = intercept.Candidate, interceptor.Intercept
+	front.Observe = func(e proxy.Event) { log.session(e); series.Session(e) }
+	sessions := proxy.New(front)
+	door.Server = sessions
+	series.Commands(sessions.Stats)
 
-	clients, err := listen(c.Listen)
+	clients, err := listenAll(c.Listen)
 	if err != nil {
 		return err
 	}
@@ -84,38 +78,8 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return queue.Run(ctx) })
-	g.Go(func() error { return front.Serve(ctx, clients) })
+	g.Go(func() error { return sessions.Serve(ctx, clients...) })
 	g.Go(func() error { return serveHTTP(ctx, page, db, series) })
-	fmt.Fprintf(stdout, "midflight is ready: clients %s, server %s (%s), http %s\n", clients.Addr(), c.Server, flavor, page.Addr())
+	fmt.Fprintf(stdout, "midflight is ready: clients %s, server %s (%s), http %s\n", clients, c.Server, flavor, page.Addr())
 	return g.Wait()
-}
-
-// certificate is what clients are offered; nil without one.
-func (c *config) certificate() (*tls.Config, error) {
-	if c.TLSCert == "" {
-		return nil, nil
-	}
-	pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
-	if err != nil {
-		return nil, fmt.Errorf("read the certificate: %w", err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
-}
-
-func listen(addr string) (net.Listener, error) {
-	network := "tcp"
-	if strings.HasPrefix(addr, "/") {
-		network = "unix"
-		// A socket that nobody listens on is what a crash left.
-		if conn, err := net.Dial(network, addr); err == nil {
-			conn.Close()
-		} else {
-			os.Remove(addr)
-		}
-	}
-	l, err := net.Listen(network, addr)
-	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
-	}
-	return l, nil
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -74,6 +75,10 @@ func Start(ctx context.Context, f Flavor, args ...string) (*Server, error) {
 		}
 		s.Addr = fmt.Sprintf("127.0.0.1:%d", port)
 		s.args = append(s.options(port), args...)
+		if resolve := "--skip-name-resolve=OFF"; slices.Contains(args, resolve) {
+			// MySQL remembers the option's first appearance.
+			s.args = slices.DeleteFunc(s.args, func(a string) bool { return a == "--skip-name-resolve" })
+		}
 		if err = s.StartAgain(ctx); err == nil {
 			return s, nil
 		}

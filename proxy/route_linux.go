@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A link is a session as its loop carries it.
-type link struct {
+// A route is a session as its loop carries it.
+type route struct {
 	loop   *loop
 	s      *session
 	client end
@@ -36,11 +36,11 @@ type link struct {
 }
 
 // wake and abort are the carrier's.
-func (k *link) wake()  { k.loop.post(k) }
-func (k *link) abort() { k.loop.post(k) }
+func (k *route) wake()  { k.loop.post(k) }
+func (k *route) abort() { k.loop.post(k) }
 
 // ready handles what epoll reports of an end.
-func (k *link) ready(e *end, events uint32) {
+func (k *route) ready(e *end, events uint32) {
 	if e.events&unix.EPOLLOUT != 0 && events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
 		k.lost(e, e.flush())
 		k.flushed()
@@ -61,7 +61,7 @@ func (k *link) ready(e *end, events uint32) {
 }
 
 // look handles what others have done to the session.
-func (k *link) look() {
+func (k *route) look() {
 	if k.closed {
 		return
 	}
@@ -98,7 +98,7 @@ func (k *link) look() {
 }
 
 // resume goes on with what has waited.
-func (k *link) resume() {
+func (k *route) resume() {
 	held := k.waits == stepHold
 	k.waits = stepRead
 	if held && hungUp(k.client.fd) {
@@ -109,7 +109,7 @@ func (k *link) resume() {
 }
 
 // readClient reads once.
-func (k *link) readClient() {
+func (k *route) readClient() {
 	if k.clientLeft >= spliceMin && k.server.clear() && k.spliceClient() {
 		return
 	}
@@ -144,7 +144,7 @@ func (k *link) readClient() {
 }
 
 // walk forwards what may be of p, bytes from the client, and keeps the rest.
-func (k *link) walk(p []byte) {
+func (k *route) walk(p []byte) {
 	m := k.s.advance(p, k.loop.now, stopAny)
 	k.toServer(p[:m.forward])
 	p = p[m.forward:]
@@ -164,7 +164,7 @@ func (k *link) walk(p []byte) {
 }
 
 // keep keeps bytes of the client's until there are more, or want of them.
-func (k *link) keep(p []byte, want int) {
+func (k *route) keep(p []byte, want int) {
 	pooled := k.pooled
 	k.pooled, k.pend, k.want = nil, nil, want
 	switch {
@@ -184,13 +184,13 @@ func (k *link) keep(p []byte, want int) {
 }
 
 // drop forgets what the client said and was not forwarded.
-func (k *link) drop() {
+func (k *route) drop() {
 	k.keep(nil, 0)
 	k.waits = stepRead
 }
 
 // offer has the command answered by a goroutine of its own.
-func (k *link) offer(c command) {
+func (k *route) offer(c command) {
 	k.offered = true
 	k.returned = make(chan error, 1)
 	go func() {
@@ -201,7 +201,7 @@ func (k *link) offer(c command) {
 }
 
 // answered takes the ends back from an interception.
-func (k *link) answered(err error) {
+func (k *route) answered(err error) {
 	k.offered = false
 	var b *blameError
 	switch {
@@ -219,7 +219,7 @@ func (k *link) answered(err error) {
 }
 
 // readServer reads once.
-func (k *link) readServer() {
+func (k *route) readServer() {
 	if k.serverLeft > spliceMin && k.client.clear() && k.spliceServer() {
 		return
 	}
@@ -256,7 +256,7 @@ func (k *link) readServer() {
 	}
 }
 
-func (k *link) toClient(p []byte) {
+func (k *route) toClient(p []byte) {
 	if len(p) == 0 {
 		return
 	}
@@ -264,7 +264,7 @@ func (k *link) toClient(p []byte) {
 	k.wrote(&k.client)
 }
 
-func (k *link) toServer(p []byte) {
+func (k *route) toServer(p []byte) {
 	k.lost(&k.server, k.server.write(p))
 	if !k.server.clear() {
 		k.wrote(&k.server)
@@ -272,7 +272,7 @@ func (k *link) toServer(p []byte) {
 }
 
 // wrote tells the session whether all is written, if that matters to somebody.
-func (k *link) wrote(e *end) {
+func (k *route) wrote(e *end) {
 	switch {
 	case !e.clear():
 		k.s.mu.Lock()
@@ -284,7 +284,7 @@ func (k *link) wrote(e *end) {
 }
 
 // flushed tells the session when all is written.
-func (k *link) flushed() {
+func (k *route) flushed() {
 	if k.client.clear() && k.server.clear() {
 		k.s.mu.Lock()
 		k.s.writing = false
@@ -295,14 +295,14 @@ func (k *link) flushed() {
 
 // lost handles a write that failed. A server that takes nothing more may still
 // have something to say: it is read to its end.
-func (k *link) lost(e *end, err error) {
+func (k *route) lost(e *end, err error) {
 	if err != nil && e == &k.client {
 		k.s.abort(BlameClient, err)
 	}
 }
 
 // settle ends what is to be ended, and sets what is waited for.
-func (k *link) settle() {
+func (k *route) settle() {
 	if k.closed {
 		return
 	}
@@ -338,7 +338,7 @@ func interest(in, out bool) (events uint32) {
 
 // close ends the session. While an interception has the ends they are only shut
 // down: it may be using their descriptors.
-func (k *link) close() {
+func (k *route) close() {
 	if k.closed {
 		return
 	}
@@ -359,6 +359,6 @@ func (k *link) close() {
 		k.loop.shut = append(k.loop.shut, e.fd)
 	}
 	k.s.abort("", nil)
-	k.loop.links.Add(-1)
+	k.loop.routes.Add(-1)
 	k.s.over()
 }

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// A certificate is what clients are offered, kept as its files are: they are
+// looked at when somebody wants TLS, at most once in pace, and on SIGHUP. What
+// can't be used leaves the one before in its place.
+type certificate struct {
+	cert, key, ca string // files; no ca: clients need no certificate
+	complain      func(error)
+
+	mu      sync.Mutex // guards what is below
+	now     *tls.Config
+	stamp   string // of the files that now was made from, or that were refused
+	checked time.Time
+}
+
+const pace = time.Second
+
+func newCertificate(cert, key, ca string, complain func(error)) (*certificate, error) {
+	c := &certificate{cert: cert, key: key, ca: ca, complain: complain, checked: time.Now()}
+	c.stamp = c.stampFiles()
+	var err error
+	c.now, err = c.read()
+	return c, err
+}
+
+// config is for a server of TLS.
+func (c *certificate) config() *tls.Config {
+	return &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if time.Since(c.checked) >= pace {
+			c.refreshLocked()
+		}
+		return c.now, nil
+	}}
+}
+
+// refreshOnSIGHUP reads the files on that signal until ctx ends.
+func (c *certificate) refreshOnSIGHUP(ctx context.Context) {
+	hups := make(chan os.Signal, 1)
+	signal.Notify(hups, syscall.SIGHUP)
+	go func() {
+		defer signal.Stop(hups)
+		for {
+			select {
+			case <-hups:
+				c.mu.Lock()
+				c.stamp = ""
+				c.refreshLocked()
+				c.mu.Unlock()
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+}
+
+func (c *certificate) refreshLocked() {
+	c.checked = time.Now()
+	stamp := c.stampFiles()
+	if stamp == c.stamp {
+		return
+	}
+	// Noted even when it can't be used: it is complained of once.
+	c.stamp = stamp
+	next, err := c.read()
+	if err != nil {
+		c.complain(err)
+		return
+	}
+	c.now = next
+}
+
+// stampFiles changes when a file does.
+func (c *certificate) stampFiles() string {
+	stamp := ""
+	for _, name := range []string{c.cert, c.key, c.ca} {
+		if info, err := os.Stat(name); err == nil {
+			stamp += fmt.Sprint(info.ModTime().UnixNano(), info.Size(), " ")
+		}
+	}
+	return stamp
+}
+
+func (c *certificate) read() (*tls.Config, error) {
+	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
+	if err != nil {
+		return nil, fmt.Errorf("read the certificate (--tls-cert, --tls-key): %w", err)
+	}
+	conf := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	if c.ca != "" {
+		if conf.ClientCAs, err = readPool("--tls-client-ca", c.ca); err != nil {
+			return nil, err
+		}
+		conf.ClientAuth = tls.RequireAndVerifyClientCert
+	}
+	return conf, nil
+}
+
+func readPool(flag, file string) (*x509.CertPool, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the certificates of %s: %w", flag, err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(b) {
+		return nil, fmt.Errorf("%s: there is no certificate (PEM) in %s", flag, file)
+	}
+	return pool, nil
+}

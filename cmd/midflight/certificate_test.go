@@ -1,0 +1,119 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// writePair writes a new certificate with this name.
+func writePair(t *testing.T, cert, key, name string) {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tpl := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, tpl, tpl, k.Public(), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: private}} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// offered is the name in the certificate that a client is offered.
+func offered(t *testing.T, conf *tls.Config) string {
+	t.Helper()
+	a, b := net.Pipe()
+	defer a.Close()
+	defer b.Close()
+	go tls.Server(b, conf).Handshake()
+	c := tls.Client(a, &tls.Config{InsecureSkipVerify: true})
+	if err := c.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	return c.ConnectionState().PeerCertificates[0].Subject.CommonName
+}
+
+func TestCertificateChanges(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	writePair(t, cert, key, "first")
+	complaints := make(chan error, 10)
+	c, err := newCertificate(cert, key, "", func(err error) { complaints <- err })
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := func() { // a second has passed
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.checked = time.Time{}
+	}
+	conf := c.config()
+	want := func(name string) {
+		t.Helper()
+		if got := offered(t, conf); got != name {
+			t.Errorf("offered is %s, want %s", got, name)
+		}
+	}
+	want("first")
+	writePair(t, cert, key, "second")
+	want("first") // they are not looked at for each client
+	later()
+	want("second")
+	if err := os.WriteFile(key, []byte("no key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	later()
+	want("second")
+	later()
+	want("second")
+	if len(complaints) != 1 {
+		t.Errorf("%d complaints about one broken pair", len(complaints))
+	}
+	writePair(t, cert, key, "third")
+	later()
+	want("third")
+	if err := os.Remove(cert); err != nil {
+		t.Fatal(err)
+	}
+	later()
+	want("third")
+
+	c.refreshOnSIGHUP(t.Context())
+	writePair(t, cert, key, "fourth")
+	syscall.Kill(os.Getpid(), syscall.SIGHUP)
+	await(t, "SIGHUP is obeyed", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.checked = time.Now() // so that it is the signal that does it
+		leaf, err := x509.ParseCertificate(c.now.Certificates[0].Certificate[0])
+		return err == nil && leaf.Subject.CommonName == "fourth"
+	})
+	want("fourth")
+	if _, err := newCertificate(cert, filepath.Join(dir, "none"), "", nil); err == nil {
+		t.Error("a pair without a key")
+	}
+	if _, err := newCertificate(cert, key, key, nil); err == nil {
+		t.Error("CAs without a certificate")
+	}
+}

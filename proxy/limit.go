@@ -1,0 +1,59 @@
+package proxy
+
+import (
+	"errors"
+	"net"
+	"time"
+
+	"midflight/proxy/wire"
+)
+
+var errClientLeft = errors.New("the client has left")
+
+// enter counts one more session of a user's, unless he has enough of them.
+func (s *Server) enter(ses *session, user string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cfg.MaxUserConnections > 0 && s.users[user] >= s.cfg.MaxUserConnections {
+		return false
+	}
+	s.users[user]++
+	ses.countedAs = &user
+	return true
+}
+
+// departLocked takes a session out of the counts. s.mu is held.
+func (s *Server) departLocked(ses *session) {
+	if ses.countedAs == nil {
+		return
+	}
+	if s.users[*ses.countedAs]--; s.users[*ses.countedAs] == 0 {
+		delete(s.users, *ses.countedAs)
+	}
+	ses.countedAs = nil
+}
+
+// turnAway answers a client for whom there is no place, as a server does: before
+// any greeting, and so without an SQL state.
+func (s *Server) turnAway(client net.Conn) {
+	defer client.Close()
+	s.cfg.Observe(HandshakeFailed{
+		Client: client.RemoteAddr().String(), Blame: ReasonLimit.Blame(), Reason: ReasonLimit,
+		Err: errTooMany,
+	})
+	client.SetDeadline(time.Now().Add(goodbyeTime))
+	if writePacket(client, wire.AppendErr(nil, &wire.Err{Number: 1040, Message: "Too many connections"}), 0) != nil {
+		return
+	}
+	// What it has sent, a PROXY header for one, must be read: closing on unread
+	// bytes resets the connection, and takes the answer along.
+	closeWrite(client)
+	var b [512]byte
+	for {
+		if _, err := client.Read(b[:]); err != nil {
+			return
+		}
+	}
+}
+
+var errTooMany = errors.New("there are --max-connections sessions already")
