@@ -134,7 +134,7 @@ func TestAuthRelay(t *testing.T) {
 			packets("", "b"), packets(swap("dialog"), "", okPacket), packets(swap("dialog"), "", okPacket), packets("", "b")},
 		{"a scramble of a wrong length", linkTCP, linkTCP,
 			packets("abc"), packets(swap(wire.NativePassword), denied),
-			packets(swap(wire.NativePassword), wire.AppendErr(nil, &wire.Err{Number: 1043, State: "08S01", Message: "Bad handshake"})), packets("")},
+			packets(swap(wire.NativePassword), wire.AppendErr(nil, &wire.Err{Number: 1043, State: "08S01", Message: "Bad handshake"})), packets(some)},
 		{"the client leaves", linkTLS, linkTCP,
 			nil, packets(full, denied), packets(full), packets(some)},
 		{"the client leaves with our key", linkTCP, linkTLS,
