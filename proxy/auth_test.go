@@ -268,6 +268,9 @@ func TestChangeUser(t *testing.T) {
 			}
 			g, _ := wire.ParseGreeting(hello)
 			a := &authRelay{client: c.client, server: c.server, key: func() (*rsa.PrivateKey, error) { return key, nil }}
+			if a.mixed() == (c.name == "alike") {
+				t.Errorf("mixed is %t", a.mixed())
+			}
 			session := wire.Session{Caps: wire.ClientProtocol41 | wire.ClientSecureConnection | wire.ClientPluginAuth}
 			p := &player{t: t, a: a, link: c.client, ourKey: keyPacket, salt: g.Salt}
 			log := func(user, plugin, password string, packet func(auth []byte) []byte, begin func([]byte) []byte) {
