@@ -44,7 +44,7 @@ type authRelay struct {
 	state    authState
 	password []byte // waits for the server's key
 	remark   string // goes with the server's refusal
-	bad      bool   // the client's packet was none of its plugin's
+	bad      bool   // the client's last packet was none of its plugin's
 	switched bool   // the server's last packet named the plugin
 	full     bool   // the server's last packet asked for the password
 }
@@ -128,7 +128,7 @@ func (a *authRelay) fromServer(p []byte) (authTurn, error) {
 	if a.state == authServerKey {
 		return a.encrypt(p)
 	}
-	a.state, a.switched, a.full = authPass, false, false
+	a.state, a.switched, a.full, a.bad = authPass, false, false, false
 	switch {
 	case len(p) == 2 && p[0] == 1 && p[1] == 3:
 		// caching_sha2's "fast path done": the OK follows, and the client has
@@ -167,9 +167,7 @@ func (a *authRelay) fromClient(p []byte) (authTurn, error) {
 	a.state = authPass
 	switch {
 	case !a.fits(p):
-		a.bad = true
-		return authTurn{toServer: a.decline(), from: fromServer}, nil
-	case len(p) == 0 && a.full:
+		a.bad = a.plugin == wire.NativePassword // of the others servers say "Access denied"
 		return authTurn{toServer: a.decline(), from: fromServer}, nil
 	case state != authWanted && state != authCipher:
 		return pass, nil
@@ -211,6 +209,8 @@ func (a *authRelay) fits(p []byte) bool {
 		return len(p) == ed25519Len
 	case parsec:
 		return a.switched || len(p) == parsecLen
+	case cachingSHA2:
+		return len(p) > 0 || !a.full
 	}
 	return true
 }
@@ -222,6 +222,10 @@ func (a *authRelay) decline() []byte {
 	case a.plugin == sha256Password, a.plugin == cachingSHA2 && (a.full || a.state == authCipher):
 		// No packet is a broken handshake, and the empty password may be right.
 		return []byte(rand.Text() + "\x00")
+	case a.plugin == wire.NativePassword:
+		scramble := make([]byte, wire.NativeLen)
+		rand.Read(scramble)
+		return scramble
 	case a.plugin == clientEd25519:
 		return make([]byte, ed25519Len)
 	case a.plugin == parsec && !a.switched:

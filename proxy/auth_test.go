@@ -134,7 +134,7 @@ func TestAuthRelay(t *testing.T) {
 			packets("", "b"), packets(swap("dialog"), "", okPacket), packets(swap("dialog"), "", okPacket), packets("", "b")},
 		{"a scramble of a wrong length", linkTCP, linkTCP,
 			packets("abc"), packets(swap(wire.NativePassword), denied),
-			packets(swap(wire.NativePassword), wire.AppendErr(nil, &wire.Err{Number: 1043, State: "08S01", Message: "Bad handshake"})), packets("")},
+			packets(swap(wire.NativePassword), wire.AppendErr(nil, &wire.Err{Number: 1043, State: "08S01", Message: "Bad handshake"})), packets(some)},
 		{"the client leaves", linkTLS, linkTCP,
 			nil, packets(full, denied), packets(full), packets(some)},
 		{"the client leaves with our key", linkTCP, linkTLS,
@@ -268,6 +268,9 @@ func TestChangeUser(t *testing.T) {
 			}
 			g, _ := wire.ParseGreeting(hello)
 			a := &authRelay{client: c.client, server: c.server, key: func() (*rsa.PrivateKey, error) { return key, nil }}
+			if a.mixed() == (c.name == "alike") {
+				t.Errorf("mixed is %t", a.mixed())
+			}
 			session := wire.Session{Caps: wire.ClientProtocol41 | wire.ClientSecureConnection | wire.ClientPluginAuth}
 			p := &player{t: t, a: a, link: c.client, ourKey: keyPacket, salt: g.Salt}
 			log := func(user, plugin, password string, packet func(auth []byte) []byte, begin func([]byte) []byte) {

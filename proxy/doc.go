@@ -3,8 +3,13 @@
 // answers end, lets its caller intercept statements, and holds statements back
 // for a bounded time.
 //
-// What it does not do: parse SQL, know passwords, keep connections of its own,
+// What it does not do: parse SQL, keep passwords, keep connections of its own,
 // change results.
+//
+// A connection becomes a session in handshake.go: the PROXY header (origin.go), the
+// server's greeting, TLS on either side (tls.go), the plugins' conversation
+// (auth.go decides, relayAuth in packetconn.go does), and the polite end of what
+// became none (leave.go).
 //
 // # Limits
 //
@@ -14,9 +19,6 @@
 //     beginning, with CLIENT_MULTI_STATEMENTS not at all. Text prepared and
 //     executed by SQL (PREPARE … FROM, EXECUTE IMMEDIATE) and statements inside
 //     stored procedures are not offered to Intercept.
-//   - Full caching_sha2 or sha256 authentication (a cold cache) works when both
-//     sides are TCP without TLS, or both have TLS; a client on our unix socket in
-//     front of a server on plain TCP, and the reverse, can only use the fast path.
 //   - Clients from before protocol 4.1 are carried opaquely: no interception, and
 //     no hold.
 package proxy

@@ -101,14 +101,15 @@ func (h *handshake) run() error {
 		return failed(ReasonServerFailed, "send handshake response", err)
 	}
 	last, err := relayAuth(&h.client, &h.server, h.auth)
+	accepted := len(last) > 0 && last[0] == 0x00
 	switch {
-	case last != nil && len(last) > 0 && last[0] == 0xff && err == nil:
-		return refused("authenticate", last, true)
-	case last != nil && len(last) > 0 && last[0] == 0x00 && err != nil:
+	case err != nil && accepted:
 		h.quit()
 		return err
 	case err != nil:
 		return err
+	case !accepted:
+		return refused("authenticate", last, true)
 	}
 	ok, _ := wire.ParseOK(last, h.session)
 	h.status = ok.Status

@@ -207,3 +207,36 @@ func TestNonsenseIsAnsweredAlike(t *testing.T) {
 		}
 	})
 }
+
+func TestNonsenseForAPasswordIsAnsweredAlike(t *testing.T) {
+	for _, flavor := range []testmysql.Flavor{testmysql.MySQL, testmysql.MariaDB} {
+		s := startCounting(t, flavor)
+		f := startFront(t, Config{Server: s.outer})
+		for _, user := range []string{"secret", "app", "ed", "s256"} {
+			for _, length := range []int{0, 1, 8, 20, 21, 32, 64, 300} {
+				say := func(addr string) string {
+					c, err := net.Dial("tcp", addr)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer c.Close()
+					c.SetDeadline(time.Now().Add(5 * time.Second))
+					readPacket(c)
+					writePacket(c, response(0, user, "other_plugin", nil), 1)
+					_, seq, _ := readPacket(c)
+					writePacket(c, bytes.Repeat([]byte{7}, length), seq+1)
+					p, seq, err := readPacket(c)
+					if err != nil {
+						return err.Error()
+					}
+					return fmt.Sprintf("%d %q", seq, p)
+				}
+				direct := say(s.outer)
+				s.do(t, "TRUNCATE performance_schema.host_cache")
+				if through := say(f.addr); direct != through {
+					t.Errorf("%s, %s, %d bytes: %s, directly %s", flavor, user, length, through, direct)
+				}
+			}
+		}
+	}
+}

@@ -59,20 +59,21 @@ func certificateFiles(t *testing.T) []string {
 }
 
 // connect opens one connection with the Go driver.
-func connect(t *testing.T, addr, user, password, tlsMode string) (*sql.Conn, error) {
+func connect(t *testing.T, addr, user, password, tlsMode string, db ...string) (*sql.Conn, error) {
 	t.Helper()
 	cfg := mysql.NewConfig()
+	cfg.DBName = strings.Join(db, "")
 	cfg.Net, cfg.Addr, cfg.User, cfg.Passwd, cfg.TLSConfig = "tcp", addr, user, password, tlsMode
 	if strings.HasPrefix(addr, "/") {
 		cfg.Net = "unix"
 	}
 	cfg.Timeout, cfg.ReadTimeout = 10*time.Second, 20*time.Second
-	db, err := sql.Open("mysql", cfg.FormatDSN())
+	pool, err := sql.Open("mysql", cfg.FormatDSN())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { db.Close() })
-	return db.Conn(context.Background())
+	t.Cleanup(func() { pool.Close() })
+	return pool.Conn(context.Background())
 }
 
 func mustConnect(t *testing.T, addr, user, password, tlsMode string) *sql.Conn {
