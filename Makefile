@@ -32,9 +32,8 @@ demo: servers build ## watch an ALTER pass a load: make demo ARGS=-once
 	@env="$$(scripts/servers env)" && eval "$$env" && exec bin/midflight-demo -midflight bin/midflight $(ARGS)
 
 bench-proxy: servers build ## measure the proxy beside HAProxy and MySQL Router
-	@scripts/bench-tools
 	@go build -o bin/midflight-bench ./cmd/midflight-bench
-	@env="$$(scripts/servers env; scripts/bench-tools env)" && eval "$$env" && exec bin/midflight-bench $(ARGS)
+	@env="$$(scripts/servers env && scripts/bench-tools env)" && eval "$$env" && exec bin/midflight-bench $(ARGS)
 
 golden: servers ## rewrite the golden files; commit only what you understand
 	env="$$(scripts/servers env)" && eval "$$env" && \
