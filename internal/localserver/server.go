@@ -69,7 +69,7 @@ func Start(ctx context.Context, f Flavor, args ...string) (*Server, error) {
 	// A port can be lost to somebody between the moment it is found to be free
 	// and the moment the server has it.
 	for attempt := 1; ; attempt++ {
-		port, err := freePort()
+		port, err := FreePort()
 		if err != nil {
 			return nil, errors.Join(err, dir.remove())
 		}
@@ -127,7 +127,7 @@ func (s *Server) StartAgain(ctx context.Context) error {
 	}
 	defer early.Close()
 	p.cmd.Stdout, p.cmd.Stderr = early, early
-	if err := spawn(p.cmd); err != nil {
+	if err := Spawn(p.cmd); err != nil {
 		return fmt.Errorf("start %s: %w", s.program, err)
 	}
 	go func() {
@@ -221,9 +221,9 @@ func (s *Server) errorLog() string { return filepath.Join(s.folder.path, "error.
 // RootDSN is the address for the driver; db may be empty.
 func (s *Server) RootDSN(db string) string { return "root@tcp(" + s.Addr + ")/" + db }
 
-// freePort looks below the range from which the system takes the ports of
+// FreePort looks below the range from which the system takes the ports of
 // outgoing connections: a server that is down for a restart keeps its port.
-func freePort() (int, error) {
+func FreePort() (int, error) {
 	var last error
 	for range 100 {
 		port := 10000 + rand.IntN(20000)

@@ -6,12 +6,12 @@ import (
 	"sync"
 )
 
-// spawn starts a command that ends when this process does.
+// Spawn starts a command that ends when this process does.
 //
 // Linux sends the parent-death signal when the parent's *thread* ends, and the
 // Go runtime ends threads as it likes; so all are started by one goroutine
 // that never gives its thread back. https://go.dev/issue/27505
-func spawn(cmd *exec.Cmd) error {
+func Spawn(cmd *exec.Cmd) error {
 	cmd.SysProcAttr = dieWithParent()
 	done := make(chan error)
 	spawner() <- func() { done <- cmd.Start() }
