@@ -44,13 +44,11 @@ func startFront(t *testing.T, cfg Config) front {
 	f.srv = New(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	for _, l := range []net.Listener{tcp, unix} {
-		wg.Go(func() {
-			if err := f.srv.Serve(ctx, l); err != nil {
-				t.Errorf("Serve: %v", err)
-			}
-		})
-	}
+	wg.Go(func() {
+		if err := f.srv.Serve(ctx, tcp, unix); err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
 	t.Cleanup(func() {
 		cancel()
 		wg.Wait()
