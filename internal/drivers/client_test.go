@@ -24,27 +24,22 @@ func (s *site) clients(t *testing.T) map[string][]string {
 	return clients
 }
 
-// script is the shell's command that runs a client, by the environment of a
-// conversation.
-func script(t *testing.T, program, kind string) []string {
+// script is the shell's command that has a client execute files, by the
+// environment of a conversation.
+func script(t *testing.T, program, kind string, files ...string) []string {
 	t.Helper()
-	input := testdata(t, "script.sql")
-	options := `--no-defaults --force -vvv --column-type-info --show-warnings --comments --local-infile=1 --default-character-set=utf8mb4 --unbuffered -h $DB_HOST -P $DB_PORT -u $DB_USER -p$DB_PASSWORD`
-	var tls string
+	const options = `--no-defaults --force -vvv --column-type-info --show-warnings --comments --local-infile=1 --default-character-set=utf8mb4 --unbuffered -h $DB_HOST -P $DB_PORT -u $DB_USER -p$DB_PASSWORD`
+	set := `if [ $DB_TLS = 1 ]; then set -- --ssl --ssl-verify-server-cert --ssl-ca=$DB_CA; fi; [ $DB_COMPRESS = 0 ] || set -- "$@" --compress`
+	unknown := "RESETCONNECTION|QUERY_ATTRIBUTES"
 	if kind == "mysql" {
-		input += " " + testdata(t, "attributes.sql")
-		tls = `if [ $DB_TLS = 1 ]; then set -- --ssl-mode=VERIFY_IDENTITY --ssl-ca=$DB_CA; else set -- --ssl-mode=DISABLED --get-server-public-key; fi; [ $DB_COMPRESS = 0 ] || set -- "$@" --compression-algorithms=$DB_ALGORITHM`
-	} else {
-		tls = `if [ $DB_TLS = 1 ]; then set -- --ssl --ssl-verify-server-cert --ssl-ca=$DB_CA; fi; [ $DB_COMPRESS = 0 ] || set -- "$@" --compress`
+		set = `if [ $DB_TLS = 1 ]; then set -- --ssl-mode=VERIFY_IDENTITY --ssl-ca=$DB_CA; else set -- --ssl-mode=DISABLED --get-server-public-key; fi; [ $DB_COMPRESS = 0 ] || set -- "$@" --compression-algorithms=$DB_ALGORITHM`
+		unknown = "none"
 	}
-	shell := `awk 'BEGIN { for (i = 0; i < 20000; i++) print i "\trow " i }' >rows
-` + tls + `
-cat ` + input + ` | ` + program + ` ` + options + ` "$@" $DB_NAME 2>&1 | sed 's/ ([0-9.]* sec)//; s/ ([0-9]* min [0-9.]* sec)//'
-echo end`
-	if kind == "mariadb" { // it knows no RESETCONNECTION: reset_connection is only in newer ones
-		shell = strings.ReplaceAll(shell, "cat "+input, "grep -v -i '^RESETCONNECTION' "+input)
-	}
-	return []string{"sh", "-c", shell}
+	return []string{"sh", "-c", `awk 'BEGIN { for (i = 0; i < 20000; i++) print i "\trow " i }' >rows
+` + set + `
+cat ` + strings.Join(files, " ") + ` | grep -E -v '^(` + unknown + `)' |
+	` + program + ` ` + options + ` "$@" $DB_NAME 2>&1 | sed 's/ ([0-9.]* sec)//; s/ ([0-9]* min [0-9.]* sec)//'
+echo end`}
 }
 
 // pluginDir is where the unpacked MariaDB client finds MySQL's password plugin.
@@ -60,7 +55,24 @@ func TestClients(t *testing.T) {
 	eachSite(t, func(t *testing.T, s *site) {
 		for name, c := range s.clients(t) {
 			t.Run(name, func(t *testing.T) {
-				s.talks(t, script(t, c[0], c[1]), pluginDir(), smallPlain, smallTLS)
+				talk := []string{testdata(t, "script.sql")}
+				if c[1] == "mysql" {
+					talk = append(talk, testdata(t, "attributes.sql"))
+				}
+				s.talks(t, script(t, c[0], c[1], talk...), pluginDir(), smallPlain, smallTLS)
+			})
+		}
+	})
+}
+
+// Values that a lenient session's ALTER cuts are warned of.
+func TestCutValues(t *testing.T) {
+	t.Skip("a bug: through midflight the ALTER says Warnings: 0")
+	eachSite(t, func(t *testing.T, s *site) {
+		for name, c := range s.clients(t) {
+			t.Run(name, func(t *testing.T) {
+				program := script(t, c[0], c[1], testdata(t, "cut.sql"))
+				s.talks(t, program, pluginDir(), smallPlain)
 			})
 		}
 	})

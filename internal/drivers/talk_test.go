@@ -150,25 +150,56 @@ func java(t *testing.T) []string {
 	return []string{system(t, "java"), "-XX:TieredStopAtLevel=1", "-cp", jar + ":" + dir, "Talk"}
 }
 
+// A conversation is a program in testdata, and the lines that it is had over.
+type conversation struct {
+	name    string
+	program func(t *testing.T) []string
+	env     func(t *testing.T) []string
+	lines   []line
+}
+
+var conversations = []conversation{
+	{"c", func(t *testing.T) []string { return []string{compiled(t)} },
+		func(t *testing.T) []string { return libraryPath(t) }, []line{bigPlain, smallTLS}},
+	{"node", func(t *testing.T) []string { return []string{system(t, "node"), testdata(t, "node", "talk.js")} },
+		func(t *testing.T) []string { return []string{"DB_MODULES=" + cached(t, "node_modules")} }, []line{smallPlain, bigTLS}},
+	{"python", func(t *testing.T) []string {
+		return []string{cached(t, "bin", "python3"), testdata(t, "python", "talk.py")}
+	}, nothing, []line{bigPlain, smallTLS}},
+	{"java", java, nothing, []line{smallPlain, bigTLS}},
+	{"php", func(t *testing.T) []string { return []string{cached(t, "bin", "php"), testdata(t, "php", "talk.php")} },
+		nothing, []line{bigPlain, smallTLS}},
+	{"perl", func(t *testing.T) []string {
+		return []string{cached(t, "bin", "perl"), testdata(t, "perl", "talk.pl")}
+	}, nothing, []line{smallPlain, bigTLS}},
+}
+
 func TestTalks(t *testing.T) {
 	eachSite(t, func(t *testing.T, s *site) {
-		t.Run("c", func(t *testing.T) {
-			s.talks(t, []string{compiled(t)}, libraryPath(t), bigPlain, smallTLS)
-		})
-		t.Run("node", func(t *testing.T) {
-			s.talks(t, []string{system(t, "node"), testdata(t, "node", "talk.js")}, []string{"DB_MODULES=" + cached(t, "node_modules")}, smallPlain, bigTLS)
-		})
-		t.Run("python", func(t *testing.T) {
-			s.talks(t, []string{cached(t, "bin", "python3"), testdata(t, "python", "talk.py")}, nil, bigPlain, smallTLS)
-		})
-		t.Run("java", func(t *testing.T) {
-			s.talks(t, java(t), nil, smallPlain, bigTLS)
-		})
-		t.Run("php", func(t *testing.T) {
-			s.talks(t, []string{cached(t, "bin", "php"), testdata(t, "php", "talk.php")}, nil, bigPlain, smallTLS)
-		})
-		t.Run("perl", func(t *testing.T) {
-			s.talks(t, []string{cached(t, "bin", "perl"), testdata(t, "perl", "talk.pl")}, nil, smallPlain, bigTLS)
-		})
+		for _, c := range conversations {
+			t.Run(c.name, func(t *testing.T) { s.talks(t, c.program(t), c.env(t), c.lines...) })
+		}
+	})
+}
+
+// PyMySQL knows no compression; the others but Oracle's client only zlib.
+func TestCompression(t *testing.T) {
+	t.Skip("the proxy doesn't offer compression yet; whoever makes it takes this line away")
+	lines := []line{{compress: true}, {tls: true, compress: true, big: true}}
+	eachSite(t, func(t *testing.T, s *site) {
+		for _, c := range conversations {
+			if c.name != "python" {
+				t.Run(c.name, func(t *testing.T) { s.talks(t, c.program(t), c.env(t), lines...) })
+			}
+		}
+		for name, c := range s.clients(t) {
+			for _, algorithm := range []string{"zlib", "zstd"} {
+				if algorithm == "zlib" || name == "mysql" {
+					t.Run(name+"-"+algorithm, func(t *testing.T) {
+						s.talks(t, script(t, c[0], c[1], testdata(t, "script.sql")), append(pluginDir(), "DB_ALGORITHM="+algorithm), lines...)
+					})
+				}
+			}
+		}
 	})
 }
