@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"midflight/internal/localserver"
 	"midflight/internal/testmidflight"
 	"midflight/internal/testmysql"
 )
@@ -56,7 +57,7 @@ func goose(t *testing.T) []string {
 }
 
 // rowsBefore are in the table when the migrations begin.
-const rowsBefore = 2000
+const rowsBefore = 1000
 
 // Up, down, up again, under load: the table is what the server alone would have
 // made of it, and no row is lost.
@@ -67,49 +68,56 @@ func TestORM(t *testing.T) {
 	for _, o := range orms {
 		t.Run(o.name, func(t *testing.T) {
 			program, env := o.program(t), o.env(t)
-			testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
-				s.Exec(t, "CREATE USER IF NOT EXISTS orm IDENTIFIED BY 'secret'", "GRANT ALL ON *.* TO orm")
-				knownTo(t, s)
-				m := testmidflight.Start(t, s)
-				direct, through := s.NewDatabase(t), s.NewDatabase(t)
-				run := func(addr, db, action string) {
-					t.Helper()
-					host, port, _ := net.SplitHostPort(addr)
-					cmd := exec.CommandContext(t.Context(), program[0], append(program[1:], action)...)
-					cmd.Env = append(append(os.Environ(), env...), "DB_HOST="+host, "DB_PORT="+port, "DB_USER=orm", "DB_PASSWORD=secret", "DB_NAME="+db)
-					if out, err := cmd.CombinedOutput(); err != nil {
-						t.Fatalf("%s %s on %s: %v\n%s", o.name, action, db, err, out)
-					}
-				}
-				run(s.Addr, direct, "create")
-				run(m.Addr, through, "create")
-				fill(t, s, direct)
-				fill(t, s, through)
-				l := startLoad(t, m, through)
-				for _, action := range []string{"up", "down", "up"} {
-					l.moves(t)
-					run(s.Addr, direct, action)
-					run(m.Addr, through, action)
-					if want, got := definition(t, s, direct), definition(t, s, through); got != want {
-						t.Errorf("after %s the table is\n%s\nand should be\n%s", action, got, want)
-					}
-				}
-				l.moves(t)
-				l.stop(t)
-				l.judge(t, s)
-				seen := migrations(t, s, through)
-				for _, line := range seen {
-					if !strings.HasPrefix(line, "completed ") {
-						t.Errorf("a migration is not completed: %s", line)
-					}
-				}
-				if len(seen) != o.altered {
-					t.Errorf("%d statements were intercepted, want %d:\n%s", len(seen), o.altered, strings.Join(seen, "\n"))
-				}
-				t.Logf("%d inserts and %d updates while %d ALTERs ran", l.inserts.Load(), l.updates.Load(), len(seen))
-			})
+			for _, f := range localserver.Flavors {
+				t.Run(string(f), func(t *testing.T) {
+					t.Parallel()
+					o.migrates(t, testmysql.Shared(t, f), program, env)
+				})
+			}
 		})
 	}
+}
+
+func (o orm) migrates(t *testing.T, s *testmysql.Server, program, env []string) {
+	s.Exec(t, "CREATE USER IF NOT EXISTS orm IDENTIFIED BY 'secret'", "GRANT ALL ON *.* TO orm")
+	knownTo(t, s)
+	m := testmidflight.Start(t, s)
+	direct, through := s.NewDatabase(t), s.NewDatabase(t)
+	run := func(addr, db, action string) {
+		t.Helper()
+		host, port, _ := net.SplitHostPort(addr)
+		cmd := exec.CommandContext(t.Context(), program[0], append(program[1:len(program):len(program)], action)...)
+		cmd.Env = append(append(os.Environ(), env...), "DB_HOST="+host, "DB_PORT="+port, "DB_USER=orm", "DB_PASSWORD=secret", "DB_NAME="+db)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s %s on %s: %v\n%s", o.name, action, db, err, out)
+		}
+	}
+	run(s.Addr, direct, "create")
+	run(m.Addr, through, "create")
+	fill(t, s, direct)
+	fill(t, s, through)
+	l := startLoad(t, m, through)
+	for _, action := range []string{"up", "down", "up"} {
+		l.moves(t)
+		run(s.Addr, direct, action)
+		run(m.Addr, through, action)
+		if want, got := definition(t, s, direct), definition(t, s, through); got != want {
+			t.Errorf("after %s the table is\n%s\nand should be\n%s", action, got, want)
+		}
+	}
+	l.moves(t)
+	l.stop(t)
+	l.judge(t, s)
+	seen := migrations(t, s, through)
+	for _, line := range seen {
+		if !strings.HasPrefix(line, "completed ") {
+			t.Errorf("a migration is not completed: %s", line)
+		}
+	}
+	if len(seen) != o.altered {
+		t.Errorf("%d statements were intercepted, want %d:\n%s", len(seen), o.altered, strings.Join(seen, "\n"))
+	}
+	t.Logf("%d inserts and %d updates while %d ALTERs ran", l.inserts.Load(), l.updates.Load(), len(seen))
 }
 
 // knownTo logs in once over TLS: the server's password cache is what a login on
@@ -195,7 +203,7 @@ func startLoad(t *testing.T, m *testmidflight.Midflight, db string) *load {
 func (l *load) write(ctx context.Context, t *testing.T, pool *sql.DB, w int) {
 	var own []int64
 	// A load, not a flood: every row that it adds is copied some twenty times.
-	pace := time.NewTicker(10 * time.Millisecond)
+	pace := time.NewTicker(20 * time.Millisecond)
 	defer pace.Stop()
 	for n := 0; ctx.Err() == nil; n++ {
 		<-pace.C

@@ -34,6 +34,7 @@ func eachSite(t *testing.T, fn func(t *testing.T, s *site)) {
 	cert := newCertificate(t)
 	for _, f := range localserver.Flavors {
 		t.Run(string(f), func(t *testing.T) {
+			t.Parallel()
 			args := []string{"--ssl-ca=" + cert.ca, "--ssl-cert=" + cert.cert, "--ssl-key=" + cert.key, "--max-allowed-packet=100M"}
 			if f == testmysql.MySQL {
 				args = append(args, "--protocol-compression-algorithms=zlib,zstd,uncompressed")

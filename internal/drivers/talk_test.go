@@ -166,7 +166,7 @@ var conversations = []conversation{
 	{"python", func(t *testing.T) []string {
 		return []string{cached(t, "bin", "python3"), testdata(t, "python", "talk.py")}
 	}, nothing, []line{bigPlain, smallTLS}},
-	{"java", java, nothing, []line{smallPlain, bigTLS}},
+	{"java", java, nothing, []line{bigPlain, smallTLS}},
 	{"php", func(t *testing.T) []string { return []string{cached(t, "bin", "php"), testdata(t, "php", "talk.php")} },
 		nothing, []line{bigPlain, smallTLS}},
 	{"perl", func(t *testing.T) []string {

@@ -607,7 +607,7 @@ static void bulk(MYSQL *m) {
 static void reports(MYSQL *m) {
 	query(m, "SET progress_report_time = 1");
 	query(m, "CREATE TABLE slow (id INT PRIMARY KEY, v VARCHAR(100))");
-	query(m, "INSERT INTO slow SELECT seq, REPEAT('x', 100) FROM seq_1_to_200000");
+	query(m, "INSERT INTO slow SELECT seq, REPEAT('x', 100) FROM seq_1_to_100000");
 	query(m, "SET @midflight_strategy = 'direct'"); // a variable like any other, for the server
 	told = 0;
 	query(m, "ALTER TABLE slow FORCE, ALGORITHM=COPY");

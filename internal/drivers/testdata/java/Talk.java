@@ -249,7 +249,7 @@ public class Talk {
             statements(c, options);
             several(c, other);
             infile(c);
-            if (env("DB_BIG").equals("1")) packets(c);
+            if (env("DB_BIG").equals("1") && options.contains("useServerPrepStmts=true")) packets(c);
             cancel(c, other);
             query(c, "DROP PROCEDURE several");
             query(c, "DROP TABLE IF EXISTS types, n, loaded, big");
