@@ -4,7 +4,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # make, not a test run, says how long fuzzing takes: make fuzz FUZZTIME=10m
 FUZZTIME = 30s
 
-.PHONY: help build servers test test-fast lint demo bench-proxy golden fuzz clean
+.PHONY: help build servers drivers test test-fast lint demo bench-proxy golden fuzz clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -15,8 +15,11 @@ build: ## build bin/midflight
 servers: ## get a MySQL and a MariaDB server into the cache
 	scripts/servers
 
-test: servers ## run all tests, on real servers
-	env="$$(scripts/servers env)" && eval "$$env" && \
+drivers: ## get other people's drivers and ORMs into the cache
+	scripts/drivers
+
+test: servers drivers ## run all tests, on real servers, with real drivers
+	env="$$(scripts/servers env && scripts/drivers env)" && eval "$$env" && \
 	MIDFLIGHT_REQUIRE_SERVERS=1 go test -vet=off -count=1 -timeout 18m ./...
 
 test-fast: ## run the tests that take seconds

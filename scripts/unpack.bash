@@ -79,7 +79,16 @@ apt_update() {
 	}
 }
 
-# Unpacks packages and all they depend on into $work/root.
+# The suite of this system, so that its C library fits.
+own_suite() {
+	suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+	case $(. /etc/os-release && echo "${ID:-}") in
+	debian) [ -n "$suite" ] || suite=sid ;; # unstable has no codename
+	*) suite=stable ;;
+	esac
+}
+
+# Unpacks packages and all they depend on, but for $leave_out, into $work/root.
 unpack() { # package...
 	local deb
 	apt_setup
@@ -91,6 +100,7 @@ unpack() { # package...
 	}
 	mkdir -p "$work/root"
 	for deb in "$work"/apt/archives/*.deb; do
+		[[ ${deb##*/} != ${leave_out:-}_* ]] || continue
 		dpkg -x "$deb" "$work/root" || die "unpack $deb"
 	done
 }
@@ -135,7 +145,7 @@ find_loader() {
 publish() { # name
 	echo "$layout" >"$work/layout"
 	rm -rf "$work/apt" "$work"/*.log "$work/uris"
-	rm -rf "$work"/root/usr/share/{doc,man,locale,lintian,perl}
+	rm -rf "$work"/root/usr/share/{doc,man,locale,lintian}
 	if ! mv -T "$work" "$cache/$1" 2>/dev/null; then
 		[ -x "$cache/$1/bin" ] || die "move $work to $cache/$1"
 	fi
