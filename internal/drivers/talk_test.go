@@ -184,13 +184,17 @@ func TestTalks(t *testing.T) {
 
 // PyMySQL knows no compression; the others but Oracle's client only zlib.
 func TestCompression(t *testing.T) {
-	t.Skip("the proxy doesn't offer compression yet; whoever makes it takes this line away")
-	lines := []line{{compress: true}, {tls: true, compress: true, big: true}}
+	lines := []line{{tls: true, compress: true, big: true}}
 	eachSite(t, func(t *testing.T, s *site) {
 		for _, c := range conversations {
-			if c.name != "python" {
-				t.Run(c.name, func(t *testing.T) { s.talks(t, c.program(t), c.env(t), lines...) })
+			lines := lines
+			switch c.name {
+			case "python": // knows no compression
+				continue
+			case "c": // loses a compressed connection at a packet of 16 MB, directly too
+				lines = []line{{compress: true}}
 			}
+			t.Run(c.name, func(t *testing.T) { s.talks(t, c.program(t), c.env(t), lines...) })
 		}
 		for name, c := range s.clients(t) {
 			for _, algorithm := range []string{"zlib", "zstd"} {
