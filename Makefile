@@ -35,13 +35,15 @@ golden: servers ## rewrite the golden files; commit only what you understand
 	env="$$(scripts/servers env)" && eval "$$env" && \
 	go test -count=1 $$(grep -rl --include=*_test.go 'flag.Bool("rewrite"' . | xargs -n1 dirname | sort -u) -rewrite
 
-# Of the three, the proxy alone has to pass all; the differences of the whole
-# program are in docs/protocol.md. The direct run is made once: it is the same.
+# With -alone there is no interception: what differs then is the protocol. The
+# differences known are in docs/protocol.md. The direct run is made once for both.
 exam: servers build ## run other people's test suites directly and through: 40 min
 	@go build -o bin/midflight-exam ./cmd/midflight-exam
 	@env="$$(scripts/servers env)" && eval "$$env" && failed= && \
 	{ bin/midflight-exam go-sql-driver || failed=1; } && \
 	{ bin/midflight-exam -mariadb -o bin/exam/mariadb go-sql-driver || failed=1; } && \
+	{ bin/midflight-exam -alone -o bin/exam/alone client-test || failed=1; } && \
+	{ bin/midflight-exam client-test || failed=1; } && \
 	{ bin/midflight-exam -alone -o bin/exam/alone mtr || failed=1; } && \
 	{ bin/midflight-exam -direct bin/exam/alone/mtr/direct.tsv mtr || failed=1; } && \
 	[ -z "$$failed" ]

@@ -2,7 +2,7 @@
 // server, once directly and once through Midflight, and prints each test whose
 // result differs: make exam.
 //
-//	midflight-exam [flags] go-sql-driver|mtr [the runner's own arguments]
+//	midflight-exam [flags] go-sql-driver|client-test|mtr [the runner's own arguments]
 package main
 
 import (
@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"syscall"
 )
 
@@ -79,8 +80,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if o.tests, err = regexp.Compile(*tests); err != nil {
 		return o, fmt.Errorf("-tests: %w", err)
 	}
-	if f.NArg() == 0 || f.Arg(0) != "go-sql-driver" && f.Arg(0) != "mtr" {
-		return o, errors.New("which exam? go-sql-driver or mtr")
+	if !slices.Contains([]string{"go-sql-driver", "client-test", "mtr"}, f.Arg(0)) {
+		return o, errors.New("which exam? go-sql-driver, client-test or mtr")
 	}
 	o.exam, o.more = f.Arg(0), f.Args()[1:]
 	// The runners have working folders of their own.
@@ -101,12 +102,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var e exam
-	if o.exam == "mtr" {
-		e, err = newMTR(ctx, o)
-	} else {
-		e = driver{o}
-	}
+	e, err := o.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -127,6 +123,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return errDiffers
 	}
 	return nil
+}
+
+func (o options) open(ctx context.Context) (exam, error) {
+	if o.exam == "go-sql-driver" {
+		return driver{o}, nil
+	}
+	m, err := newMTR(ctx, o)
+	if o.exam == "client-test" {
+		return clientTest{m}, err
+	}
+	return m, err
 }
 
 // sit runs the exam once on a fresh server, directly or through Midflight.
