@@ -4,7 +4,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # make, not a test run, says how long fuzzing takes: make fuzz FUZZTIME=10m
 FUZZTIME = 30s
 
-.PHONY: help build servers drivers test test-fast lint demo bench-proxy golden fuzz clean
+.PHONY: help build servers drivers test test-fast lint demo bench-proxy exam golden fuzz clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -41,6 +41,19 @@ bench-proxy: servers build ## measure the proxy beside HAProxy and MySQL Router
 golden: servers ## rewrite the golden files; commit only what you understand
 	env="$$(scripts/servers env)" && eval "$$env" && \
 	go test -count=1 $$(grep -rl --include=*_test.go 'flag.Bool("rewrite"' . | xargs -n1 dirname | sort -u) -rewrite
+
+# With -alone there is no interception: what differs then is the protocol. The
+# differences known are in docs/protocol.md. The direct run is made once for both.
+exam: servers build ## run other people's test suites directly and through: 40 min
+	@go build -o bin/midflight-exam ./cmd/midflight-exam
+	@env="$$(scripts/servers env)" && eval "$$env" && failed= && \
+	{ bin/midflight-exam go-sql-driver || failed=1; } && \
+	{ bin/midflight-exam -mariadb -o bin/exam/mariadb go-sql-driver || failed=1; } && \
+	{ bin/midflight-exam -alone -o bin/exam/alone client-test || failed=1; } && \
+	{ bin/midflight-exam client-test || failed=1; } && \
+	{ bin/midflight-exam -alone -o bin/exam/alone mtr || failed=1; } && \
+	{ bin/midflight-exam -direct bin/exam/alone/mtr/direct.tsv mtr || failed=1; } && \
+	[ -z "$$failed" ]
 
 # go test fuzzes one target of one package at a time.
 fuzz: ## fuzz every target for FUZZTIME

@@ -28,7 +28,7 @@ type facts struct {
 // settings are the session variables under which ALTER TABLE gives another
 // result.
 var settings = []string{
-	"sql_mode", "time_zone", "character_set_client", "collation_connection", "lc_time_names",
+	"sql_mode", "time_zone", "lc_time_names",
 	"explicit_defaults_for_timestamp", "default_storage_engine", "innodb_strict_mode",
 	"div_precision_increment", "default_week_format", "foreign_key_checks", "unique_checks",
 }
@@ -39,6 +39,10 @@ var settingsMySQL = []string{
 
 var settingsMariaDB = []string{"old_mode", "system_versioning_alter_history", "alter_algorithm"}
 
+// settingsOfText come last, since they say how later literals are read, and
+// no server knows 'en_US' in UTF-16 (1649).
+var settingsOfText = []string{"character_set_client", "collation_connection"}
+
 func ask(ctx context.Context, c *proxy.Conn, f mysqld.Flavor) (facts, error) {
 	names, gtidNext := append([]string(nil), settings...), "'AUTOMATIC'"
 	if f.MariaDB {
@@ -47,6 +51,7 @@ func ask(ctx context.Context, c *proxy.Conn, f mysqld.Flavor) (facts, error) {
 		names = append(names, settingsMySQL...)
 		gtidNext = "@@SESSION.gtid_next"
 	}
+	names = append(names, settingsOfText...)
 	query := "SELECT /* midflight */ HEX(CONVERT(DATABASE() USING utf8mb4)), @@lower_case_table_names, @@SESSION.sql_log_bin, " + gtidNext +
 		", CAST(@midflight_strategy AS CHAR), CAST(@midflight_cutover AS CHAR), CAST(@midflight_async AS CHAR)"
 	for _, n := range names {

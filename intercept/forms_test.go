@@ -247,3 +247,12 @@ func TestRefusals(t *testing.T) {
 		}
 	})
 }
+
+// Statements can't be sent in UTF-16, but literals can be read as it.
+func TestLiteralsInUTF16(t *testing.T) {
+	each(t, func(t *testing.T, p place) {
+		p.table("wide", 3)
+		c := p.through("root")
+		c.exec("SET collation_connection = utf16_general_ci", "ALTER TABLE wide ADD COLUMN wide VARCHAR(3) DEFAULT 'x', FORCE")
+	})
+}
