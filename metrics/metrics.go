@@ -56,7 +56,7 @@ func New() *Metrics {
 	m.sessions = prometheus.NewGauge(prometheus.GaugeOpts{Name: "midflight_sessions", Help: "Client sessions that are open."})
 	m.phases = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "midflight_migrations", Help: "Migrations that this process runs, by phase."}, []string{"phase"})
 	m.Registry.MustRegister(m.sessions, m.phases, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	m.closed = counters("sessions_closed_total", "Sessions that have ended, by who ended them.", "blame")
+	m.closed = counters("sessions_closed_total", "Sessions that have ended, by who ended them and why.", "blame", "reason")
 	m.handshakes = counters("handshakes_failed_total", "Connections that never became a session, by whose fault it was and why.", "blame", "reason")
 	m.changes = counters("schema_changes_total", "Schema changes seen, by what was done with them.", "verdict")
 	m.ended = counters("migrations_ended_total", "Migrations that have ended, by their last phase.", "phase")
@@ -79,7 +79,7 @@ func (m *Metrics) Session(e proxy.Event) {
 		m.sessions.Inc()
 	case proxy.SessionClosed:
 		m.sessions.Dec()
-		m.closed.WithLabelValues(string(e.Blame)).Inc()
+		m.closed.WithLabelValues(string(e.Blame), string(e.Reason)).Inc()
 	case proxy.HandshakeFailed:
 		m.handshakes.WithLabelValues(string(e.Blame), string(e.Reason)).Inc()
 	}

@@ -35,7 +35,7 @@ func TestSeries(t *testing.T) {
 	})
 	m.Session(proxy.SessionOpened{ID: 1})
 	m.Session(proxy.SessionOpened{ID: 2})
-	m.Session(proxy.SessionClosed{ID: 1, Blame: proxy.BlameClient, Commands: 3, FromClient: 10, FromServer: 20})
+	m.Session(proxy.SessionClosed{ID: 1, Blame: proxy.BlameClient, Reason: proxy.ReasonQuit, Commands: 3, FromClient: 10, FromServer: 20})
 	m.Session(proxy.HandshakeFailed{Blame: proxy.BlameServer, Reason: proxy.ReasonServerRefused})
 	m.Interception(intercept.Intercepted{Migration: 1, Table: table})
 	m.Interception(intercept.Forwarded{Reason: "a secret of the application's"})
@@ -50,7 +50,7 @@ func TestSeries(t *testing.T) {
 	m.Migration(ghost.Ended{ID: 3, Table: table, Phase: ghost.Failed}) // never ran
 	text := page(m)
 	for _, line := range []string{
-		"midflight_sessions 1", `midflight_sessions_closed_total{blame="client"} 1`, `midflight_handshakes_failed_total{blame="server",reason="server_refused"} 1`,
+		"midflight_sessions 1", `midflight_sessions_closed_total{blame="client",reason="quit"} 1`, `midflight_handshakes_failed_total{blame="server",reason="server_refused"} 1`,
 		`midflight_commands_total{command="query"} 3`, `midflight_bytes_total{from="client"} 10`, `midflight_bytes_total{from="server"} 20`,
 		`midflight_commands_failed_total{command="query"} 1`, `midflight_command_duration_seconds_bucket{command="query",le="1.6384e-05"} 1`,
 		`midflight_command_duration_seconds_bucket{command="query",le="6.5536e-05"} 3`, `midflight_command_duration_seconds_count{command="query"} 3`,

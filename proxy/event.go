@@ -28,7 +28,7 @@ type SessionClosed struct {
 	User, Client           string
 	Blame                  Blame
 	Err                    error // nil: in the ordinary way
-	Quit                   bool  // the client said COM_QUIT
+	Reason                 Reason
 	Commands               uint64
 	FromClient, FromServer uint64 // bytes
 	Held                   int    // commands that waited in a hold

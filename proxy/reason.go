@@ -8,8 +8,8 @@ import (
 	"midflight/proxy/wire"
 )
 
-// Reason says why a connection never became a session. There are few of them:
-// they are a metric's label.
+// Reason says why a connection never became a session, or why a session has
+// ended. There are few of them: they are a metric's label.
 type Reason string
 
 const (
@@ -27,7 +27,35 @@ const (
 	ReasonServerFailed      Reason = "server_failed"      // it left, fell silent, or spoke something else
 )
 
-// Blame says whose fault it was.
+// Why sessions end. (ReasonShutdown and ReasonServerFailed are among these, too.)
+const (
+	ReasonQuit         Reason = "quit"          // COM_QUIT
+	ReasonClientClosed Reason = "client_closed" // without COM_QUIT
+	ReasonClientBroken Reason = "client_broken" // reset, or no way to reach it
+	ReasonServerClosed Reason = "server_closed" // KILL, wait_timeout, its shutdown …
+	ReasonIntercept    Reason = "intercept"     // a schema change could not be answered
+)
+
+// reasonOf is why a session has ended.
+func reasonOf(b Blame, quit bool, err error) Reason {
+	switch {
+	case b == BlameClient && quit:
+		return ReasonQuit
+	case b == BlameClient && err == nil:
+		return ReasonClientClosed
+	case b == BlameClient:
+		return ReasonClientBroken
+	case b == BlameServer && err == nil:
+		return ReasonServerClosed
+	case b == BlameServer:
+		return ReasonServerFailed
+	case errors.Is(err, errShutdown):
+		return ReasonShutdown
+	}
+	return ReasonIntercept
+}
+
+// Blame says whose fault it was that a connection never became a session.
 func (r Reason) Blame() Blame {
 	switch r {
 	case ReasonServerRefused, ReasonServerUnreachable, ReasonServerTLS, ReasonServerFailed:

@@ -131,7 +131,7 @@ func (s *session) run(ctx context.Context) {
 func (s *session) over() {
 	s.mu.Lock()
 	e := SessionClosed{
-		ID: s.id, User: s.user, Client: s.addr, Blame: s.blame, Err: s.cause, Quit: s.quit,
+		ID: s.id, User: s.user, Client: s.addr, Blame: s.blame, Err: s.cause, Reason: reasonOf(s.blame, s.quit, s.cause),
 		Commands: s.commands, FromClient: s.fromClient, FromServer: s.fromServ,
 		Held: s.held, Duration: time.Since(s.start),
 	}

@@ -57,7 +57,7 @@ func (l logger) session(e proxy.Event) {
 		l.Debug("session opened", zap.Uint32("connection", e.ID), zap.String("user", e.User), zap.String("client", e.Client), zap.Bool("tls", e.TLS))
 	case proxy.SessionClosed:
 		l.Debug("session closed", zap.Uint32("connection", e.ID), zap.String("user", e.User), zap.String("client", e.Client),
-			zap.String("by", string(e.Blame)), zap.Error(e.Err), zap.Duration("lasted", e.Duration))
+			zap.String("by", string(e.Blame)), zap.String("reason", string(e.Reason)), zap.Error(e.Err), zap.Duration("lasted", e.Duration))
 	case proxy.HandshakeFailed:
 		l.Info("handshake failed", zap.String("client", e.Client), zap.String("blame", string(e.Blame)), zap.String("reason", string(e.Reason)), zap.Error(e.Err))
 	}
