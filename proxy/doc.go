@@ -11,9 +11,14 @@
 // (auth.go decides, relayAuth in packetconn.go does), and the polite end of what
 // became none (leave.go).
 //
+// Two kinds of carriers move a session's bytes: epoll loops (loop_linux.go) those of
+// plain sessions, goroutines (pumps.go) those with TLS or compression. What bytes
+// mean is decided in flow.go, for both. See docs/decisions/0012.
+//
 // # Limits
 //
-//   - Compression is not offered to clients.
+//   - Commands that share a compressed packet with others are neither held nor
+//     intercepted; no known client sends such.
 //   - A statement is looked at when it is in the read buffer (16 KiB), or, with
 //     CLIENT_MULTI_STATEMENTS, up to 1 MiB long; longer ones are judged by their
 //     beginning, with CLIENT_MULTI_STATEMENTS not at all. Text prepared and

@@ -26,7 +26,7 @@ const (
 	ClientMultiFactor      Caps = 1 << 28
 )
 
-// Compression is what a proxy that can't decompress must not let be agreed on.
+// Compression are the flags by which ends agree on it: Agreed.
 const Compression = ClientCompress | ClientZstd
 
 // ExtCaps are MariaDB's own capability flags.
