@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -145,13 +146,10 @@ func (l *loop) run() {
 	defer l.close()
 	events := make([]unix.EpollEvent, 256)
 	for {
-		n, err := unix.EpollWait(l.epoll, events, -1)
-		if err != nil && err != unix.EINTR {
-			panic(fmt.Sprintf("epoll_wait: %v", err)) // only a bug here can be the cause
-		}
+		n := l.wait(events)
 		l.now = clock()
 		posted := false
-		for _, ev := range events[:max(n, 0)] {
+		for _, ev := range events[:n] {
 			if int(ev.Fd) == l.event {
 				posted = true
 			} else if e := l.ends[ev.Fd]; e != nil {
@@ -167,6 +165,21 @@ func (l *loop) run() {
 			return
 		}
 	}
+}
+
+// wait waits for events. When there are some already, which is so under load,
+// Go's scheduler needn't know of the call.
+func (l *loop) wait(events []unix.EpollEvent) int {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll),
+		uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), 0, 0, 0)
+	if errno == 0 && n > 0 {
+		return int(n)
+	}
+	k, err := unix.EpollWait(l.epoll, events, -1)
+	if err != nil && err != unix.EINTR {
+		panic(fmt.Sprintf("epoll_wait: %v", err)) // only a bug here can be the cause
+	}
+	return max(k, 0)
 }
 
 // post has the loop look at a route. Anybody may call it.
