@@ -300,3 +300,39 @@ func TestAbortsWhileBusy(t *testing.T) {
 		c.query("SELECT 1")
 	})
 }
+
+// What an idle session costs is its memory: connection pools hold thousands.
+func TestIdleSessionsAreSmall(t *testing.T) {
+	each(t, func(t *testing.T, s *testmysql.Server) {
+		_, addr := startProxy(t, Config{Server: s.Addr})
+		const sessions = 100
+		list := make([]*rawConn, 0, sessions)
+		dial := func() {
+			c := dialRaw(t, addr, "", 0)
+			c.query("SELECT REPEAT('x', 100000)")
+			c.do("\x16SELECT 1 FROM DUAL WHERE 1 = ?")
+			list = append(list, c)
+		}
+		use := func() uint64 {
+			var m runtime.MemStats
+			runtime.GC() // twice: the first puts pools' buffers aside only
+			runtime.GC()
+			runtime.ReadMemStats(&m)
+			return m.HeapAlloc + m.StackInuse
+		}
+		dial()
+		before := use()
+		for range sessions {
+			dial()
+		}
+		// The test's own side of a connection is in it, too.
+		if each := int64(use()-before) / sessions; each > 20<<10 {
+			t.Errorf("%d bytes for an idle session", each)
+		} else {
+			t.Logf("%d bytes", each)
+		}
+		for _, c := range list {
+			c.query("SELECT 1")
+		}
+	})
+}

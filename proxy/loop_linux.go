@@ -241,7 +241,10 @@ func (l *loop) watch(e *end, events uint32) {
 		l.ends[e.fd] = e
 	}
 	e.events, e.added = events, true
-	unix.EpollCtl(l.epoll, op, e.fd, &unix.EpollEvent{Events: events, Fd: int32(e.fd)})
+	err := unix.EpollCtl(l.epoll, op, e.fd, &unix.EpollEvent{Events: events, Fd: int32(e.fd)})
+	if err != nil { // ENOSPC: fs.epoll.max_user_watches
+		e.route.s.abort(BlameProxy, fmt.Errorf("watch a socket: %w", err))
+	}
 }
 
 // unwatch takes an end out, so that not even its end is reported.
