@@ -64,8 +64,14 @@ func (c *compressed) Read(p []byte) (int, error) {
 	}
 }
 
-// take yields the raw bytes of all that was read.
+// take yields the raw bytes of all that was read, or none of a packet that is not
+// whole and may yet be written whole: its receiver can't use a part of it.
+// (libmysqlclient's non-blocking calls even stop at a packet whose parts come in
+// TLS records of their own, which a server never sends.)
 func (c *compressed) take() []byte {
+	if !c.in.Done() && len(c.pending) < bufSize {
+		return nil
+	}
 	raw := c.pending
 	c.drop()
 	return raw

@@ -142,13 +142,14 @@ func (p *pumps) stoppable() stoppable {
 // raw is what to forward of what was read, as far as it was walked.
 func (p *pumps) raw(m move, have []byte) []byte {
 	c := p.fromClient
-	switch {
-	case c == nil:
+	if c == nil {
 		return have[:m.forward]
-	case m.forward == len(have) && m.then == stepRead:
-		return c.take()
-	case m.forward > 0:
+	}
+	if m.forward > 0 {
 		c.begins = false // a part of what was read since is under way
+	}
+	if m.forward == len(have) && m.then == stepRead {
+		return c.take()
 	}
 	return nil
 }
@@ -232,6 +233,9 @@ func (p *pumps) pass(b []byte) error {
 	s := p.s
 	s.mu.Lock()
 	if !s.fromServer(b, clock()) {
+		if p.fromServer != nil {
+			p.fromServer.drop()
+		}
 		if b = p.handOver(b); len(b) == 0 {
 			s.mu.Unlock()
 			return nil
@@ -244,7 +248,10 @@ func (p *pumps) pass(b []byte) error {
 	s.writing = true
 	s.mu.Unlock()
 
-	_, err := p.client.Write(raw)
+	var err error
+	if len(raw) > 0 {
+		_, err = p.client.Write(raw)
+	}
 
 	s.mu.Lock()
 	s.writing = false
