@@ -175,10 +175,10 @@ func replicate(t *testing.T, f testmysql.Flavor, tls bool) {
 	stop, start := "STOP REPLICA", "START REPLICA"
 	acks := "Rpl_semi_sync_source_yes_tx"
 	if f == testmysql.MySQL {
-		source = []string{"--plugin-load-add=semisync_source.so", "--loose-rpl-semi-sync-source-enabled=1", "--loose-rpl-semi-sync-source-timeout=20000"}
+		source = []string{"--plugin-load-add=semisync_source.so", "--loose-rpl-semi-sync-source-enabled=1", "--loose-rpl-semi-sync-source-timeout=3000"}
 		replica = []string{"--plugin-load-add=semisync_replica.so", "--loose-rpl-semi-sync-replica-enabled=1", "--skip-replica-start"}
 	} else {
-		source = []string{"--rpl-semi-sync-master-enabled=1", "--rpl-semi-sync-master-timeout=20000"}
+		source = []string{"--rpl-semi-sync-master-enabled=1", "--rpl-semi-sync-master-timeout=3000"}
 		replica = []string{"--rpl-semi-sync-slave-enabled=1", "--skip-slave-start"}
 		acks = "Rpl_semi_sync_master_yes_tx"
 	}
