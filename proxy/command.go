@@ -44,6 +44,10 @@ func (s *session) look(cmd wire.Command, p []byte, bound bool) command {
 	switch cmd.Cmd {
 	case wire.ComQuery:
 		at, ok := wire.TextOffset(payload, s.wire)
+		if !ok && !c.whole && cmd.Length <= maxCollect && !bound {
+			c.collect = total // the attributes before it are long
+			return c
+		}
 		if !ok {
 			c.whole = false
 			return c
@@ -110,7 +114,7 @@ func (s *session) take(c *command, p []byte, now nanos) {
 	case wire.ComQuit:
 		s.quit = true
 	case wire.ComQuery:
-		s.sticky = s.sticky.after(c.text)
+		s.keeps(c.text, !c.whole)
 		if c.whole {
 			s.log.add(c.text, now)
 		} else {
@@ -119,13 +123,16 @@ func (s *session) take(c *command, p []byte, now nanos) {
 	case wire.ComStmtPrepare:
 		if c.whole {
 			c.stmt.text = unique.Make(string(c.text))
-			c.stmt.sticks = sticky(0).after(c.text) != 0 || stickyAll.after(c.text) != stickyAll
+			c.stmt.sticks = takes(c.text, false) != 0 || gives(c.text) != 0
 		}
 		s.preparing = append(s.preparing, c.stmt)
 		s.log.addPrepared(c.stmt.text, now)
 	case wire.ComStmtExecute, wire.ComStmtBulkExecute:
-		if c.stmt.sticks {
-			s.sticky = s.sticky.after([]byte(c.stmt.text.Value()))
+		switch {
+		case c.stmt.sticks:
+			s.keeps([]byte(c.stmt.text.Value()), false)
+		case s.walker.Status()&wire.StatusAutocommit == 0:
+			s.uncommitted(c.stmt.known())
 		}
 		s.log.addPrepared(c.stmt.text, now)
 	case wire.ComFieldList:
@@ -145,6 +152,7 @@ func (s *session) take(c *command, p []byte, now nanos) {
 // held.
 func (s *session) reset(now nanos) {
 	s.stmts, s.last = nil, statement{}
-	s.sticky = 0
+	s.sticky, s.giving, s.unseen = 0, 0, false
+	s.using, s.ending, s.unflagged = false, false, false
 	s.log.begin(now)
 }

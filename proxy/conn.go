@@ -59,7 +59,7 @@ func (c *Conn) MultiStatements() bool {
 func (c *Conn) InTransaction() bool {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	return c.s.walker.InTransaction()
+	return c.s.inTransaction()
 }
 
 // TableLocks tells whether the session may keep locks on tables outside of

@@ -161,21 +161,22 @@ func (c *Conn) relays(text []byte) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	c.s.relaying = true
-	c.s.sticky = c.s.sticky.after(text)
+	c.s.keeps(text, false)
 	c.s.log.add(text, clock())
 }
 
 // relayed is the end of relays.
-func (c *Conn) relayed() {
+func (c *Conn) relayed(failed bool) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
+	c.s.kept(failed, false)
 	c.s.relaying = false
 	c.s.settle()
 }
 
 // relayAnswer relays the answer to cmd, renumbered.
 func (c *Conn) relayAnswer(ctx context.Context, cmd byte, more bool) (failed *wire.Err, err error) {
-	defer c.relayed()
+	defer func() { c.relayed(failed != nil || err != nil) }()
 	var out []byte
 	sent := false
 	flush := func() error {

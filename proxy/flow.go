@@ -114,6 +114,7 @@ func (s *session) written() {
 // finished takes note of a command's end. s.mu is held.
 func (s *session) finished(ev wire.Event, now nanos) {
 	s.stats.answered(ev.Cmd, now-nanos(ev.Begun), ev.Err)
+	s.kept(ev.Err, ev.Several)
 	if ev.Cmd != wire.ComStmtPrepare || len(s.preparing) == 0 {
 		return
 	}
@@ -132,7 +133,12 @@ func (s *session) finished(ev wire.Event, now nanos) {
 // settle forgets what was done, if nothing of it is left: no transaction and no
 // lock. s.mu is held, and the server is idle.
 func (s *session) settle() {
-	if s.walker.InTransaction() || s.sticky != 0 {
+	s.unseen = false
+	if s.using && s.walker.Status()&(wire.StatusAutocommit|wire.StatusInTrans) == 0 {
+		s.unflagged = true
+	}
+	s.using = false
+	if s.inTransaction() || s.sticky != 0 {
 		return
 	}
 	s.log.clear()

@@ -119,7 +119,7 @@ func (s *session) mustWait(c *command, now nanos) step {
 		}
 		// One that has only begun holds nothing yet. Were it let pass, a load of
 		// short transactions would never drain: their BEGIN names no table.
-		if s.walker.InTransaction() && !s.log.onlyBegun() {
+		if s.inTransaction() && !s.log.onlyBegun() {
 			return stepRead
 		}
 		h := s.holding(*holds, c)
@@ -211,7 +211,7 @@ func (s *session) busy(names []string, watch bool) (Busy, bool) {
 		return Busy{}, false
 	}
 	runs := s.walker.InFlight() > 0 || s.relaying
-	keeps := s.walker.InTransaction() || s.sticky != 0
+	keeps := s.inTransaction() || s.sticky != 0
 	if !runs && !keeps {
 		return Busy{}, false
 	}

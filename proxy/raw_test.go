@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -64,6 +65,7 @@ type rawConn struct {
 	greeting wire.Greeting
 	seq      byte
 	stmts    []uint32 // ids of the statements prepared, in order
+	file     [][]byte // what it sends when it is asked for a file; nil: three lines
 }
 
 const rawCaps = wire.ClientMySQL | wire.ClientProtocol41 | wire.ClientTransactions | wire.ClientSecureConnection |
@@ -176,8 +178,8 @@ func (c *rawConn) query(sql string) string {
 	return c.do(string(wire.AppendQuery(nil, sql, c.s)))
 }
 
-// numbered are statement ids in messages.
-var numbered = regexp.MustCompile(`\([0-9]+\)`)
+// numbered are statement ids in messages, and those that count all of the server's.
+var numbered = regexp.MustCompile(`\([0-9]+\)|statement_id\x04[0-9]{4}`)
 
 func (c *rawConn) answer(cmd byte) string {
 	c.t.Helper()
@@ -199,7 +201,7 @@ func (c *rawConn) answer(cmd byte) string {
 		case step == wire.StepAsk && p[0] == 0xfe:
 			fmt.Fprintf(&out, "%d switch, salt\n", c.seq)
 		case len(p) > 1000:
-			fmt.Fprintf(&out, "%d %q… %d bytes\n", c.seq, p[:40], len(p))
+			fmt.Fprintf(&out, "%d %q… %d bytes %x\n", c.seq, p[:40], len(p), sha256.Sum256(p))
 		default:
 			fmt.Fprintf(&out, "%d %q\n", c.seq, numbered.ReplaceAll(p, []byte("(n)")))
 		}
@@ -207,8 +209,13 @@ func (c *rawConn) answer(cmd byte) string {
 		case wire.StepDone:
 			return out.String()
 		case wire.StepInfile:
-			c.sendSeq([]byte("1\tone\n2\ttwo\n"), c.seq+1)
-			c.sendSeq([]byte("3\tthree\n"), c.seq+1)
+			file := c.file
+			if file == nil {
+				file = [][]byte{[]byte("1\tone\n2\ttwo\n"), []byte("3\tthree\n")}
+			}
+			for _, part := range file {
+				c.sendSeq(part, c.seq+1)
+			}
 			c.sendSeq(nil, c.seq+1)
 			a.FileSent()
 		case wire.StepAsk:

@@ -52,6 +52,12 @@ type session struct {
 	preparing []statement // COM_STMT_PREPARE in flight, oldest first
 	last      statement   // prepared last: MariaDB clients may call it by id -1
 	sticky    sticky
+	giving    sticky // what the command in flight gives back if it succeeds
+	unseen    bool   // of a text in flight, the end, in which statements may follow
+	mysql     bool   // and not MariaDB
+	using     bool   // statements in flight use tables
+	ending    bool   // the command in flight ends the transaction if it succeeds
+	unflagged bool   // a transaction that the status flags don't show
 	log       textLog
 	watched   bool // a Drained waits for this session
 
@@ -169,6 +175,7 @@ func (s *session) handshake(ctx context.Context, client net.Conn) (*handshake, e
 		s.auth = h.auth
 	}
 	s.id, s.user, s.wire = h.greeting.ConnectionID, h.response.User, h.session
+	s.mysql = h.greeting.Caps&wire.ClientMySQL != 0
 	s.multi = h.session.Caps&wire.ClientMultiStatements != 0
 	s.walker = wire.NewWalker(h.session, h.status)
 	s.mu.Unlock()
@@ -297,4 +304,12 @@ func (s *session) serverEnded(err error) {
 		s.srv.kick()
 	}
 	s.wake()
+}
+
+// known is the statement's text, or cut, as far as it is known.
+func (st statement) known() (text []byte, cut bool) {
+	if st.text == (unique.Handle[string]{}) {
+		return nil, true
+	}
+	return []byte(st.text.Value()), false
 }

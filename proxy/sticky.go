@@ -1,5 +1,7 @@
 package proxy
 
+import "bytes"
+
 // sticky are the locks on tables that a session keeps without being in a
 // transaction: the server's status flags don't show them.
 type sticky uint8
@@ -14,56 +16,129 @@ const (
 	stickyAll = stickyBackup<<1 - 1
 )
 
-var taking = []struct {
-	word string
-	lock sticky
-}{
-	{"LOCK ", stickyTables}, {"FLUSH ", stickyFlush}, {"HANDLER ", stickyHandler},
-	{"XA ", stickyXA}, {"BACKUP ", stickyBackup},
+// takes is what a text may take, whether or not it succeeds: too much is safe,
+// since a session with such locks is let pass. What a routine does isn't seen.
+// cut: the text goes on, unseen.
+func takes(text []byte, cut bool) (k sticky) {
+	if cut && len(text) == 0 { // it begins behind attributes that we don't know
+		return stickyAll
+	}
+	// All that follows a semicolon, even in a string, may be a statement, and so
+	// may what follows a comment that this server, by its version, leaves out.
+	versioned := bytes.Contains(text, []byte("/*!")) || bytes.Contains(text, []byte("/*M!"))
+	for {
+		k |= takesFirst(text, cut)
+		next := bytes.IndexByte(text, ';')
+		if versioned {
+			if i := bytes.Index(text, []byte("*/")); i >= 0 && (next < 0 || i < next) {
+				next = i + 1
+			}
+		}
+		if next < 0 {
+			return k
+		}
+		text = text[next+1:]
+	}
 }
 
-// after is what is kept after a statement, whether or not it succeeded: too
-// much is safe, since a session with such locks is let pass.
-func (k sticky) after(text []byte) sticky {
-	if severalStatements(text) {
-		// Only what is taken counts, not what is given back.
-		for _, t := range taking {
-			if containsFold(text, t.word) {
+// takesFirst looks at the statement that text begins with.
+func takesFirst(text []byte, cut bool) (k sticky) {
+	var buf [16]byte
+	has := func(word string) bool { return cut || containsFold(text, word) }
+	switch string(firstWord(&buf, text)) {
+	case "LOCK":
+		k = stickyTables
+		if has("INSTANCE") {
+			k |= stickyBackup
+		}
+	case "FLUSH":
+		if has("LOCK") || has("EXPORT") {
+			k = stickyFlush
+		}
+	case "HANDLER":
+		// How many are open isn't counted; only a new session is sure to have none.
+		k = stickyHandler
+	case "XA":
+		if has("PREPARE") {
+			k = stickyXA
+		}
+	case "BACKUP":
+		k = stickyBackup
+	case "PREPARE", "EXECUTE":
+		// MariaDB prepares all of them, MySQL some. EXECUTE says which only
+		// where it is IMMEDIATE, so PREPARE counts.
+		for _, t := range []struct {
+			word string
+			lock sticky
+		}{{"LOCK", stickyTables | stickyBackup | stickyFlush}, {"EXPORT", stickyFlush}, {"HANDLER", stickyHandler}, {"XA", stickyXA}} {
+			if has(t.word) {
 				k |= t.lock
 			}
 		}
-		return k
+	case "BEGIN", "IF", "CASE", "LOOP", "WHILE", "REPEAT", "FOR": // MariaDB's compound statements
+		if has("FLUSH") && has("LOCK") {
+			k = stickyFlush
+		}
+		if has("XA") && has("PREPARE") {
+			k |= stickyXA
+		}
+	}
+	return k
+}
+
+// gives is what a text gives back if it succeeds. One with several statements is
+// not looked into.
+func gives(text []byte) sticky {
+	if severalStatements(text) {
+		return 0
 	}
 	var buf [16]byte
 	switch string(firstWord(&buf, text)) {
-	case "LOCK":
-		if containsFold(text, "INSTANCE") {
-			return k | stickyBackup
-		}
-		return k | stickyTables
 	case "UNLOCK":
 		if containsFold(text, "INSTANCE") {
-			return k &^ stickyBackup
+			return stickyBackup
 		}
-		return k &^ (stickyTables | stickyFlush)
-	case "FLUSH":
-		if containsFold(text, "LOCK") || containsFold(text, "EXPORT") {
-			return k | stickyFlush
+		return stickyTables | stickyFlush
+	case "BEGIN":
+		if !containsFold(text, "ATOMIC") { // that is a compound statement
+			return stickyTables
 		}
-	case "BEGIN", "START":
-		return k &^ stickyTables
-	case "HANDLER":
-		// How many are open isn't counted; only a new session is sure to have none.
-		return k | stickyHandler
+	case "START": // REPLICA, too, can be started
+		if containsFold(text, "TRANSACTION") {
+			return stickyTables
+		}
 	case "XA":
-		switch {
-		case containsFold(text, "PREPARE"):
-			return k | stickyXA
-		case containsFold(text, "COMMIT"), containsFold(text, "ROLLBACK"):
-			return k &^ stickyXA
+		if containsFold(text, "COMMIT") || containsFold(text, "ROLLBACK") {
+			return stickyXA
 		}
-	case "BACKUP":
-		return k | stickyBackup
 	}
-	return k
+	return 0
+}
+
+// keeps notes what a command that is in flight since now does to the locks that
+// the session keeps. cut: the text is only its beginning. s.mu is held.
+func (s *session) keeps(text []byte, cut bool) {
+	s.uncommitted(text, cut)
+	s.giving &^= takes(text, cut)
+	s.sticky |= takes(text, cut)
+	if cut && s.multi {
+		s.unseen = true
+	}
+	// With others in flight nobody knows which of them it undoes.
+	if s.sticky != 0 && s.walker.InFlight() <= 1 {
+		s.giving = gives(text)
+	}
+}
+
+// kept takes note of a command's end. s.mu is held.
+func (s *session) kept(failed, several bool) {
+	s.committed(failed)
+	if !failed {
+		s.sticky &^= s.giving
+	}
+	s.giving = 0
+	// Only now it shows that there were statements in the text that nobody saw.
+	if several && s.unseen {
+		s.sticky |= stickyTables | stickyFlush | stickyHandler | stickyXA
+	}
 }

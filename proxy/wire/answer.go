@@ -47,6 +47,7 @@ type Answer struct {
 	fields  uint16 // of a prepared statement
 	noMore  bool   // ended by its first terminator, whatever the flags
 	asked   bool   // authentication waits for the client
+	several bool   // it has more than one result
 	Columns uint64 // of the current result set
 
 	Status    Status // of the last packet that had flags
@@ -294,6 +295,7 @@ func (a *Answer) definitionsEnd(deprecated bool) {
 func (a *Answer) end(step Step) Step {
 	if a.more() {
 		a.phase = phaseFirst
+		a.several = true
 		return step
 	}
 	return StepDone
