@@ -235,12 +235,16 @@ func (s *session) wake() {
 	}
 }
 
-// countIn counts bytes that were read.
+// countIn counts bytes that were read. Of two pumps each counts its own side.
 func (s *session) countIn(client, server int) {
-	s.fromClient += uint64(client)
-	s.fromServ += uint64(server)
-	s.stats.bytes[0].Add(uint64(client))
-	s.stats.bytes[1].Add(uint64(server))
+	if client > 0 {
+		s.fromClient += uint64(client)
+		s.stats.bytes[0].Add(uint64(client))
+	}
+	if server > 0 {
+		s.fromServ += uint64(server)
+		s.stats.bytes[1].Add(uint64(server))
+	}
 }
 
 // A blameError ends a session and says whose fault it was. Errors without one
