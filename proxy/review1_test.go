@@ -1,0 +1,192 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"golang.org/x/sys/unix"
+	"midflight/internal/testmysql"
+	"midflight/proxy/wire"
+)
+
+func TestReviewCompressedInfile(t *testing.T) {
+	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
+		local(t, s)
+		_, addr := intercepting(t, s, func(ctx context.Context, c *Conn, q Query) error {
+			_, err := c.RelayAs(ctx, q.Text, false)
+			return err
+		})
+		name := s.NewDatabase(t)
+		s.Exec(t, "CREATE TABLE "+name+".t (a INT PRIMARY KEY, b VARCHAR(100))")
+		mysql.RegisterReaderHandler("review", func() io.Reader {
+			var b strings.Builder
+			for i := range 1000 {
+				fmt.Fprintf(&b, "%d\trow %d\n", i, i)
+			}
+			return strings.NewReader(b.String())
+		})
+		for _, addr := range []string{s.Addr, addr} {
+			db, err := sql.Open("mysql", "root@tcp("+addr+")/"+name+"?compress=true")
+			if err != nil {
+				t.Fatal(err)
+			}
+			db.SetMaxOpenConns(1)
+			conn, _ := db.Conn(t.Context())
+			r, err := conn.ExecContext(t.Context(), "LOAD /* ALTER */ DATA LOCAL INFILE 'Reader::review' REPLACE INTO TABLE t")
+			var n int64
+			if err == nil {
+				n, _ = r.RowsAffected()
+			}
+			if n != 1000 || err != nil {
+				t.Errorf("%s: loaded %d, %v", addr, n, err)
+			}
+			var k int
+			err = conn.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM t").Scan(&k)
+			if err != nil {
+				t.Errorf("%s: after the file: %v", addr, err)
+			}
+			db.Close()
+		}
+	})
+}
+
+// A hold that is released after Serve has returned writes to a descriptor that is another's.
+func TestReviewReleaseAfterServe(t *testing.T) {
+	s := testmysql.Shared(t, testmysql.MySQL)
+	l, _ := net.Listen("tcp", "127.0.0.1:0")
+	srv := New(Config{Server: s.Addr})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- srv.Serve(ctx, l) }()
+	c := dialRaw(t, l.Addr().String(), "", 0)
+	c.query("DO 1")
+	h := srv.Hold([]string{"orders"}, time.Hour)
+	c.sendSeq(wire.AppendQuery(nil, "SELECT * FROM orders", c.s), 0)
+	awaitHeld(t, h, 1)
+	cancel()
+	<-done
+	fd := srv.loops.list[0].event
+	var p [2]int
+	unix.Pipe(p[:])
+	unix.Dup2(p[1], fd) // somebody opens a file
+	h.Release()
+	unix.SetNonblock(p[0], true)
+	var b [16]byte
+	n, _ := unix.Read(p[0], b[:])
+	if n > 0 {
+		t.Errorf("somebody else's file got % x", b[:n])
+	}
+}
+
+// tcpPair is a TCP connection with small buffers.
+func tcpPair(t *testing.T, small bool) (ours, theirs net.Conn) {
+	l, _ := net.Listen("tcp", "127.0.0.1:0")
+	defer l.Close()
+	if small {
+		rc, _ := l.(*net.TCPListener).SyscallConn()
+		rc.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 4096) })
+	}
+	ours, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if small {
+		ours.(*net.TCPConn).SetWriteBuffer(4096)
+	}
+	theirs, _ = l.Accept()
+	return ours, theirs
+}
+
+// An interception begins while bytes before its command are still to be written to the server.
+func TestReviewOfferBehindOut(t *testing.T) {
+	client, clientEnd := tcpPair(t, false)
+	server, serverEnd := tcpPair(t, true)
+	_ = client
+	srv := New(Config{Server: "x", Candidate: isAlter, Intercept: func(ctx context.Context, c *Conn, q Query) error {
+		return c.RelayOriginal(ctx)
+	}})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	srv.loops.open(ctx)
+	go srv.loops.run()
+	ses := newSession(srv, clientEnd, func() {})
+	ses.wire = wire.Session{Caps: rawCaps}
+	ses.walker = wire.NewWalker(ses.wire, wire.StatusAutocommit)
+	srv.add(ses)
+	if !srv.loops.carry(ses, ses.conns[0], newSocket(server)) {
+		t.Fatal("not carried")
+	}
+	var sent []byte
+	for i := range 60 {
+		sent, _ = wire.AppendPacket(sent, append([]byte{wire.ComStmtSendLong, 1, 0, 0, 0, 0, 0}, bytes.Repeat([]byte{'A' + byte(i)}, 1000)...), 0)
+	}
+	sent, _ = wire.AppendPacket(sent, []byte("\x03ALTER TABLE t ADD x INT"), 0)
+	client.Write(sent)
+	time.Sleep(300 * time.Millisecond)
+	got := make([]byte, len(sent))
+	serverEnd.SetReadDeadline(time.Now().Add(3 * time.Second))
+	n, err := io.ReadFull(serverEnd, got)
+	if !bytes.Equal(got[:n], sent) {
+		at := 0
+		for at < n && got[at] == sent[at] {
+			at++
+		}
+		t.Errorf("got %d bytes, %v; wrong from %d on: %.60q; want %.60q; ALTER is at %d, not %d", n, err, at, got[at:], sent[at:], bytes.Index(got, []byte("ALTER")), bytes.Index(sent, []byte("ALTER")))
+	}
+}
+
+// A long candidate whose first segment is short is not offered.
+func TestReviewShortFirstSegment(t *testing.T) {
+	each(t, func(t *testing.T, s *testmysql.Server) {
+		n := 0
+		_, addr := startProxy(t, Config{Server: s.Addr, Candidate: func(b []byte, _ bool) bool { return bytes.HasPrefix(b, []byte("ALTER TABLE")) },
+			Intercept: func(ctx context.Context, c *Conn, q Query) error { n++; return c.ReplyOK(wire.OK{}, false) }})
+		c := dialRaw(t, addr, "", 0)
+		b, _ := wire.AppendPacket(nil, []byte("\x03ALTER TABLE mysql.nothing COMMENT '"+strings.Repeat("x", 20000)+"'"), 0)
+		c.Write(b[:12])
+		time.Sleep(50 * time.Millisecond)
+		c.Write(b[12:])
+		t.Log(c.answer(wire.ComQuery))
+		if n != 1 {
+			t.Errorf("not intercepted")
+		}
+	})
+}
+
+// Sessions keep pipes for ever.
+func TestReviewPipes(t *testing.T) {
+	s := testmysql.Shared(t, testmysql.MySQL)
+	local(t, s)
+	_, addr := startProxy(t, Config{Server: s.Addr})
+	before := countPipes()
+	for range 20 {
+		c := dialRaw(t, addr, "", 0)
+		c.Conn.(*net.TCPConn).SetReadBuffer(256 << 10)
+		c.sendSeq([]byte("\x03SELECT REPEAT('x', 12000000)"), 0)
+		time.Sleep(50 * time.Millisecond)
+		c.answer(wire.ComQuery)
+		c.query("DO 1")
+	}
+	if n := countPipes(); n > before+2 {
+		t.Errorf("%d ends of pipes in idle sessions, before %d", n, before)
+	}
+}
+
+func countPipes() int {
+	n := 0
+	for fd := range 1000 {
+		var st unix.Stat_t
+		if unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO {
+			n++
+		}
+	}
+	return n
+}

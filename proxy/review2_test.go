@@ -1,0 +1,103 @@
+package proxy
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/binary"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"midflight/internal/testmysql"
+	"midflight/proxy/wire"
+)
+
+// capture keeps what is written while it is on.
+type capture struct {
+	net.Conn
+	mu  sync.Mutex
+	on  bool
+	buf bytes.Buffer
+}
+
+func (c *capture) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.on {
+		return c.buf.Write(p)
+	}
+	return c.Conn.Write(p)
+}
+
+func dialTLS(t *testing.T, addr string) (*rawConn, *capture) {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	cap := &capture{Conn: conn}
+	c := &rawConn{Conn: cap, t: t}
+	c.greeting, _ = wire.ParseGreeting(c.read())
+	caps := rawCaps | wire.ClientSSL
+	c.s = wire.Session{Caps: caps & (c.greeting.Caps | wire.ClientMySQL)}
+	b := binary.LittleEndian.AppendUint32(nil, uint32(caps))
+	b = binary.LittleEndian.AppendUint32(b, 1<<30)
+	b = append(b, 45)
+	b = append(b, make([]byte, 23)...)
+	c.sendSeq(b, 1)
+	c.Conn = tls.Client(cap, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12})
+	b = append(b, "root\x00\x00"...)
+	b = append(b, "\x00"+c.greeting.Plugin+"\x00"...)
+	c.sendSeq(b, 2)
+	for {
+		p := c.read()
+		switch p[0] {
+		case 0:
+			return c, cap
+		case 0xff:
+			e, _ := wire.ParseErr(p)
+			t.Fatalf("login: %v", e)
+		case 0xfe:
+			c.sendSeq(nil, c.seq+1)
+		}
+	}
+}
+
+// A TLS 1.2 alert that is cut by a read takes along the bytes read before it:
+// crypto/tls.Conn.Read returns n > 0 with errWouldBlock.
+func TestReviewCutAlert(t *testing.T) {
+	t.Run("tls 1.2", func(t *testing.T) {
+		s := testmysql.Shared(t, testmysql.MySQL)
+		_, addr := startProxy(t, Config{Server: s.Addr, TLS: testCertificate(t)})
+		name := s.NewDatabase(t)
+		s.Exec(t, "CREATE TABLE "+name+".t (a VARCHAR(20))")
+		for _, where := range []string{s.Addr, addr} {
+			c, cap := dialTLS(t, where)
+			c.query("DO 1")
+			cap.mu.Lock()
+			cap.on = true
+			cap.mu.Unlock()
+			c.sendSeq(wire.AppendQuery(nil, "INSERT INTO "+name+".t VALUES ('"+where+"')", c.s), 0)
+			c.Conn.(*tls.Conn).CloseWrite()
+			b := cap.buf.Bytes()
+			t.Logf("%d bytes % x", len(b), b[:10])
+			cap.Conn.SetDeadline(time.Now().Add(2 * time.Second))
+			cap.Conn.Write(b[:len(b)-10]) // the alert is cut
+			cap.Conn.SetDeadline(time.Now().Add(2 * time.Second))
+			p, err := c.readErr()
+			t.Logf("%s: %q %v", where, p, err)
+			cap.Conn.SetDeadline(time.Now().Add(2 * time.Second))
+			cap.Conn.Write(b[len(b)-10:])
+			p, err = c.readErr()
+			t.Logf("%s: %q %v", where, p, err)
+			time.Sleep(100 * time.Millisecond)
+			var n int
+			s.DB(t).QueryRow("SELECT COUNT(*) FROM "+name+".t WHERE a = ?", where).Scan(&n)
+			if n != 1 {
+				t.Errorf("%s: the INSERT was lost", where)
+			}
+		}
+	})
+}
