@@ -30,6 +30,7 @@ type run struct {
 	old      schema.Name // of the original after the swap
 	tables   rowsql.Tables
 	swapped  bool // the point of no return is passed
+	copyOnly bool // the server has taken back what it accepted on an empty table
 }
 
 // migrate is the algorithm of docs/algorithm.md.
@@ -37,18 +38,33 @@ func (r *run) migrate(ctx context.Context) Result {
 	if err := r.awaitLease(ctx); err != nil {
 		return Result{Err: err}
 	}
-	r.enter(ctx, Preparing)
-	p, warnings, err := r.prepare(ctx)
-	if err != nil {
-		return Result{Err: err}
-	}
-	r.status.Strategy, r.status.Reason = p.Path, p.Reason
-	if p.Path != plan.Copy {
+	for {
+		r.enter(ctx, Preparing)
+		p, warnings, err := r.prepare(ctx)
+		if err != nil {
+			return Result{Err: err}
+		}
+		r.status.Strategy, r.status.Reason = p.Path, p.Reason
+		switch p.Path {
+		case plan.Direct:
+			return r.leave(ctx, p)
+		case plan.Copy:
+			rows, err := r.copyAndSwap(ctx, p)
+			result := Result{Rows: rows, Warnings: warnings, Err: err}
+			if p.Counted {
+				result.Records = rows
+			}
+			return result
+		}
 		warnings, err = r.inServer(ctx, p)
-		return Result{Warnings: warnings, Err: err}
+		if !mysqld.IsAlgorithmRefused(err) || p.Asked {
+			return Result{Warnings: warnings, Err: err}
+		}
+		// The empty table has no past: the 64th (later the 255th) row version,
+		// for one, is refused on the original alone.
+		r.log(ctx, "the server does not do it by %s after all: %v", p.Path, err)
+		r.copyOnly = true
 	}
-	rows, err := r.copyAndSwap(ctx, p)
-	return Result{Rows: rows, Warnings: warnings, Err: err}
 }
 
 // awaitLease waits while another Midflight migrates the table.
@@ -89,6 +105,9 @@ func (r *run) copyAndSwap(ctx context.Context, p plan.Plan) (rows int64, err err
 	}
 	r.enter(ctx, Verifying)
 	if err := s.verifyRanges(ctx); err != nil {
+		return 0, err
+	}
+	if err := s.analyze(ctx); err != nil {
 		return 0, err
 	}
 	for {

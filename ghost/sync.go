@@ -62,6 +62,7 @@ const (
 	verifyJob
 	fenceJob
 	housekeeping
+	analyzeJob
 )
 
 func newSyncer(ctx context.Context, r *run, stream *binlog.Stream, v *binlog.Visibility, p plan.Plan) *syncer {

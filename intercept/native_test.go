@@ -22,8 +22,6 @@ type conversation struct {
 	ours   int              // how many of the statements the engine must have got
 	// SIGNAL makes warnings and errors, but no notes: they come as warnings.
 	notes bool
-	// Warnings about values that rows lose are not counted by a copy.
-	uncounted bool
 }
 
 const tableT = "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20) DEFAULT 'x', KEY by_v (v))"
@@ -103,7 +101,7 @@ var conversations = []conversation{
 	{name: "NO_BACKSLASH_ESCAPES", setup: rowsT, ours: 2, say: []string{
 		`ALTER TABLE t ADD COLUMN a VARCHAR(9) DEFAULT '\';' COMMENT 'a\\b'`, "SET sql_mode = CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES')",
 		`ALTER TABLE t ADD COLUMN b VARCHAR(9) DEFAULT '\' COMMENT 'a\\b'`, "SELECT * FROM t"}},
-	{name: "the session's mode decides", uncounted: true, setup: append(rowsT, "CREATE TABLE n (id INT PRIMARY KEY, b INT)", "INSERT INTO n VALUES (1, 70000), (2, NULL)"), ours: 4, say: []string{
+	{name: "the session's mode decides", setup: append(rowsT, "CREATE TABLE n (id INT PRIMARY KEY, b INT)", "INSERT INTO n VALUES (1, 70000), (2, NULL)"), ours: 4, say: []string{
 		"ALTER TABLE n MODIFY b SMALLINT", "SET sql_mode = ''", "ALTER TABLE n MODIFY b SMALLINT", "ALTER TABLE n MODIFY b SMALLINT NOT NULL", "SELECT * FROM n",
 		"ALTER TABLE t MODIFY v VARCHAR(3)", "SELECT * FROM t"}},
 	{name: "latin1", setup: rowsT, params: "charset=latin1", ours: 2, say: []string{
@@ -123,7 +121,41 @@ var conversations = []conversation{
 	{name: "not ours", setup: append(rowsT, "CREATE TABLE p (id INT PRIMARY KEY) PARTITION BY HASH (id) PARTITIONS 2"), say: []string{
 		"ALTER TABLE t RENAME TO u", "ALTER TABLE u ADD COLUMN a INT, RENAME AS t", "ALTER TABLE p ADD PARTITION PARTITIONS 2", "ALTER DATABASE {db} CHARACTER SET latin1", "ALTER VIEW nothing AS SELECT 1",
 		"CREATE UNIQUE INDEX", "CREATE TABLE t (a INT)", "ALTER TABLE t DISABLE KEYS", "ALTER TABLE t ADD COLUMN b INT, LOCK=EXCLUSIVE", "OPTIMIZE TABLE t, p"}},
+	{name: "what the session counts", setup: append(rowsT, "CREATE TABLE a (id INT PRIMARY KEY AUTO_INCREMENT, n INT)"), ours: 10, say: counted(
+		"ALTER TABLE t ADD COLUMN a INT", "ALTER TABLE t ADD COLUMN b INT FIRST", "ALTER TABLE t ADD INDEX (a)", "ALTER TABLE t FORCE", "ALTER TABLE t ENGINE=InnoDB",
+		"ALTER TABLE t COMMENT 'x'", "CREATE INDEX i ON t (v)", "DROP INDEX i ON t", "ALTER TABLE t DROP COLUMN nothing", "ALTER TABLE t", "ALTER TABLE t ALGORITHM=INPLACE",
+		"ALTER TABLE t FROBNICATE", "ALTER TABLE nowhere ADD COLUMN a INT", "ALTER TABLE t ADD INDEX twice (a)", "ALTER TABLE t RENAME COLUMN a TO c, ALGORITHM=INPLACE")},
+	{name: "what the server would count", setup: rowsT, ours: 6, say: []string{
+		"ALTER TABLE t MODIFY v VARCHAR(300) CHARACTER SET latin1", "ALTER TABLE t ADD COLUMN a INT FIRST, ALGORITHM=COPY", "ALTER TABLE t ADD FULLTEXT (v)", "ALTER TABLE t ENGINE=InnoDB",
+		"ALTER TABLE t DROP PRIMARY KEY, ADD PRIMARY KEY (id, v)", "ALTER TABLE t MODIFY id BIGINT"}},
+	{name: "the old way of altering", only: testmysql.MySQL, setup: rowsT, ours: 1, say: []string{"SET old_alter_table = 1", "ALTER TABLE t ADD INDEX (id)", "ALTER TABLE t ADD INDEX (id, v), ALGORITHM=INPLACE"}},
+	{name: "many rows found", setup: rowsT, ours: 2, say: []string{
+		"SELECT 1 FROM t a JOIN t b JOIN t c", "ALTER TABLE t ADD COLUMN a INT", "SELECT FOUND_ROWS()", "SELECT 1 FROM t WHERE id < 0", "ALTER TABLE t ADD COLUMN b INT", "SELECT FOUND_ROWS()"}},
+	{name: "small tables", setup: []string{"CREATE TABLE k (a INT, b INT)", "INSERT INTO k VALUES (1, 1), (1, NULL)", "CREATE TABLE p (id INT PRIMARY KEY)",
+		"CREATE TABLE f (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES p (id))", "CREATE TABLE g (id INT PRIMARY KEY, b INT)", "CREATE TRIGGER tr BEFORE INSERT ON g FOR EACH ROW SET NEW.b = 1",
+		"CREATE TABLE m (a INT) ENGINE=MyISAM", "INSERT INTO m VALUES (1)", "CREATE TABLE h (id INT PRIMARY KEY, b INT, CONSTRAINT positive CHECK (b > 0))"}, ours: 10, say: []string{
+		"ALTER TABLE k MODIFY b BIGINT", "ALTER TABLE k MODIFY b INT NOT NULL", "SHOW WARNINGS", "ALTER TABLE k ADD UNIQUE (a)", "ALTER TABLE k ADD COLUMN id INT AUTO_INCREMENT PRIMARY KEY FIRST", "SELECT * FROM k",
+		"ALTER TABLE m ENGINE=InnoDB", "ALTER TABLE f MODIFY id BIGINT", "ALTER TABLE p MODIFY id BIGINT", "ALTER TABLE g MODIFY b BIGINT", "INSERT INTO g VALUES (1, 2)", "SELECT * FROM g",
+		"ALTER TABLE h MODIFY b BIGINT", "ALTER TABLE h ADD CONSTRAINT small CHECK (b < 7)", "ALTER TABLE f DROP PRIMARY KEY, ADD COLUMN x INT", "OPTIMIZE TABLE f"}},
+	{name: "warnings of rows", setup: []string{"CREATE TABLE l (id INT PRIMARY KEY, e ENUM('a','b'), v VARCHAR(10), n INT, j INT)", "INSERT INTO l VALUES (1, 'b', '2x', NULL, 5), (2, 'a', '5', NULL, NULL), (3, 'b', 'zz', 1000, -1)"}, say: []string{
+		"SET sql_mode = ''", "ALTER TABLE l MODIFY e ENUM('x')", "SHOW WARNINGS", "ALTER TABLE l MODIFY v INT", "SHOW WARNINGS", "ALTER TABLE l MODIFY n TINYINT NOT NULL", "SHOW WARNINGS", "SELECT @@warning_count",
+		"ALTER TABLE l MODIFY j JSON", "SHOW WARNINGS", "SELECT * FROM l"}},
+	{name: "statistics", setup: []string{"CREATE TABLE s (id INT PRIMARY KEY AUTO_INCREMENT, v INT, KEY (v))", "INSERT INTO s VALUES (1, 1), (2, 2), (3, 3), (4, 4)"}, ours: 2, say: []string{
+		"ALTER TABLE s MODIFY v BIGINT", statistics, "INSERT INTO s VALUES (100, 5), (101, 6)", "ALTER TABLE s ADD COLUMN x INT FIRST", statistics}},
+	{name: "statistics that were asked for", setup: []string{"CREATE TABLE s (id INT PRIMARY KEY AUTO_INCREMENT, v INT, KEY (v))", "INSERT INTO s VALUES (1, 1), (2, 2), (3, 3), (4, 4)"}, ours: 2, say: []string{
+		"ANALYZE TABLE s", statistics, "INSERT INTO s VALUES (100, 5), (101, 6)", "ALTER TABLE s MODIFY v BIGINT", statistics, "ALTER TABLE s ADD COLUMN x INT FIRST", statistics}},
 	{name: "OPTIMIZE", setup: rowsT, ours: 2, say: []string{"OPTIMIZE TABLE t", "OPTIMIZE LOCAL TABLE {db}.t", "SHOW WARNINGS", "SELECT * FROM t"}},
+}
+
+const statistics = "SELECT t.table_rows AS n, t.auto_increment AS a, GROUP_CONCAT(s.cardinality ORDER BY s.index_name) AS c FROM information_schema.tables t JOIN information_schema.statistics s USING (table_schema, table_name) WHERE t.table_schema = '{db}' AND t.table_name = 's' GROUP BY 1, 2"
+
+// counted puts questions about a session's counters behind each statement.
+func counted(statements ...string) []string {
+	var say []string
+	for _, s := range statements {
+		say = append(say, "INSERT INTO a (n) VALUES (1), (2)", "SELECT id FROM a LIMIT 2", s, "SELECT ROW_COUNT(), FOUND_ROWS(), LAST_INSERT_ID()")
+	}
+	return say
 }
 
 // Whose it is that evaluates an expression must not change: what the user may
@@ -238,8 +270,9 @@ func (c conversation) have(t *testing.T, p place, addr string) []string {
 		if len(oks) > 0 && oks[len(oks)-1].inTransaction {
 			flag = " (in a transaction)"
 		}
-		if len(oks) > 0 && !c.uncounted {
-			flag += fmt.Sprintf(" (%d warnings)", oks[len(oks)-1].warnings)
+		if len(oks) > 0 {
+			last := oks[len(oks)-1]
+			flag += fmt.Sprintf(" (%d rows, %d warnings: %s)", last.affected, last.warnings, last.info)
 		}
 		said = append(said, q+"\n  "+strings.ReplaceAll(a, "\n", "\n  ")+flag)
 	}

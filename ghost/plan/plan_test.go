@@ -71,6 +71,8 @@ func TestForwardAsIs(t *testing.T) {
 		{sql: "ALTER TABLE t ADD n INT REFERENCES u (a)", want: "it adds a foreign key"},
 		{sql: "ALTER TABLE t ADD a INT, LOCK=SHARED", want: "the statement asks for LOCK=SHARED"},
 		{sql: "ALTER TABLE t ADD a INT, LOCK=EXCLUSIVE", want: "the statement asks for LOCK=EXCLUSIVE"},
+		{sql: "ALTER TABLE t", want: "it changes nothing"},
+		{sql: "ALTER TABLE t ALGORITHM=COPY", want: "it changes nothing"},
 		{sql: "OPTIMIZE TABLE t", want: ""},
 		{sql: "OPTIMIZE TABLE t, u", want: "it names several tables"},
 		{sql: "ALTER IGNORE TABLE t ADD UNIQUE (a)", mariaDB: true, want: "it is an ALTER IGNORE, which drops rows"},
