@@ -57,6 +57,7 @@ type Result struct {
 	Rows     int64 // in the table after a copy
 	Records  int64 // what the server itself would have said: Rows, or 0 where it copies nothing
 	Warnings []Warning
+	Warned   int64 // how many the server would have counted: Warnings, and those it keeps no text of
 	Err      error // nil, a *plan.Refusal, ErrCanceled, or the server's own error
 	// Left: the session's own server is to run the statement as it was sent, for
 	// this reason. Nothing has been done.

@@ -49,16 +49,11 @@ func (r *run) migrate(ctx context.Context) Result {
 		case plan.Direct:
 			return r.leave(ctx, p)
 		case plan.Copy:
-			rows, err := r.copyAndSwap(ctx, p)
-			result := Result{Rows: rows, Warnings: warnings, Err: err}
-			if p.Counted {
-				result.Records = rows
-			}
-			return result
+			return r.copyAndSwap(ctx, p, warnings)
 		}
 		warnings, err = r.inServer(ctx, p)
 		if !mysqld.IsAlgorithmRefused(err) || p.Asked {
-			return Result{Warnings: warnings, Err: err}
+			return Result{Warnings: warnings, Warned: int64(len(warnings)), Err: err}
 		}
 		// The empty table has no past: the 64th (later the 255th) row version,
 		// for one, is refused on the original alone.
@@ -85,43 +80,60 @@ func (r *run) awaitLease(ctx context.Context) error {
 	}
 }
 
-func (r *run) copyAndSwap(ctx context.Context, p plan.Plan) (rows int64, err error) {
+func (r *run) copyAndSwap(ctx context.Context, p plan.Plan, own []Warning) Result {
 	s, err := r.follow(ctx, p)
 	if err != nil {
-		return 0, err
+		return Result{Err: err}
 	}
 	defer s.stop()
+	warned, err := s.copyAndSwap(ctx, own)
+	if warned.count > 0 {
+		r.log(ctx, "%d warnings", warned.count)
+	}
+	for _, w := range warned.texts[:min(10, len(warned.texts))] {
+		r.log(ctx, "%s %d: %s", w.Level, w.Code, w.Message)
+	}
+	result := Result{Rows: s.rows, Warnings: warned.texts, Warned: warned.count, Err: err}
+	if p.Counted {
+		result.Records = s.rows
+	}
+	return result
+}
 
-	if err := r.readControl(ctx); err != nil { // given while it was queued or prepared
-		return 0, err
+func (s *syncer) copyAndSwap(ctx context.Context, own []Warning) (warned serverWarnings, err error) {
+	if err := s.readControl(ctx); err != nil { // given while it was queued or prepared
+		return warned, err
 	}
-	r.enter(ctx, Copying)
+	s.enter(ctx, Copying)
 	if err := s.copyRows(ctx); err != nil {
-		return 0, err
+		return warned, err
 	}
-	r.enter(ctx, CatchingUp)
+	if warned, err = s.warnings(ctx, own); err != nil {
+		return warned, err
+	}
+	s.enter(ctx, CatchingUp)
 	if err := s.catchUp(ctx); err != nil {
-		return 0, err
+		return warned, err
 	}
-	r.enter(ctx, Verifying)
+	s.enter(ctx, Verifying)
 	if err := s.verifyRanges(ctx); err != nil {
-		return 0, err
+		return warned, err
 	}
 	if err := s.analyze(ctx); err != nil {
-		return 0, err
+		return warned, err
 	}
 	for {
-		r.enter(ctx, Ready)
+		s.enter(ctx, Ready)
 		if err := s.awaitLeave(ctx); err != nil {
-			return 0, err
+			return warned, err
 		}
-		r.enter(ctx, CuttingOver)
+		s.enter(ctx, CuttingOver)
 		err := s.cutOver(ctx)
 		if err == nil {
-			return s.rows, nil
+			return warned, nil
 		}
 		if !errors.Is(err, errTooSoon) {
-			return 0, err
+			return warned, err
 		}
 	}
 }

@@ -281,6 +281,29 @@ func TestSmallTables(t *testing.T) {
 	})
 }
 
+// The warnings of all chunks are counted, as the server would count them.
+func TestWarningsOfManyRows(t *testing.T) {
+	each(t, func(t *testing.T, p place) {
+		p.exec("CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, b INT)")
+		p.large("t")
+		p.exec("CREATE TABLE twin LIKE t", "INSERT INTO twin SELECT * FROM t", "UPDATE t SET b = 300 WHERE id % 1000 = 7", "UPDATE twin SET b = 300 WHERE id % 1000 = 7")
+		c := p.through("")
+		answers := func(table string) string {
+			c.exec("SET sql_mode = ''", "ALTER TABLE "+table+" MODIFY b TINYINT")
+			return fmt.Sprintf("%+v", c.rec.oks())
+		}
+		got := answers("t")
+		c.exec("SET @midflight_strategy = 'direct'")
+		if want := answers("twin"); got != want {
+			t.Errorf("through Midflight %s, the server's own %s", got, want)
+		}
+		if path := p.value(fmt.Sprintf("SELECT strategy FROM midflight.migrations WHERE id = %d", p.latest("t"))); path != "copy" {
+			t.Errorf("by %s", path)
+		}
+		p.nothingLeft()
+	})
+}
+
 // A table in use is not asked for, small as it is: everybody else would have to
 // wait behind the ALTER.
 func TestSmallTableInUse(t *testing.T) {

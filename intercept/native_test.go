@@ -140,8 +140,14 @@ var conversations = []conversation{
 	{name: "warnings of rows", setup: []string{"CREATE TABLE l (id INT PRIMARY KEY, e ENUM('a','b'), v VARCHAR(10), n INT, j INT)", "INSERT INTO l VALUES (1, 'b', '2x', NULL, 5), (2, 'a', '5', NULL, NULL), (3, 'b', 'zz', 1000, -1)"}, say: []string{
 		"SET sql_mode = ''", "ALTER TABLE l MODIFY e ENUM('x')", "SHOW WARNINGS", "ALTER TABLE l MODIFY v INT", "SHOW WARNINGS", "ALTER TABLE l MODIFY n TINYINT NOT NULL", "SHOW WARNINGS", "SELECT @@warning_count",
 		"ALTER TABLE l MODIFY j JSON", "SHOW WARNINGS", "SELECT * FROM l"}},
+	{name: "warnings of copied rows", notes: true, setup: []string{"CREATE TABLE l (id INT PRIMARY KEY, e ENUM('a','b'), v VARCHAR(10), n INT, d DECIMAL(5,2), w VARCHAR(9))", "INSERT INTO l VALUES (1, 'b', '1', NULL, 1.5, 'x'), (2, 'a', '2x', NULL, 2.25, 'x   '), (3, 'b', '3', 1000, 3, 'x')"}, ours: 7, say: []string{
+		"SET @midflight_strategy = 'copy'", "ALTER TABLE l MODIFY d DECIMAL(5,1)", "SHOW WARNINGS", "ALTER TABLE l MODIFY w VARCHAR(1)", "SHOW WARNINGS",
+		"SET sql_mode = ''", "ALTER TABLE l MODIFY v INT", "SHOW WARNINGS", "ALTER TABLE l MODIFY e ENUM('x')", "ALTER TABLE l MODIFY n TINYINT NOT NULL", "SELECT * FROM l",
+		"SET max_error_count = 1", "ALTER TABLE l MODIFY n CHAR(1) NOT NULL", "SHOW WARNINGS", "SET max_error_count = 0", "ALTER TABLE l MODIFY v CHAR(0)"}},
 	{name: "statistics", setup: []string{"CREATE TABLE s (id INT PRIMARY KEY AUTO_INCREMENT, v INT, KEY (v))", "INSERT INTO s VALUES (1, 1), (2, 2), (3, 3), (4, 4)"}, ours: 2, say: []string{
 		"ALTER TABLE s MODIFY v BIGINT", statistics, "INSERT INTO s VALUES (100, 5), (101, 6)", "ALTER TABLE s ADD COLUMN x INT FIRST", statistics}},
+	{name: "a number that was not asked for", setup: []string{"CREATE TABLE s (id INT PRIMARY KEY AUTO_INCREMENT, v INT)", "INSERT INTO s VALUES (1, 1)"}, ours: 1, say: []string{
+		"ALTER TABLE s ADD COLUMN y INT", "INSERT INTO s (id) VALUES (100)", "SELECT auto_increment FROM information_schema.tables WHERE table_schema = '{db}' AND table_name = 's'"}},
 	{name: "statistics that were asked for", setup: []string{"CREATE TABLE s (id INT PRIMARY KEY AUTO_INCREMENT, v INT, KEY (v))", "INSERT INTO s VALUES (1, 1), (2, 2), (3, 3), (4, 4)"}, ours: 2, say: []string{
 		"ANALYZE TABLE s", statistics, "INSERT INTO s VALUES (100, 5), (101, 6)", "ALTER TABLE s MODIFY v BIGINT", statistics, "ALTER TABLE s ADD COLUMN x INT FIRST", statistics}},
 	{name: "OPTIMIZE", setup: rowsT, ours: 2, say: []string{"OPTIMIZE TABLE t", "OPTIMIZE LOCAL TABLE {db}.t", "SHOW WARNINGS", "SELECT * FROM t"}},

@@ -26,21 +26,21 @@ func (i *Interceptor) reply(ctx context.Context, c *proxy.Conn, q facts, s parse
 	if err := quiet(ctx, c, q); err != nil {
 		return false, err
 	}
-	if len(r.Warnings) > 0 {
+	if r.Warned > 0 {
 		if err := showAgain(ctx, c, q, s, r.Warnings); err != nil {
 			return false, err
 		}
 	}
 	return true, c.ReplyOK(wire.OK{
 		Affected: uint64(r.Records),
-		Warnings: uint16(min(len(r.Warnings), math.MaxUint16)),
-		Info:     fmt.Sprintf("Records: %d  Duplicates: 0  Warnings: %d", r.Records, len(r.Warnings)),
+		Warnings: uint16(min(r.Warned, math.MaxUint16)),
+		Info:     fmt.Sprintf("Records: %d  Duplicates: 0  Warnings: %d", r.Records, r.Warned),
 	}, more)
 }
 
 // showAgain leaves the warnings in the session's own diagnostics area, where
 // SHOW WARNINGS reads them: those of the statement's text come again when it is
-// prepared once more, and a single other one can be signaled.
+// prepared once more, and of others the first can be signaled.
 func showAgain(ctx context.Context, c *proxy.Conn, q facts, s parser.Statement, warnings []ghost.Warning) error {
 	if err := c.Prepare(ctx, s.Text); err != nil && asServer(err) == nil {
 		return err
@@ -60,11 +60,10 @@ func showAgain(ctx context.Context, c *proxy.Conn, q facts, s parser.Statement, 
 		}
 		return err
 	}
-	w := warnings[0]
-	if len(warnings) > 1 || !signalable(w.Message) {
+	if len(warnings) == 0 || !signalable(warnings[0].Message) {
 		return nil // the count in the answer is right; the texts are in midflight.events
 	}
-	_, err = c.Query(ctx, signal("01000", w.Code, w.Message))
+	_, err = c.Query(ctx, signal("01000", warnings[0].Code, warnings[0].Message))
 	if asServer(err) != nil {
 		return nil
 	}
