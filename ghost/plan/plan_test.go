@@ -375,3 +375,25 @@ func TestRelaxed(t *testing.T) {
 		}
 	}
 }
+
+func TestConverts(t *testing.T) {
+	for _, c := range []struct {
+		from, to string
+		want     bool
+	}{
+		{"id int", "id int", false}, {"id int", "id bigint", false}, {"id int", "+id bigint", false},
+		{"+id int", "id bigint", true}, {"id int", "id tinyint", true}, {"id int", "id varchar(20)", true}, {"id decimal(5,2)", "id decimal(5,1)", true},
+	} {
+		from, to := table(c.from, "").Columns[0], table(c.to, "").Columns[0]
+		p := Plan{Columns: []Mapping{{From: from, To: to, Converted: !sameValues(from, to)}, {To: to, Literal: ImplicitDefault}}}
+		if got := p.Converts(); got != c.want {
+			t.Errorf("%s to %s: %v, want %v", c.from, c.to, got, c.want)
+		}
+	}
+}
+
+func TestRefusalIsTwoSentences(t *testing.T) {
+	if got := (&Refusal{Reason: `Error 3140: for column 'a'.`, Hint: "Do so"}).Error(); got != "Error 3140: for column 'a'. Do so" {
+		t.Error(got)
+	}
+}
