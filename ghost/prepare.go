@@ -207,6 +207,14 @@ func (r *run) prepare(ctx context.Context) (plan.Plan, []Warning, error) {
 		}
 		r.original = original
 		r.status.RowsTotal = original.Rows
+		// Where an expression names a table, that is not to be missing a database.
+		if _, err := conn.ExecContext(ctx, "USE "+mysqld.QuoteName(r.scratch.schema)); err != nil {
+			return err
+		}
+		if refusal := plan.Untried(r.request.Statement, original, r.Flavor.MariaDB); refusal != nil {
+			p, err = r.smallOr(ctx, refusal)
+			return err
+		}
 		if err := like(ctx, conn, r.scratch.table, original.Name); err != nil {
 			return err
 		}

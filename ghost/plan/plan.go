@@ -200,6 +200,23 @@ func Make(s parser.Statement, original, altered *schema.Table, p Probe, mariaDB 
 	}, nil
 }
 
+// Untried refuses what can't be tried on a table made LIKE the original: MySQL
+// gives its CHECK constraints other names.
+func Untried(s parser.Statement, t *schema.Table, mariaDB bool) *Refusal {
+	if mariaDB {
+		return nil
+	}
+	for _, a := range s.Actions {
+		switch a.Kind {
+		case parser.DropCheck, parser.DropConstraint, parser.AlterCheck:
+			if slices.ContainsFunc(t.NamedChecks, func(name string) bool { return strings.EqualFold(name, a.Name) }) {
+				return refuse("it is about the CHECK constraint %s, which has a name of its own", a.Name)
+			}
+		}
+	}
+	return nil
+}
+
 func refuseTable(s parser.Statement, t *schema.Table, mariaDB bool) *Refusal {
 	switch {
 	case t.Type != "BASE TABLE":
