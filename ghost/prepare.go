@@ -211,6 +211,10 @@ func (r *run) prepare(ctx context.Context) (plan.Plan, []Warning, error) {
 		if _, err := conn.ExecContext(ctx, "USE "+mysqld.QuoteName(r.scratch.schema)); err != nil {
 			return err
 		}
+		if plan.NamesForeignKey(r.request.Statement, original) && !r.request.Async {
+			p = plan.Plan{Path: plan.Direct, Reason: "it names a foreign key"}
+			return nil
+		}
 		if refusal := plan.Untried(r.request.Statement, original, r.Flavor.MariaDB); refusal != nil {
 			p, err = r.smallOr(ctx, refusal)
 			return err

@@ -139,6 +139,8 @@ var conversations = []conversation{
 		"ALTER TABLE h MODIFY b BIGINT", "ALTER TABLE h ADD CONSTRAINT small CHECK (b < 7)", "ALTER TABLE f DROP PRIMARY KEY, ADD COLUMN x INT", "OPTIMIZE TABLE f"}},
 	{name: "checks by name", setup: []string{"CREATE TABLE h (id INT PRIMARY KEY, b INT, CONSTRAINT positive CHECK (b > 0), CONSTRAINT small CHECK (b < 7), CONSTRAINT one UNIQUE (b), CHECK (id > 0))"}, say: []string{
 		"ALTER TABLE h DROP CONSTRAINT positive", "ALTER TABLE h DROP CONSTRAINT nothing", "ALTER TABLE h DROP CONSTRAINT one", "ALTER TABLE h DROP CHECK small", "ALTER TABLE h ALTER CHECK small NOT ENFORCED"}},
+	{name: "foreign key by the name of a constraint", setup: []string{"CREATE TABLE p (id INT PRIMARY KEY)", "CREATE TABLE f (id INT PRIMARY KEY, p INT, CONSTRAINT fk FOREIGN KEY (p) REFERENCES p (id))"}, say: []string{
+		"ALTER TABLE f ALTER CONSTRAINT fk NOT ENFORCED", "ALTER TABLE f DROP CONSTRAINT fk", "ALTER TABLE f DROP CONSTRAINT fk"}},
 	{name: "subquery in an expression", setup: rowsT, say: []string{
 		"ALTER TABLE t ADD COLUMN z INT AS (1 NOT IN (SELECT 1 FROM t WHERE id)) VIRTUAL", "ALTER TABLE t ADD COLUMN z INT AS (1 NOT IN (SELECT 1 FROM nowhere WHERE id)) VIRTUAL"}},
 	{name: "warnings of rows", setup: []string{"CREATE TABLE l (id INT PRIMARY KEY, e ENUM('a','b'), v VARCHAR(10), n INT, j INT)", "INSERT INTO l VALUES (1, 'b', '2x', NULL, 5), (2, 'a', '5', NULL, NULL), (3, 'b', 'zz', 1000, -1)"}, say: []string{

@@ -200,6 +200,18 @@ func Make(s parser.Statement, original, altered *schema.Table, p Probe, mariaDB 
 	}, nil
 }
 
+// NamesForeignKey: DROP and ALTER CONSTRAINT are by name whatever it is, and a
+// foreign key's is left to the server as DROP FOREIGN KEY is.
+func NamesForeignKey(s parser.Statement, t *schema.Table) bool {
+	return slices.ContainsFunc(s.Actions, func(a parser.Action) bool {
+		return (a.Kind == parser.DropConstraint || a.Kind == parser.AlterCheck) && has(t.ForeignKeys, a.Name)
+	})
+}
+
+func has(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
+}
+
 // Untried refuses what can't be tried on a table made LIKE the original: MySQL
 // gives its CHECK constraints other names.
 func Untried(s parser.Statement, t *schema.Table, mariaDB bool) *Refusal {
@@ -209,7 +221,7 @@ func Untried(s parser.Statement, t *schema.Table, mariaDB bool) *Refusal {
 	for _, a := range s.Actions {
 		switch a.Kind {
 		case parser.DropCheck, parser.DropConstraint, parser.AlterCheck:
-			if slices.ContainsFunc(t.NamedChecks, func(name string) bool { return strings.EqualFold(name, a.Name) }) {
+			if has(t.NamedChecks, a.Name) {
 				return refuse("it is about the CHECK constraint %s, which has a name of its own", a.Name)
 			}
 		}
