@@ -20,6 +20,30 @@ func (s *syncer) copyRows(ctx context.Context) error {
 	return s.pump(ctx, func() bool { return s.copied.Done })
 }
 
+// analyze gives the shadow statistics before it takes the original's place: by
+// those of an empty table, which the server has until it counts again by itself
+// some seconds later, every row is one of few, and no index is worth its use.
+// Some pages of each index are read. The server's own ALTER leaves statistics
+// too.
+func (s *syncer) analyze(ctx context.Context) error {
+	statement := "ANALYZE /* midflight */ NO_WRITE_TO_BINLOG TABLE " + s.shadow.Quoted()
+	if s.Flavor.MariaDB { // no statistics of its own that read every row
+		statement = "SET STATEMENT use_stat_tables = 'never' FOR " + statement
+	}
+	done := false
+	s.start(analyzeJob, func(ctx context.Context) func() error {
+		_, err := s.DB.ExecContext(ctx, statement)
+		return func() error {
+			done = true
+			if err != nil {
+				s.log(ctx, "the new table has no statistics yet: %v", err)
+			}
+			return nil
+		}
+	})
+	return s.pump(ctx, func() bool { return done })
+}
+
 // dispatchCopy hands the next chunk to the copier, after it has found where the
 // chunk ends. It is marked as dispatched before the worker begins: from then on
 // none of its keys may be called ahead of the copy.
@@ -49,7 +73,7 @@ func (s *syncer) dispatchCopy() {
 	s.copied.Dispatched, s.copied.Last = r.Hi, r.Hi == ""
 	s.start(copyJob, func(ctx context.Context) func() error {
 		began := time.Now()
-		rows, outdated, err := s.copyChunk(ctx, r)
+		rows, warned, outdated, err := s.copyChunk(ctx, r)
 		took := time.Since(began)
 		return func() error {
 			if err != nil {
@@ -60,6 +84,7 @@ func (s *syncer) dispatchCopy() {
 			s.applyTurn = !s.copied.Integers && !s.copied.Done && s.backlog.Len() > 0
 			s.applyAgain(outdated)
 			s.rows += rows
+			s.warned.in(r, warned)
 			copied := max(rows+int64(len(outdated)), 0) // what went out of the way isn't taken off
 			s.status.RowsCopied += copied
 			if r.Hi != "" {
@@ -92,8 +117,9 @@ func (s *syncer) bound(ctx context.Context, lo binlog.Key, n int) (binlog.Key, e
 const patience = 2 * time.Minute
 
 // copyChunk copies one range in one transaction and returns the rows copied,
-// and which other keys are to be applied again.
-func (s *syncer) copyChunk(ctx context.Context, r chunk.Range) (rows int64, outdated []binlog.Key, err error) {
+// how many values the server warned of, and which other keys are to be applied
+// again.
+func (s *syncer) copyChunk(ctx context.Context, r chunk.Range) (rows, warned int64, outdated []binlog.Key, err error) {
 	again := false
 	err = retry(ctx, patience, func() error {
 		return s.copier.use(ctx, func(conn *sql.Conn) (err error) {
@@ -103,14 +129,16 @@ func (s *syncer) copyChunk(ctx context.Context, r chunk.Range) (rows int64, outd
 				}
 			}
 			again = true
-			rows, err = s.insertChunk(ctx, conn, r, &outdated)
+			if rows, err = s.insertChunk(ctx, conn, r, &outdated); err == nil && s.plan.Converts() {
+				warned, err = countWarnings(ctx, conn)
+			}
 			return err
 		})
 	})
 	if err == nil || !mysqld.IsServerError(err) || mysqld.IsLockConflict(err) {
-		return rows, outdated, wrap(err, "copy a chunk")
+		return rows, warned, outdated, wrap(err, "copy a chunk")
 	}
-	return 0, nil, s.verdict(ctx, err, s.tables.InRange(r))
+	return 0, 0, nil, s.verdict(ctx, err, s.tables.InRange(r))
 }
 
 // insertChunk is one INSERT … SELECT. A duplicate key means that a row of the

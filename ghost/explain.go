@@ -20,7 +20,7 @@ func (s *syncer) verdict(ctx context.Context, ours error, rows string) error {
 	if errors.As(ours, &d) {
 		return d.error
 	}
-	native, err := s.native(ctx, rows)
+	_, native, err := s.native(ctx, rows)
 	if err != nil {
 		return errors.Join(ours, err)
 	}
@@ -37,9 +37,9 @@ func (s *syncer) verdict(ctx context.Context, ours error, rows string) error {
 
 const askAgain = "Send the statement again, or let the server run it and block the table meanwhile: SET @midflight_strategy = 'direct'"
 
-// native runs the user's statement on a copy of some rows; the first result is
-// the server's verdict.
-func (s *syncer) native(ctx context.Context, rows string) (verdict, err error) {
+// native runs the user's statement on a copy of some rows, and returns the
+// server's warnings or its verdict.
+func (s *syncer) native(ctx context.Context, rows string) (warned serverWarnings, verdict, err error) {
 	sc := rowsScratch(s.status.ID, s.original.Name)
 	defer sc.drop(context.WithoutCancel(ctx), s.DB)
 	plain := &worker{db: s.DB, init: []string{
@@ -65,18 +65,28 @@ func (s *syncer) native(ctx context.Context, rows string) (verdict, err error) {
 		return wrap(err, "copy the rows in question")
 	})
 	if err != nil {
-		return nil, err
+		return warned, nil, err
 	}
 	ddl := &worker{db: s.DB, init: scratchSession(s.request.Settings)}
 	defer ddl.close()
 	err = ddl.use(ctx, func(conn *sql.Conn) error {
 		_, err := conn.ExecContext(ctx, text(s.request.Statement, schema.Name{Schema: sc.schema, Table: sc.table.Table}, "", ""))
+		if err != nil {
+			return err
+		}
+		if warned.count, err = countWarnings(ctx, conn); err != nil {
+			return err
+		}
+		warned.texts, err = showWarnings(ctx, conn)
 		return err
 	})
-	if mysqld.IsServerError(err) {
-		return sc.errAsOriginal(err, s.original.Name), nil
+	for i := range warned.texts {
+		warned.texts[i].Message = sc.asOriginal(warned.texts[i].Message, s.original.Name)
 	}
-	return nil, err
+	if mysqld.IsServerError(err) {
+		return warned, sc.errAsOriginal(err, s.original.Name), nil
+	}
+	return warned, nil, err
 }
 
 func where(condition string) string {

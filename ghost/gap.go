@@ -47,9 +47,6 @@ func (r *run) openGap(ctx context.Context, init []string) (*gap, error) {
 		return nil, fmt.Errorf("connect for the exclusive lock: %w", err)
 	}
 	init = append(init, "SET /* midflight */ SESSION lock_wait_timeout = 2")
-	if !r.Flavor.MariaDB { // AUTO_INCREMENT as it is, not as it was up to a day ago
-		init = append(init, "SET /* midflight */ SESSION information_schema_stats_expiry = 0")
-	}
 	for _, q := range init {
 		if _, err = g.lock.ExecContext(ctx, q); err != nil {
 			g.close()

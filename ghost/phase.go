@@ -30,7 +30,7 @@ var next = map[Phase][]Phase{
 	CatchingUp:  {Verifying, Failed, Canceled},
 	Verifying:   {Ready, Failed, Canceled},
 	Ready:       {CuttingOver, Failed, Canceled},
-	CuttingOver: {Completed, Ready, Failed, Canceled}, // Ready: the gap was too short
+	CuttingOver: {Completed, Ready, Preparing, Failed, Canceled}, // Ready: the gap was too short; Preparing: the server wants a copy after all
 }
 
 // Terminal phases are left by no migration.

@@ -22,8 +22,8 @@ var phases = []struct {
 	{CatchingUp, "All rows are copied; the backlog of changes is brought down to what a moment suffices for."},
 	{Verifying, "The tables are compared, range by range and then the rows that changed meanwhile."},
 	{Ready, "The shadow is in sync and stays so; the swap waits for its window or the operator's word."},
-	{CuttingOver, "Midflight looks for a moment in which nobody has the table locked, locks it, and swaps."},
-	{Completed, "The table is what the statement asked for; the old one is kept for a while."},
+	{CuttingOver, "Midflight looks for a moment in which nobody has the table locked, locks it, and swaps; or the server does its part, or refuses it after all."},
+	{Completed, "The table is what the statement asked for; the old one is kept for a while. By the path `direct`, the session's own server has the statement."},
 	{Failed, "The original table is as it was; the record has the reason."},
 	{Canceled, "Somebody ended the migration; the original table is as it was."},
 }

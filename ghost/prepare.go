@@ -104,8 +104,15 @@ func text(s parser.Statement, on schema.Name, algorithm, lock string) string {
 
 // probe asks the server which algorithms it would accept, on a table without
 // rows.
-func probe(ctx context.Context, conn *sql.Conn, f mysqld.Flavor, sc scratch, r Request) (plan.Probe, error) {
-	var p plan.Probe
+//
+// copyOnly: INSTANT and what changes the definition alone are out of the
+// question.
+func probe(ctx context.Context, conn *sql.Conn, f mysqld.Flavor, sc scratch, r Request, engine string, copyOnly bool) (plan.Probe, error) {
+	p := plan.Probe{Copies: r.copies()}
+	if converts(r.Statement) && !strings.EqualFold(engine, "InnoDB") { // MariaDB accepts ALGORITHM=INSTANT, and copies
+		p.Copies = true
+		return p, nil
+	}
 	// The name is plain, so that it is the same in InnoDB's own catalogue.
 	t := schema.Name{Schema: sc.schema, Table: "probe"}
 	if t.Table == sc.table.Table {
@@ -114,7 +121,7 @@ func probe(ctx context.Context, conn *sql.Conn, f mysqld.Flavor, sc scratch, r R
 	if err := like(ctx, conn, t, r.Table); err != nil {
 		return p, err
 	}
-	if r.Statement.Kind == parser.AlterTable {
+	if r.Statement.Kind == parser.AlterTable && !copyOnly {
 		_, err := conn.ExecContext(ctx, text(r.Statement, t, "INSTANT", ""))
 		if err == nil {
 			p.Instant = true
@@ -132,9 +139,19 @@ func probe(ctx context.Context, conn *sql.Conn, f mysqld.Flavor, sc scratch, r R
 		if !mysqld.IsServerError(err) {
 			return p, err
 		}
-		return p, nil // a real error of the statement shows when it is tried in full
+		// A real error of the statement shows when it is tried in full. In place
+		// with a lock (ADD FULLTEXT) is no copy either.
+		_, err := conn.ExecContext(ctx, text(r.Statement, t, "INPLACE", "DEFAULT"))
+		p.Copies = p.Copies || err != nil
+		if err != nil && !mysqld.IsServerError(err) {
+			return p, err
+		}
+		return p, nil
 	}
 	p.InPlace = true
+	if copyOnly {
+		return p, nil
+	}
 	after, err := innodbIDs(ctx, conn, f, t)
 	if err != nil {
 		return p, err
@@ -142,6 +159,11 @@ func probe(ctx context.Context, conn *sql.Conn, f mysqld.Flavor, sc scratch, r R
 	// A rebuild gives the table a new id, an index that is built has one.
 	p.Metadata = !slices.ContainsFunc(after, func(id string) bool { return !slices.Contains(before, id) })
 	return p, nil
+}
+
+// converts: the statement names a storage engine.
+func converts(s parser.Statement) bool {
+	return slices.ContainsFunc(s.Actions, func(a parser.Action) bool { return a.Kind == parser.Engine })
 }
 
 // innodbIDs are the table's and its indexes' ids in InnoDB's catalogue.
@@ -185,10 +207,22 @@ func (r *run) prepare(ctx context.Context) (plan.Plan, []Warning, error) {
 		}
 		r.original = original
 		r.status.RowsTotal = original.Rows
+		// Where an expression names a table, that is not to be missing a database.
+		if _, err := conn.ExecContext(ctx, "USE "+mysqld.QuoteName(r.scratch.schema)); err != nil {
+			return err
+		}
+		if plan.NamesForeignKey(r.request.Statement, original) && !r.request.Async {
+			p = plan.Plan{Path: plan.Direct, Reason: "it names a foreign key"}
+			return nil
+		}
+		if refusal := plan.Untried(r.request.Statement, original, r.Flavor.MariaDB); refusal != nil {
+			p, err = r.smallOr(ctx, refusal)
+			return err
+		}
 		if err := like(ctx, conn, r.scratch.table, original.Name); err != nil {
 			return err
 		}
-		asked, err := probe(ctx, conn, r.Flavor, r.scratch, r.request)
+		asked, err := probe(ctx, conn, r.Flavor, r.scratch, r.request, original.Engine, r.copyOnly)
 		if err != nil {
 			return err
 		}
@@ -216,17 +250,32 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 	if ok {
 		return p, nil
 	}
+	strict, err := isStrict(ctx, conn)
+	if err != nil {
+		return p, err
+	}
 	altered, err := schema.Read(ctx, conn, r.scratch.table)
 	if err != nil {
 		return p, err
 	}
 	p, refusal = plan.Make(r.request.Statement, r.original, altered, asked, r.Flavor.MariaDB)
 	if refusal != nil {
-		return p, refusal
+		return r.smallOr(ctx, refusal)
+	}
+	if !strict && p.Converts() {
+		// The warnings name each row that loses a part of its value.
+		direct, err := r.ifSmall(ctx, "outside strict mode the server warns of each value that it changes")
+		if err != nil || direct.Path == plan.Direct {
+			return direct, err
+		}
 	}
 	shadow := shadowName(r.original.Name, r.status.ID)
 	for _, t := range []schema.Name{shadow, oldName(r.original.Name, r.status.ID)} {
-		if err := r.mustBeFree(ctx, t); err != nil {
+		err := r.mustBeFree(ctx, t)
+		if errors.As(err, &refusal) {
+			return r.smallOr(ctx, refusal)
+		}
+		if err != nil {
 			return p, err
 		}
 	}
@@ -238,10 +287,6 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 	}
 	r.shadow = shadow
 	if _, err := conn.ExecContext(ctx, text(r.request.Statement, shadow, "", "")); err != nil {
-		return p, err
-	}
-	strict, err := isStrict(ctx, conn)
-	if err != nil {
 		return p, err
 	}
 	now, err := readTime(ctx, conn)

@@ -20,7 +20,10 @@ type Request struct {
 	CutOver   CutOver
 	// Settings are the session's variables under which the server would have
 	// run the statement.
-	Settings   []Setting
+	Settings []Setting
+	// Async: the client is not waiting, so the statement can't be handed back to
+	// its session.
+	Async      bool
 	User, Host string // who sent it, from where
 	Session    uint32 // the connection id
 }
@@ -36,11 +39,29 @@ func (s Setting) assignment() string {
 	return "SESSION " + s.Name + " = " + mysqld.QuoteString(s.Value)
 }
 
+// copies: the session wants the server to copy whatever the change.
+func (r Request) copies() bool {
+	if r.Statement.Algorithm == "COPY" {
+		return true
+	}
+	for _, s := range r.Settings {
+		if s.Name == "old_alter_table" && s.Value == "1" || s.Name == "alter_algorithm" && s.Value == "COPY" {
+			return r.Statement.Algorithm == ""
+		}
+	}
+	return false
+}
+
 // A Result is a migration's end.
 type Result struct {
-	Rows     int64 // in the table after a copy, as the server's "Records"
+	Rows     int64 // in the table after a copy
+	Records  int64 // what the server itself would have said: Rows, or 0 where it copies nothing
 	Warnings []Warning
+	Warned   int64 // how many the server would have counted: Warnings, and those it keeps no text of
 	Err      error // nil, a *plan.Refusal, ErrCanceled, or the server's own error
+	// Left: the session's own server is to run the statement as it was sent, for
+	// this reason. Nothing has been done.
+	Left string
 }
 
 // A Warning is a row of SHOW WARNINGS.

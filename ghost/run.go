@@ -30,6 +30,7 @@ type run struct {
 	old      schema.Name // of the original after the swap
 	tables   rowsql.Tables
 	swapped  bool // the point of no return is passed
+	copyOnly bool // the server has taken back what it accepted on an empty table
 }
 
 // migrate is the algorithm of docs/algorithm.md.
@@ -37,18 +38,28 @@ func (r *run) migrate(ctx context.Context) Result {
 	if err := r.awaitLease(ctx); err != nil {
 		return Result{Err: err}
 	}
-	r.enter(ctx, Preparing)
-	p, warnings, err := r.prepare(ctx)
-	if err != nil {
-		return Result{Err: err}
-	}
-	r.status.Strategy, r.status.Reason = p.Path, p.Reason
-	if p.Path != plan.Copy {
+	for {
+		r.enter(ctx, Preparing)
+		p, warnings, err := r.prepare(ctx)
+		if err != nil {
+			return Result{Err: err}
+		}
+		r.status.Strategy, r.status.Reason = p.Path, p.Reason
+		switch p.Path {
+		case plan.Direct:
+			return r.leave(ctx, p)
+		case plan.Copy:
+			return r.copyAndSwap(ctx, p, warnings)
+		}
 		warnings, err = r.inServer(ctx, p)
-		return Result{Warnings: warnings, Err: err}
+		if !mysqld.IsAlgorithmRefused(err) || p.Asked {
+			return Result{Warnings: warnings, Warned: int64(len(warnings)), Err: err}
+		}
+		// The empty table has no past: the 64th (later the 255th) row version,
+		// for one, is refused on the original alone.
+		r.log(ctx, "the server does not do it by %s after all: %v", p.Path, err)
+		r.copyOnly = true
 	}
-	rows, err := r.copyAndSwap(ctx, p)
-	return Result{Rows: rows, Warnings: warnings, Err: err}
 }
 
 // awaitLease waits while another Midflight migrates the table.
@@ -69,40 +80,60 @@ func (r *run) awaitLease(ctx context.Context) error {
 	}
 }
 
-func (r *run) copyAndSwap(ctx context.Context, p plan.Plan) (rows int64, err error) {
+func (r *run) copyAndSwap(ctx context.Context, p plan.Plan, own []Warning) Result {
 	s, err := r.follow(ctx, p)
 	if err != nil {
-		return 0, err
+		return Result{Err: err}
 	}
 	defer s.stop()
+	warned, err := s.copyAndSwap(ctx, own)
+	if warned.count > 0 {
+		r.log(ctx, "%d warnings", warned.count)
+	}
+	for _, w := range warned.texts[:min(10, len(warned.texts))] {
+		r.log(ctx, "%s %d: %s", w.Level, w.Code, w.Message)
+	}
+	result := Result{Rows: s.rows, Warnings: warned.texts, Warned: warned.count, Err: err}
+	if p.Counted {
+		result.Records = s.rows
+	}
+	return result
+}
 
-	if err := r.readControl(ctx); err != nil { // given while it was queued or prepared
-		return 0, err
+func (s *syncer) copyAndSwap(ctx context.Context, own []Warning) (warned serverWarnings, err error) {
+	if err := s.readControl(ctx); err != nil { // given while it was queued or prepared
+		return warned, err
 	}
-	r.enter(ctx, Copying)
+	s.enter(ctx, Copying)
 	if err := s.copyRows(ctx); err != nil {
-		return 0, err
+		return warned, err
 	}
-	r.enter(ctx, CatchingUp)
+	if warned, err = s.warnings(ctx, own); err != nil {
+		return warned, err
+	}
+	s.enter(ctx, CatchingUp)
 	if err := s.catchUp(ctx); err != nil {
-		return 0, err
+		return warned, err
 	}
-	r.enter(ctx, Verifying)
+	s.enter(ctx, Verifying)
 	if err := s.verifyRanges(ctx); err != nil {
-		return 0, err
+		return warned, err
+	}
+	if err := s.analyze(ctx); err != nil {
+		return warned, err
 	}
 	for {
-		r.enter(ctx, Ready)
+		s.enter(ctx, Ready)
 		if err := s.awaitLeave(ctx); err != nil {
-			return 0, err
+			return warned, err
 		}
-		r.enter(ctx, CuttingOver)
+		s.enter(ctx, CuttingOver)
 		err := s.cutOver(ctx)
 		if err == nil {
-			return s.rows, nil
+			return warned, nil
 		}
 		if !errors.Is(err, errTooSoon) {
-			return 0, err
+			return warned, err
 		}
 	}
 }

@@ -45,6 +45,7 @@ type syncer struct {
 	applyTurn  bool          // the copy waits for a turn of the apply
 	ranges     []chunk.Range // all that was copied, for verification
 	rows       int64         // in the shadow table
+	warned     warned
 	started    time.Time
 
 	verify verification
@@ -62,6 +63,8 @@ const (
 	verifyJob
 	fenceJob
 	housekeeping
+	analyzeJob
+	nativeJob
 )
 
 func newSyncer(ctx context.Context, r *run, stream *binlog.Stream, v *binlog.Visibility, p plan.Plan) *syncer {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"midflight/ghost"
@@ -16,6 +17,7 @@ import (
 // connection at that moment: nothing of it is tracked.
 type facts struct {
 	database  string // "" without one
+	found     int    // FOUND_ROWS()
 	lowerCase bool   // names of tables are stored in lower case
 	unlogged  string // why this session's changes are not in the binlog as usual; "": they are
 	strategy  string
@@ -30,11 +32,11 @@ type facts struct {
 var settings = []string{
 	"sql_mode", "time_zone", "lc_time_names",
 	"explicit_defaults_for_timestamp", "default_storage_engine", "innodb_strict_mode",
-	"div_precision_increment", "default_week_format", "foreign_key_checks", "unique_checks",
+	"div_precision_increment", "default_week_format", "foreign_key_checks", "unique_checks", "max_error_count",
 }
 
 var settingsMySQL = []string{
-	"sql_require_primary_key", "sql_generate_invisible_primary_key", "default_table_encryption", "show_gipk_in_create_table_and_information_schema",
+	"old_alter_table", "sql_require_primary_key", "sql_generate_invisible_primary_key", "default_table_encryption", "show_gipk_in_create_table_and_information_schema",
 }
 
 var settingsMariaDB = []string{"old_mode", "system_versioning_alter_history", "alter_algorithm"}
@@ -52,7 +54,7 @@ func ask(ctx context.Context, c *proxy.Conn, f mysqld.Flavor) (facts, error) {
 		gtidNext = "@@SESSION.gtid_next"
 	}
 	names = append(names, settingsOfText...)
-	query := "SELECT /* midflight */ HEX(CONVERT(DATABASE() USING utf8mb4)), @@lower_case_table_names, @@SESSION.sql_log_bin, " + gtidNext +
+	query := "SELECT /* midflight */ FOUND_ROWS(), HEX(CONVERT(DATABASE() USING utf8mb4)), @@lower_case_table_names, @@SESSION.sql_log_bin, " + gtidNext +
 		", CAST(@midflight_strategy AS CHAR), CAST(@midflight_cutover AS CHAR), CAST(@midflight_async AS CHAR)"
 	for _, n := range names {
 		query += ", @@SESSION." + n
@@ -61,16 +63,20 @@ func ask(ctx context.Context, c *proxy.Conn, f mysqld.Flavor) (facts, error) {
 	if err != nil {
 		return facts{}, err
 	}
-	if len(r.Rows) != 1 || len(r.Rows[0]) != 7+len(names) {
+	if len(r.Rows) != 1 || len(r.Rows[0]) != 8+len(names) {
 		return facts{}, fmt.Errorf("ask the session for its settings: %d rows", len(r.Rows))
 	}
-	row := r.Rows[0]
+	found, err := strconv.Atoi(r.Rows[0][0].String)
+	if err != nil {
+		return facts{}, fmt.Errorf("ask the session for FOUND_ROWS(): %w", err)
+	}
+	row := r.Rows[0][1:]
 	database, err := hex.DecodeString(row[0].String)
 	if err != nil {
 		return facts{}, fmt.Errorf("ask the session for its database: %w", err)
 	}
 	q := facts{
-		database: string(database), lowerCase: row[1].String != "0",
+		found: found, database: string(database), lowerCase: row[1].String != "0",
 		strategy: row[4].String, cutOver: row[5].String, async: row[6].String,
 	}
 	if row[2].String == "0" {

@@ -35,6 +35,9 @@ func (i *Interceptor) Intercept(ctx context.Context, c *proxy.Conn, q proxy.Quer
 	if err != nil {
 		return err
 	}
+	if err := foundAsBefore(ctx, c, facts.found); err != nil {
+		return err
+	}
 	pieces := []string{q.Text}
 	if !q.Prepared && c.MultiStatements() {
 		pieces = parser.Split(q.Text, facts.mode)
@@ -92,35 +95,41 @@ func (i *Interceptor) change(ctx context.Context, c *proxy.Conn, text, rest stri
 	}
 	s, err := parser.Parse(text, facts.mode)
 	if err != nil {
-		return i.misspelt(ctx, c, text+rest)
+		return i.misspelt(ctx, c, facts, text+rest)
 	}
 	// The server's verdict on the syntax. The statement itself is then the best
 	// way to give the client that error.
 	if e := asServer(c.Prepare(ctx, s.Text)); e != nil && e.Number == errSyntax {
-		return i.misspelt(ctx, c, text+rest)
+		return i.misspelt(ctx, c, facts, text+rest)
 	}
 	facts.hinted(s.Hints)
 	request, reason, err := i.request(ctx, c, s, facts)
 	if err != nil {
-		return i.refuse(ctx, c, err)
+		return i.refuse(ctx, c, facts, err)
 	}
 	if reason != "" {
-		return i.forward(ctx, c, text, more, reason)
+		return i.forward(ctx, c, facts, text, more, reason)
 	}
 	request.User, request.Host, request.Session = c.User(), c.ClientAddr(), c.ID()
 	ticket, err := i.Queue.Submit(ctx, request)
 	if err != nil {
-		return i.refuse(ctx, c, err)
+		return i.refuse(ctx, c, facts, err)
 	}
 	i.Observe(Intercepted{c.ID(), ticket.ID, request.Table})
 	if facts.async == "1" {
+		if err := quiet(ctx, c, facts); err != nil {
+			return false, err
+		}
 		return true, c.ReplyOK(wire.OK{InsertID: uint64(ticket.ID), Info: fmt.Sprintf("Midflight migration: %d", ticket.ID)}, more)
 	}
 	result, err := i.await(ctx, c, ticket)
 	if err != nil {
 		return false, err
 	}
-	return i.reply(ctx, c, s, request.Table, result, more)
+	if result.Left != "" {
+		return i.forward(ctx, c, facts, text, more, result.Left)
+	}
+	return i.reply(ctx, c, facts, s, request.Table, result, more)
 }
 
 // request makes the engine's order of a statement, or gives the reason why the
@@ -166,7 +175,7 @@ func (i *Interceptor) request(ctx context.Context, c *proxy.Conn, s parser.State
 	if err := mayAlter(ctx, c, s); err != nil {
 		return r, "", err
 	}
-	return ghost.Request{Statement: s, Table: name, Strategy: strategy, CutOver: cutOver, Settings: q.settings}, "", nil
+	return ghost.Request{Statement: s, Table: name, Strategy: strategy, CutOver: cutOver, Settings: q.settings, Async: q.async == "1"}, "", nil
 }
 
 const errSyntax = 1064
@@ -234,15 +243,21 @@ func wrongValue(err error) error {
 
 // misspelt lets the server say what is wrong. It quotes the text from the
 // mistake to the packet's end, so it gets all that is left of the packet.
-func (i *Interceptor) misspelt(ctx context.Context, c *proxy.Conn, text string) (ok bool, err error) {
+func (i *Interceptor) misspelt(ctx context.Context, c *proxy.Conn, q facts, text string) (ok bool, err error) {
 	i.Observe(Forwarded{c.ID(), "the server does not accept its syntax"})
+	if err := foundAsBefore(ctx, c, q.found); err != nil {
+		return false, err
+	}
 	_, err = c.RelayAs(ctx, text, false)
 	return false, err
 }
 
 // forward lets the server run the statement as it is.
-func (i *Interceptor) forward(ctx context.Context, c *proxy.Conn, text string, more bool, reason string) (ok bool, err error) {
+func (i *Interceptor) forward(ctx context.Context, c *proxy.Conn, q facts, text string, more bool, reason string) (ok bool, err error) {
 	i.Observe(Forwarded{c.ID(), reason})
+	if err := foundAsBefore(ctx, c, q.found); err != nil {
+		return false, err
+	}
 	failed, err := c.RelayAs(ctx, text, more)
 	return failed == nil, err
 }

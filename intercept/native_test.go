@@ -22,8 +22,6 @@ type conversation struct {
 	ours   int              // how many of the statements the engine must have got
 	// SIGNAL makes warnings and errors, but no notes: they come as warnings.
 	notes bool
-	// Warnings about values that rows lose are not counted by a copy.
-	uncounted bool
 }
 
 const tableT = "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20) DEFAULT 'x', KEY by_v (v))"
@@ -103,7 +101,7 @@ var conversations = []conversation{
 	{name: "NO_BACKSLASH_ESCAPES", setup: rowsT, ours: 2, say: []string{
 		`ALTER TABLE t ADD COLUMN a VARCHAR(9) DEFAULT '\';' COMMENT 'a\\b'`, "SET sql_mode = CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES')",
 		`ALTER TABLE t ADD COLUMN b VARCHAR(9) DEFAULT '\' COMMENT 'a\\b'`, "SELECT * FROM t"}},
-	{name: "the session's mode decides", uncounted: true, setup: append(rowsT, "CREATE TABLE n (id INT PRIMARY KEY, b INT)", "INSERT INTO n VALUES (1, 70000), (2, NULL)"), ours: 4, say: []string{
+	{name: "the session's mode decides", setup: append(rowsT, "CREATE TABLE n (id INT PRIMARY KEY, b INT)", "INSERT INTO n VALUES (1, 70000), (2, NULL)"), ours: 4, say: []string{
 		"ALTER TABLE n MODIFY b SMALLINT", "SET sql_mode = ''", "ALTER TABLE n MODIFY b SMALLINT", "ALTER TABLE n MODIFY b SMALLINT NOT NULL", "SELECT * FROM n",
 		"ALTER TABLE t MODIFY v VARCHAR(3)", "SELECT * FROM t"}},
 	{name: "latin1", setup: rowsT, params: "charset=latin1", ours: 2, say: []string{
@@ -123,7 +121,53 @@ var conversations = []conversation{
 	{name: "not ours", setup: append(rowsT, "CREATE TABLE p (id INT PRIMARY KEY) PARTITION BY HASH (id) PARTITIONS 2"), say: []string{
 		"ALTER TABLE t RENAME TO u", "ALTER TABLE u ADD COLUMN a INT, RENAME AS t", "ALTER TABLE p ADD PARTITION PARTITIONS 2", "ALTER DATABASE {db} CHARACTER SET latin1", "ALTER VIEW nothing AS SELECT 1",
 		"CREATE UNIQUE INDEX", "CREATE TABLE t (a INT)", "ALTER TABLE t DISABLE KEYS", "ALTER TABLE t ADD COLUMN b INT, LOCK=EXCLUSIVE", "OPTIMIZE TABLE t, p"}},
+	{name: "what the session counts", setup: append(rowsT, "CREATE TABLE a (id INT PRIMARY KEY AUTO_INCREMENT, n INT)"), ours: 10, say: counted(
+		"ALTER TABLE t ADD COLUMN a INT", "ALTER TABLE t ADD COLUMN b INT FIRST", "ALTER TABLE t ADD INDEX (a)", "ALTER TABLE t FORCE", "ALTER TABLE t ENGINE=InnoDB",
+		"ALTER TABLE t COMMENT 'x'", "CREATE INDEX i ON t (v)", "DROP INDEX i ON t", "ALTER TABLE t DROP COLUMN nothing", "ALTER TABLE t", "ALTER TABLE t ALGORITHM=INPLACE",
+		"ALTER TABLE t FROBNICATE", "ALTER TABLE nowhere ADD COLUMN a INT", "ALTER TABLE t ADD INDEX twice (a)", "ALTER TABLE t RENAME COLUMN a TO c, ALGORITHM=INPLACE")},
+	{name: "what the server would count", setup: rowsT, ours: 6, say: []string{
+		"ALTER TABLE t MODIFY v VARCHAR(300) CHARACTER SET latin1", "ALTER TABLE t ADD COLUMN a INT FIRST, ALGORITHM=COPY", "ALTER TABLE t ADD FULLTEXT (v)", "ALTER TABLE t ENGINE=InnoDB",
+		"ALTER TABLE t DROP PRIMARY KEY, ADD PRIMARY KEY (id, v)", "ALTER TABLE t MODIFY id BIGINT"}},
+	{name: "the old way of altering", only: testmysql.MySQL, setup: rowsT, ours: 1, say: []string{"SET old_alter_table = 1", "ALTER TABLE t ADD INDEX (id)", "ALTER TABLE t ADD INDEX (id, v), ALGORITHM=INPLACE"}},
+	{name: "many rows found", setup: rowsT, ours: 2, say: []string{
+		"SELECT 1 FROM t a JOIN t b JOIN t c", "ALTER TABLE t ADD COLUMN a INT", "SELECT FOUND_ROWS()", "SELECT 1 FROM t WHERE id < 0", "ALTER TABLE t ADD COLUMN b INT", "SELECT FOUND_ROWS()"}},
+	{name: "small tables", setup: []string{"CREATE TABLE k (a INT, b INT)", "INSERT INTO k VALUES (1, 1), (1, NULL)", "CREATE TABLE p (id INT PRIMARY KEY)",
+		"CREATE TABLE f (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES p (id))", "CREATE TABLE g (id INT PRIMARY KEY, b INT)", "CREATE TRIGGER tr BEFORE INSERT ON g FOR EACH ROW SET NEW.b = 1",
+		"CREATE TABLE m (a INT) ENGINE=MyISAM", "INSERT INTO m VALUES (1)", "CREATE TABLE h (id INT PRIMARY KEY, b INT, CONSTRAINT positive CHECK (b > 0))"}, ours: 10, say: []string{
+		"ALTER TABLE k MODIFY b BIGINT", "ALTER TABLE k MODIFY b INT NOT NULL", "SHOW WARNINGS", "ALTER TABLE k ADD UNIQUE (a)", "ALTER TABLE k ADD COLUMN id INT AUTO_INCREMENT PRIMARY KEY FIRST", "SELECT * FROM k",
+		"ALTER TABLE m ENGINE=InnoDB", "ALTER TABLE f MODIFY id BIGINT", "ALTER TABLE p MODIFY id BIGINT", "ALTER TABLE g MODIFY b BIGINT", "INSERT INTO g VALUES (1, 2)", "SELECT * FROM g",
+		"ALTER TABLE h MODIFY b BIGINT", "ALTER TABLE h ADD CONSTRAINT small CHECK (b < 7)", "ALTER TABLE f DROP PRIMARY KEY, ADD COLUMN x INT", "OPTIMIZE TABLE f"}},
+	{name: "checks by name", setup: []string{"CREATE TABLE h (id INT PRIMARY KEY, b INT, CONSTRAINT positive CHECK (b > 0), CONSTRAINT small CHECK (b < 7), CONSTRAINT one UNIQUE (b), CHECK (id > 0))"}, say: []string{
+		"ALTER TABLE h DROP CONSTRAINT positive", "ALTER TABLE h DROP CONSTRAINT nothing", "ALTER TABLE h DROP CONSTRAINT one", "ALTER TABLE h DROP CHECK small", "ALTER TABLE h ALTER CHECK small NOT ENFORCED"}},
+	{name: "foreign key by the name of a constraint", setup: []string{"CREATE TABLE p (id INT PRIMARY KEY)", "CREATE TABLE f (id INT PRIMARY KEY, p INT, CONSTRAINT fk FOREIGN KEY (p) REFERENCES p (id))"}, say: []string{
+		"ALTER TABLE f ALTER CONSTRAINT fk NOT ENFORCED", "ALTER TABLE f DROP CONSTRAINT fk", "ALTER TABLE f DROP CONSTRAINT fk"}},
+	{name: "subquery in an expression", setup: rowsT, say: []string{
+		"ALTER TABLE t ADD COLUMN z INT AS (1 NOT IN (SELECT 1 FROM t WHERE id)) VIRTUAL", "ALTER TABLE t ADD COLUMN z INT AS (1 NOT IN (SELECT 1 FROM nowhere WHERE id)) VIRTUAL"}},
+	{name: "warnings of rows", setup: []string{"CREATE TABLE l (id INT PRIMARY KEY, e ENUM('a','b'), v VARCHAR(10), n INT, j INT)", "INSERT INTO l VALUES (1, 'b', '2x', NULL, 5), (2, 'a', '5', NULL, NULL), (3, 'b', 'zz', 1000, -1)"}, say: []string{
+		"SET sql_mode = ''", "ALTER TABLE l MODIFY e ENUM('x')", "SHOW WARNINGS", "ALTER TABLE l MODIFY v INT", "SHOW WARNINGS", "ALTER TABLE l MODIFY n TINYINT NOT NULL", "SHOW WARNINGS", "SELECT @@warning_count",
+		"ALTER TABLE l MODIFY j JSON", "SHOW WARNINGS", "SELECT * FROM l"}},
+	{name: "warnings of copied rows", notes: true, setup: []string{"CREATE TABLE l (id INT PRIMARY KEY, e ENUM('a','b'), v VARCHAR(10), n INT, d DECIMAL(5,2), w VARCHAR(9))", "INSERT INTO l VALUES (1, 'b', '1', NULL, 1.5, 'x'), (2, 'a', '2x', NULL, 2.25, 'x   '), (3, 'b', '3', 1000, 3, 'x')"}, ours: 7, say: []string{
+		"SET @midflight_strategy = 'copy'", "ALTER TABLE l MODIFY d DECIMAL(5,1)", "SHOW WARNINGS", "ALTER TABLE l MODIFY w VARCHAR(1)", "SHOW WARNINGS",
+		"SET sql_mode = ''", "ALTER TABLE l MODIFY v INT", "SHOW WARNINGS", "ALTER TABLE l MODIFY e ENUM('x')", "ALTER TABLE l MODIFY n TINYINT NOT NULL", "SELECT * FROM l",
+		"SET max_error_count = 1", "ALTER TABLE l MODIFY n CHAR(1) NOT NULL", "SHOW WARNINGS", "SET max_error_count = 0", "ALTER TABLE l MODIFY v CHAR(0)"}},
+	{name: "statistics", setup: []string{"CREATE TABLE s (id INT PRIMARY KEY AUTO_INCREMENT, v INT, KEY (v))", "INSERT INTO s VALUES (1, 1), (2, 2), (3, 3), (4, 4)"}, ours: 2, say: []string{
+		"ALTER TABLE s MODIFY v BIGINT", statistics, "INSERT INTO s VALUES (100, 5), (101, 6)", "ALTER TABLE s ADD COLUMN x INT FIRST", statistics}},
+	{name: "a number that was not asked for", setup: []string{"CREATE TABLE s (id INT PRIMARY KEY AUTO_INCREMENT, v INT)", "INSERT INTO s VALUES (1, 1)"}, ours: 1, say: []string{
+		"ALTER TABLE s ADD COLUMN y INT", "INSERT INTO s (id) VALUES (100)", "SELECT auto_increment FROM information_schema.tables WHERE table_schema = '{db}' AND table_name = 's'"}},
+	{name: "statistics that were asked for", setup: []string{"CREATE TABLE s (id INT PRIMARY KEY AUTO_INCREMENT, v INT, KEY (v))", "INSERT INTO s VALUES (1, 1), (2, 2), (3, 3), (4, 4)"}, ours: 2, say: []string{
+		"ANALYZE TABLE s", statistics, "INSERT INTO s VALUES (100, 5), (101, 6)", "ALTER TABLE s MODIFY v BIGINT", statistics, "ALTER TABLE s ADD COLUMN x INT FIRST", statistics}},
 	{name: "OPTIMIZE", setup: rowsT, ours: 2, say: []string{"OPTIMIZE TABLE t", "OPTIMIZE LOCAL TABLE {db}.t", "SHOW WARNINGS", "SELECT * FROM t"}},
+}
+
+const statistics = "SELECT t.table_rows AS n, t.auto_increment AS a, GROUP_CONCAT(s.cardinality ORDER BY s.index_name) AS c FROM information_schema.tables t JOIN information_schema.statistics s USING (table_schema, table_name) WHERE t.table_schema = '{db}' AND t.table_name = 's' GROUP BY 1, 2"
+
+// counted puts questions about a session's counters behind each statement.
+func counted(statements ...string) []string {
+	var say []string
+	for _, s := range statements {
+		say = append(say, "INSERT INTO a (n) VALUES (1), (2)", "SELECT id FROM a LIMIT 2", s, "SELECT ROW_COUNT(), FOUND_ROWS(), LAST_INSERT_ID()")
+	}
+	return say
 }
 
 // Whose it is that evaluates an expression must not change: what the user may
@@ -238,8 +282,9 @@ func (c conversation) have(t *testing.T, p place, addr string) []string {
 		if len(oks) > 0 && oks[len(oks)-1].inTransaction {
 			flag = " (in a transaction)"
 		}
-		if len(oks) > 0 && !c.uncounted {
-			flag += fmt.Sprintf(" (%d warnings)", oks[len(oks)-1].warnings)
+		if len(oks) > 0 {
+			last := oks[len(oks)-1]
+			flag += fmt.Sprintf(" (%d rows, %d warnings: %s)", last.affected, last.warnings, last.info)
 		}
 		said = append(said, q+"\n  "+strings.ReplaceAll(a, "\n", "\n  ")+flag)
 	}

@@ -16,29 +16,32 @@ import (
 )
 
 // reply answers the client with a migration's result.
-func (i *Interceptor) reply(ctx context.Context, c *proxy.Conn, s parser.Statement, t schema.Name, r ghost.Result, more bool) (ok bool, err error) {
+func (i *Interceptor) reply(ctx context.Context, c *proxy.Conn, q facts, s parser.Statement, t schema.Name, r ghost.Result, more bool) (ok bool, err error) {
 	if r.Err != nil {
-		return i.refuse(ctx, c, r.Err)
+		return i.refuse(ctx, c, q, r.Err)
 	}
 	if s.Kind == parser.OptimizeTable {
 		return i.optimized(ctx, c, t, more)
 	}
-	if len(r.Warnings) > 0 {
-		if err := showAgain(ctx, c, s, r.Warnings); err != nil {
+	if err := quiet(ctx, c, q); err != nil {
+		return false, err
+	}
+	if r.Warned > 0 {
+		if err := showAgain(ctx, c, q, s, r.Warnings); err != nil {
 			return false, err
 		}
 	}
 	return true, c.ReplyOK(wire.OK{
-		Affected: uint64(r.Rows),
-		Warnings: uint16(min(len(r.Warnings), math.MaxUint16)),
-		Info:     fmt.Sprintf("Records: %d  Duplicates: 0  Warnings: %d", r.Rows, len(r.Warnings)),
+		Affected: uint64(r.Records),
+		Warnings: uint16(min(r.Warned, math.MaxUint16)),
+		Info:     fmt.Sprintf("Records: %d  Duplicates: 0  Warnings: %d", r.Records, r.Warned),
 	}, more)
 }
 
 // showAgain leaves the warnings in the session's own diagnostics area, where
 // SHOW WARNINGS reads them: those of the statement's text come again when it is
-// prepared once more, and a single other one can be signaled.
-func showAgain(ctx context.Context, c *proxy.Conn, s parser.Statement, warnings []ghost.Warning) error {
+// prepared once more, and of others the first can be signaled.
+func showAgain(ctx context.Context, c *proxy.Conn, q facts, s parser.Statement, warnings []ghost.Warning) error {
 	if err := c.Prepare(ctx, s.Text); err != nil && asServer(err) == nil {
 		return err
 	}
@@ -46,14 +49,21 @@ func showAgain(ctx context.Context, c *proxy.Conn, s parser.Statement, warnings 
 	if err != nil {
 		return err
 	}
-	if len(r.Rows) == 1 && r.Rows[0][0].String == fmt.Sprint(len(warnings)) {
-		return nil
+	counted := len(r.Rows) == 1 && r.Rows[0][0].String == fmt.Sprint(len(warnings))
+	if err := quiet(ctx, c, q); err != nil { // once more: SHOW counts as a question
+		return err
 	}
-	w := warnings[0]
-	if len(warnings) > 1 || !signalable(w.Message) {
+	if counted {
+		err := c.Prepare(ctx, s.Text)
+		if asServer(err) != nil {
+			return nil
+		}
+		return err
+	}
+	if len(warnings) == 0 || !signalable(warnings[0].Message) {
 		return nil // the count in the answer is right; the texts are in midflight.events
 	}
-	_, err = c.Query(ctx, signal("01000", w.Code, w.Message))
+	_, err = c.Query(ctx, signal("01000", warnings[0].Code, warnings[0].Message))
 	if asServer(err) != nil {
 		return nil
 	}
@@ -62,12 +72,15 @@ func showAgain(ctx context.Context, c *proxy.Conn, s parser.Statement, warnings 
 
 // refuse answers with an error. Where it can, the server itself says it on the
 // session's connection, so that SHOW WARNINGS shows it there too.
-func (i *Interceptor) refuse(ctx context.Context, c *proxy.Conn, cause error) (ok bool, err error) {
+func (i *Interceptor) refuse(ctx context.Context, c *proxy.Conn, q facts, cause error) (ok bool, err error) {
 	if e := asServer(cause); e != nil { // the session's own: it has been said there
 		return false, c.ReplyErr(e)
 	}
 	if errors.Is(cause, proxy.ErrServerGone) || mysqld.IsCanceled(cause) {
 		return false, cause
+	}
+	if err := foundAsBefore(ctx, c, q.found); err != nil {
+		return false, err
 	}
 	e := ghost.ErrorFor(cause)
 	told := &wire.Err{Number: e.Number, State: e.State, Message: e.Message}

@@ -13,7 +13,6 @@ import (
 // sides aren't alike, so that passwords may have to be translated.
 func (c *Conn) changeUser(ctx context.Context) error {
 	packet := bytes.Clone(c.cmd.packet[wire.HeaderLen:])
-	user := wire.ParseChangeUser(packet, c.s.wire).User
 	c.s.mu.Lock()
 	c.s.reset(clock())
 	c.s.mu.Unlock()
@@ -32,7 +31,7 @@ func (c *Conn) changeUser(ctx context.Context) error {
 		ok, _ := wire.ParseOK(last, c.s.wire)
 		c.s.mu.Lock()
 		defer c.s.mu.Unlock()
-		c.s.user = user
+		c.s.becomes(c.cmd.user)
 		c.s.walker.SetStatus(ok.Status)
 	}
 	return nil

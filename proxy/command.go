@@ -19,6 +19,7 @@ type command struct {
 	text    []byte // of the statement, or what is there of it
 	whole   bool   // text is all of it
 	stmt    statement
+	user    string // of COM_CHANGE_USER
 	packet  []byte // all of it, in memory of its own, of a command that is offered
 	packets int    // compressed ones that it came in
 	wait    bool   // look again when more has been read
@@ -35,8 +36,8 @@ func (s *session) look(cmd wire.Command, p []byte, bound bool) command {
 	payload := p[wire.HeaderLen:min(total, len(p))]
 
 	switch cmd.Cmd {
-	case wire.ComQuery, wire.ComStmtPrepare, wire.ComFieldList, wire.ComSetOption:
-		if !c.whole && total <= bufSize {
+	case wire.ComQuery, wire.ComStmtPrepare, wire.ComFieldList, wire.ComSetOption, wire.ComChangeUser:
+		if len(p) < min(total, bufSize) {
 			c.wait = true
 			return c
 		}
@@ -78,6 +79,7 @@ func (s *session) look(cmd wire.Command, p []byte, bound bool) command {
 	case wire.ComFieldList, wire.ComSetOption:
 		c.text = payload[min(1, len(payload)):]
 	case wire.ComChangeUser:
+		c.user = wire.ParseChangeUser(payload, s.wire).User
 		if s.auth != nil && cmd.Length <= handshakeLimit {
 			c.offer, c.collect = true, total
 		}
@@ -139,7 +141,10 @@ func (s *session) take(c *command, p []byte, now nanos) {
 		s.log.add(c.text, now)
 	case wire.ComStmtClose:
 		delete(s.stmts, c.Statement)
-	case wire.ComResetConnection, wire.ComChangeUser:
+	case wire.ComChangeUser:
+		s.changing = c.user
+		s.reset(now)
+	case wire.ComResetConnection:
 		s.reset(now)
 	case wire.ComSetOption:
 		if len(c.text) >= 2 && c.text[1] == 0 {

@@ -64,6 +64,15 @@ func (c *compressed) Read(p []byte) (int, error) {
 	}
 }
 
+// A compressedPeer is a compressed side to an interception: what that reads it
+// doesn't forward as it came.
+type compressedPeer struct{ *compressed }
+
+func (p compressedPeer) Read(b []byte) (int, error) {
+	defer p.drop()
+	return p.compressed.Read(b)
+}
+
 // take yields the raw bytes of all that was read, or none of a packet that is not
 // whole and may yet be written whole: its receiver can't use a part of it.
 // (libmysqlclient's non-blocking calls even stop at a packet whose parts come in

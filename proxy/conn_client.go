@@ -200,7 +200,7 @@ func (c *Conn) relayAnswer(ctx context.Context, cmd byte, more bool) (failed *wi
 			}
 			return c.relayFile()
 		}
-		if step == wire.StepDone || len(out) >= bufSize {
+		if step == wire.StepDone || step == wire.StepMore || len(out) >= bufSize { // StepMore: MariaDB's progress
 			return flush()
 		}
 		return nil

@@ -60,6 +60,9 @@ func (e *end) flush() error {
 			e.fail()
 			return err
 		}
+		if e.pipe.full > 0 {
+			return nil // what is in out comes behind it
+		}
 	}
 	if len(e.out) == 0 {
 		return nil

@@ -115,6 +115,9 @@ func (s *session) written() {
 func (s *session) finished(ev wire.Event, now nanos) {
 	s.stats.answered(ev.Cmd, now-nanos(ev.Begun), ev.Err)
 	s.kept(ev.Err, ev.Several)
+	if ev.Cmd == wire.ComChangeUser && !ev.Err {
+		s.becomes(s.changing)
+	}
 	if ev.Cmd != wire.ComStmtPrepare || len(s.preparing) == 0 {
 		return
 	}

@@ -65,7 +65,9 @@ func (h *handshake) dial(ctx context.Context) error {
 	server, err := d.DialContext(ctx, network(h.cfg.Server), h.cfg.Server)
 	if err == nil {
 		h.server.Conn = newSocket(server)
-		err = h.sendHeader()
+		if err = h.sendHeader(); err != nil {
+			server.Close()
+		}
 	}
 	if err != nil {
 		h.refuse(&wire.Err{Number: 2003, Message: fmt.Sprintf("Can't connect to MySQL server on '%s' (%v)", h.cfg.Server, err)})

@@ -22,6 +22,18 @@ func (s *Server) enter(ses *session, user string) bool {
 	return true
 }
 
+// becomes is told when COM_CHANGE_USER has succeeded. The new user may have more
+// sessions than the limit: the server has let him in. s.mu is held.
+func (ses *session) becomes(user string) {
+	ses.user = user
+	s := ses.srv
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.departLocked(ses)
+	s.users[user]++
+	ses.countedAs = &user
+}
+
 // departLocked takes a session out of the counts. s.mu is held.
 func (s *Server) departLocked(ses *session) {
 	if ses.countedAs == nil {

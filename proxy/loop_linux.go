@@ -38,6 +38,7 @@ type loop struct {
 	mu      sync.Mutex
 	posted  []*route
 	stopped bool
+	closed  bool // nobody looks any more, and the descriptors may be others'
 }
 
 // loops are those of a server.
@@ -132,6 +133,9 @@ func (l *loop) open() (err error) {
 }
 
 func (l *loop) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
 	unix.Close(l.epoll)
 	unix.Close(l.event)
 	for _, p := range l.pipes {
@@ -186,6 +190,9 @@ func (l *loop) wait(events []unix.EpollEvent) int {
 func (l *loop) post(k *route) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
 	if k != nil {
 		if k.posted {
 			return

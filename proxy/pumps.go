@@ -36,7 +36,7 @@ func carryByPumps(ctx context.Context, s *session, client, server net.Conn) {
 	toClient, toServer := peer(p.client), peer(p.server)
 	if s.algorithm != wire.Uncompressed {
 		p.fromClient, p.fromServer = newCompressed(p.client, s.algorithm), newCompressed(p.server, s.algorithm)
-		toClient, toServer = p.fromClient, p.fromServer
+		toClient, toServer = compressedPeer{p.fromClient}, compressedPeer{p.fromServer}
 	}
 	if !s.carriedBy(p, toClient, toServer) {
 		return
@@ -61,9 +61,11 @@ func carryByPumps(ctx context.Context, s *session, client, server net.Conn) {
 
 func (p *pumps) wake() {} // who waits waits for s.cond
 
+// abort closes the sockets. To close TLS in order would mean to wait for those who
+// write to it.
 func (p *pumps) abort() {
-	p.client.Close()
-	p.server.Close()
+	p.client.socket.Close()
+	p.server.socket.Close()
 }
 
 // clientPump carries bytes from the client to the server until the client has

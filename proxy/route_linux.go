@@ -158,6 +158,16 @@ func (k *route) walk(p []byte) {
 		k.keep(p, 0)
 		k.waits = m.then
 	case stepOffer:
+		if !k.server.clear() {
+			// Commands without an answer, which don't make the session busy, are
+			// still to be written: the interception must not write before them.
+			k.keep(p, 0)
+			k.waits = stepIdle
+			k.s.mu.Lock()
+			k.s.waitsIdle = true
+			k.s.mu.Unlock()
+			return
+		}
 		k.keep(p[len(m.cmd.packet):], 0)
 		k.offer(m.cmd)
 	}
@@ -285,6 +295,8 @@ func (k *route) wrote(e *end) {
 
 // flushed tells the session when all is written.
 func (k *route) flushed() {
+	k.spliced(&k.client, k.serverLeft)
+	k.spliced(&k.server, k.clientLeft)
 	if k.client.clear() && k.server.clear() {
 		k.s.mu.Lock()
 		k.s.writing = false

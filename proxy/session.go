@@ -28,6 +28,7 @@ type session struct {
 
 	id        uint32
 	user      string
+	changing  string     // whom a COM_CHANGE_USER in flight makes of the user
 	auth      *authRelay // nil: COM_CHANGE_USER's conversation is passed on as it is
 	countedAs *string    // a user's name; guarded by srv.mu
 	wire      wire.Session

@@ -168,7 +168,7 @@ func newStream(c net.Conn) *stream {
 // Read waits for bytes.
 func (s *stream) Read(p []byte) (int, error) {
 	for {
-		n, err := s.Conn.Read(p)
+		n, err := s.poll(p)
 		if err != (errWouldBlock{}) {
 			return n, err
 		}
@@ -179,7 +179,13 @@ func (s *stream) Read(p []byte) (int, error) {
 }
 
 // poll is Read, or errWouldBlock.
-func (s *stream) poll(p []byte) (int, error) { return s.Conn.Read(p) }
+func (s *stream) poll(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	if n > 0 && err == (errWouldBlock{}) {
+		err = nil // crypto/tls has looked for the rest of an alert behind the bytes
+	}
+	return n, err
+}
 
 func (s *stream) wait() error  { return s.socket.wait() }
 func (s *stream) hungUp() bool { return s.socket.hungUp() }

@@ -115,6 +115,7 @@ func (k *route) spliceServer() bool {
 	s.walker.ServerPassed(n)
 	k.serverLeft = s.walker.ServerLeft()
 	s.mu.Unlock()
+	k.wrote(&k.client)
 	k.spliced(&k.client, k.serverLeft)
 	return true
 }
@@ -131,13 +132,14 @@ func (k *route) spliceClient() bool {
 	s.walker.ClientPassed(n)
 	k.clientLeft = s.walker.ClientLeft()
 	s.mu.Unlock()
+	k.wrote(&k.server)
 	k.spliced(&k.server, k.clientLeft)
 	return true
 }
 
-// spliced gives the pipe back behind a long packet.
+// spliced gives the pipe back behind a long packet, when the last of it is
+// written.
 func (k *route) spliced(to *end, left int) {
-	k.wrote(to)
 	if left < spliceMin && to.pipe != nil && to.pipe.full == 0 {
 		k.loop.givePipe(to.pipe)
 		to.pipe = nil

@@ -33,7 +33,7 @@ func (l *textLog) begin(now nanos) {
 func (l *textLog) add(text []byte, now nanos) {
 	l.begin(now)
 	if len(l.texts)+len(text)+1 > maxLogTexts {
-		l.overflow = true
+		l.overflow, l.current, l.latest = true, -1, unique.Handle[string]{}
 		return
 	}
 	l.current = len(l.texts)

@@ -28,14 +28,14 @@ func Read(ctx context.Context, db mysqld.Queryer, name Name) (*Table, error) {
 
 func readTable(ctx context.Context, db mysqld.Queryer, t *Table) error {
 	var engine, options sql.NullString
-	var rows sql.NullInt64
-	err := db.QueryRowContext(ctx, `SELECT /* midflight */ table_schema, table_name, engine, table_type, table_rows, create_options
+	var rows, bytes sql.NullInt64
+	err := db.QueryRowContext(ctx, `SELECT /* midflight */ table_schema, table_name, engine, table_type, table_rows, data_length, create_options
 FROM information_schema.tables WHERE table_schema = ? AND table_name = ?`, t.Name.Schema, t.Name.Table).
-		Scan(&t.Name.Schema, &t.Name.Table, &engine, &t.Type, &rows, &options)
+		Scan(&t.Name.Schema, &t.Name.Table, &engine, &t.Type, &rows, &bytes, &options)
 	if errors.Is(err, sql.ErrNoRows) {
 		return ErrNotFound
 	}
-	t.Engine, t.Rows = engine.String, rows.Int64
+	t.Engine, t.Rows, t.Bytes = engine.String, rows.Int64, bytes.Int64
 	t.Partitioned = strings.Contains(options.String, "partitioned")
 	return err
 }

@@ -27,7 +27,7 @@ type Table struct {
 	Name        Name
 	Engine      string
 	Type        string // "BASE TABLE", "VIEW", "SYSTEM VERSIONED", "SEQUENCE"
-	Rows        int64  // the storage engine's estimate
+	Rows, Bytes int64  // the storage engine's estimates; Bytes without the indexes'
 	Partitioned bool
 	Triggers    []string
 	// ForeignKeys of this table, and those of other tables that refer to it.
@@ -117,9 +117,9 @@ func (t *Table) Identifies(k Key) bool {
 	return true
 }
 
-// SameDefinition compares everything but the number of rows.
+// SameDefinition compares everything but the estimates.
 func (t *Table) SameDefinition(o *Table) bool {
 	a, b := *t, *o
-	a.Rows, b.Rows = 0, 0
+	a.Rows, b.Rows, a.Bytes, b.Bytes = 0, 0, 0, 0
 	return reflect.DeepEqual(a, b)
 }

@@ -31,7 +31,7 @@ func TestDemo(t *testing.T) {
 				t.Fatalf("%v\n%s%s", err, errs.String(), out.String())
 			}
 			for _, want := range []string{
-				`Query OK, \d,\d{3} rows affected`,
+				`Query OK, 0 rows affected`,
 				"`note` varchar\\(200\\) NOT NULL DEFAULT ''",
 				"KEY `by_customer` \\(`customer_id`,\\s*`created_at`\\)",
 				`rows compared +\d,\d{3} `, `lost +0 `, `wrong +0 `, `extra +0 `, `application errors +0 `,

@@ -42,7 +42,7 @@ type Refusal struct {
 	Reason, Hint string
 }
 
-func (r *Refusal) Error() string { return r.Reason + ". " + r.Hint }
+func (r *Refusal) Error() string { return strings.TrimRight(r.Reason, ".") + ". " + r.Hint }
 
 const askDirect = "To let the server run it and block the table meanwhile: SET @midflight_strategy = 'direct'"
 
@@ -56,13 +56,16 @@ type Probe struct {
 	Instant  bool // ALGORITHM=INSTANT is accepted
 	InPlace  bool // ALGORITHM=INPLACE, LOCK=NONE is accepted
 	Metadata bool // … and neither rebuilds the table nor builds an index
+	Copies   bool // without our help the server would copy the rows, and count them in its answer
 }
 
 // A Plan is how the statement will be carried out.
 type Plan struct {
 	Path   Path
 	Reason string
+	Asked  bool // the user or his statement wants this path and no other
 	// The rest is for Copy.
+	Counted bool // see Probe.Copies
 	Key     Key
 	Columns []Mapping
 	// Relaxed: the server itself could do this ALTER without reading the rows,
@@ -85,6 +88,8 @@ func ForwardAsIs(s parser.Statement, strategy Strategy) (reason string) {
 		return "it sets variables for itself"
 	case s.Wait:
 		return "it limits its own wait for the table"
+	case s.Kind == parser.AlterTable && len(s.Actions) == 0:
+		return "it changes nothing"
 	}
 	switch s.Lock {
 	case "SHARED", "EXCLUSIVE":
@@ -126,7 +131,7 @@ func WithoutCopy(s parser.Statement, strategy Strategy, p Probe) (Plan, bool, *R
 		if !p.Instant {
 			return Plan{}, false, refuse("the server can't do this change with ALGORITHM=INSTANT")
 		}
-		return Plan{Path: Instant, Reason: "asked for, and the server accepts ALGORITHM=INSTANT"}, true, nil
+		return Plan{Path: Instant, Reason: "asked for, and the server accepts ALGORITHM=INSTANT", Asked: true}, true, nil
 	case strategy == Strategy(Copy) || s.Algorithm == "COPY":
 		return Plan{}, false, nil
 	case p.Instant:
@@ -137,7 +142,7 @@ func WithoutCopy(s parser.Statement, strategy Strategy, p Probe) (Plan, bool, *R
 		if !p.InPlace {
 			return Plan{}, false, refuse("the server can't do this change with ALGORITHM=INPLACE, LOCK=NONE")
 		}
-		return Plan{Path: InPlace, Reason: "asked for by @midflight_strategy"}, true, nil
+		return Plan{Path: InPlace, Reason: "asked for by @midflight_strategy", Asked: true}, true, nil
 	}
 	return Plan{}, false, nil
 }
@@ -145,6 +150,17 @@ func WithoutCopy(s parser.Statement, strategy Strategy, p Probe) (Plan, bool, *R
 func wasAutoIncrement(t *schema.Table, column string) bool {
 	c, ok := t.Column(column)
 	return ok && c.AutoInc
+}
+
+// Converts tells whether values may come out other than they went in.
+func (p Plan) Converts() bool {
+	return slices.ContainsFunc(p.Columns, func(m Mapping) bool { return m.Converted && !widened(m) })
+}
+
+// widened: the new column holds every value of the old one, so that nobody is
+// warned of any.
+func widened(m Mapping) bool {
+	return m.From.Integer() && m.To.Integer() && holdsIntegers(m.From, m.To) && (m.To.Nullable || !m.From.Nullable)
 }
 
 // judged: the column has values that the server checks in place, too. A new
@@ -178,10 +194,39 @@ func Make(s parser.Statement, original, altered *schema.Table, p Probe, mariaDB 
 		return Plan{}, r
 	}
 	return Plan{
-		Path: Copy, Reason: "the change reads or rebuilds the table",
+		Path: Copy, Reason: "the change reads or rebuilds the table", Counted: p.Copies,
 		Key: key, Columns: columns,
 		Relaxed: p.InPlace && !slices.ContainsFunc(columns, judged),
 	}, nil
+}
+
+// NamesForeignKey: DROP and ALTER CONSTRAINT are by name whatever it is, and a
+// foreign key's is left to the server as DROP FOREIGN KEY is.
+func NamesForeignKey(s parser.Statement, t *schema.Table) bool {
+	return slices.ContainsFunc(s.Actions, func(a parser.Action) bool {
+		return (a.Kind == parser.DropConstraint || a.Kind == parser.AlterCheck) && has(t.ForeignKeys, a.Name)
+	})
+}
+
+func has(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
+}
+
+// Untried refuses what can't be tried on a table made LIKE the original: MySQL
+// gives its CHECK constraints other names.
+func Untried(s parser.Statement, t *schema.Table, mariaDB bool) *Refusal {
+	if mariaDB {
+		return nil
+	}
+	for _, a := range s.Actions {
+		switch a.Kind {
+		case parser.DropCheck, parser.DropConstraint, parser.AlterCheck:
+			if has(t.NamedChecks, a.Name) {
+				return refuse("it is about the CHECK constraint %s, which has a name of its own", a.Name)
+			}
+		}
+	}
+	return nil
 }
 
 func refuseTable(s parser.Statement, t *schema.Table, mariaDB bool) *Refusal {

@@ -71,6 +71,8 @@ func TestForwardAsIs(t *testing.T) {
 		{sql: "ALTER TABLE t ADD n INT REFERENCES u (a)", want: "it adds a foreign key"},
 		{sql: "ALTER TABLE t ADD a INT, LOCK=SHARED", want: "the statement asks for LOCK=SHARED"},
 		{sql: "ALTER TABLE t ADD a INT, LOCK=EXCLUSIVE", want: "the statement asks for LOCK=EXCLUSIVE"},
+		{sql: "ALTER TABLE t", want: "it changes nothing"},
+		{sql: "ALTER TABLE t ALGORITHM=COPY", want: "it changes nothing"},
 		{sql: "OPTIMIZE TABLE t", want: ""},
 		{sql: "OPTIMIZE TABLE t, u", want: "it names several tables"},
 		{sql: "ALTER IGNORE TABLE t ADD UNIQUE (a)", mariaDB: true, want: "it is an ALTER IGNORE, which drops rows"},
@@ -371,5 +373,27 @@ func TestRelaxed(t *testing.T) {
 		if r != nil || p.Relaxed != c.want || p.Path != Copy {
 			t.Errorf("%s: %v %v %v", c.name, p.Relaxed, p.Path, r)
 		}
+	}
+}
+
+func TestConverts(t *testing.T) {
+	for _, c := range []struct {
+		from, to string
+		want     bool
+	}{
+		{"id int", "id int", false}, {"id int", "id bigint", false}, {"id int", "+id bigint", false},
+		{"+id int", "id bigint", true}, {"id int", "id tinyint", true}, {"id int", "id varchar(20)", true}, {"id decimal(5,2)", "id decimal(5,1)", true},
+	} {
+		from, to := table(c.from, "").Columns[0], table(c.to, "").Columns[0]
+		p := Plan{Columns: []Mapping{{From: from, To: to, Converted: !sameValues(from, to)}, {To: to, Literal: ImplicitDefault}}}
+		if got := p.Converts(); got != c.want {
+			t.Errorf("%s to %s: %v, want %v", c.from, c.to, got, c.want)
+		}
+	}
+}
+
+func TestRefusalIsTwoSentences(t *testing.T) {
+	if got := (&Refusal{Reason: `Error 3140: for column 'a'.`, Hint: "Do so"}).Error(); got != "Error 3140: for column 'a'. Do so" {
+		t.Error(got)
 	}
 }

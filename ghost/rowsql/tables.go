@@ -146,6 +146,10 @@ func (t Tables) insert(what string) string {
 		switch m.Literal {
 		case plan.FromColumn:
 			from[i] = mysqld.QuoteName(m.From.Name)
+			if m.To.Type == "json" && numeric(m.From) {
+				// INSERT refuses a number where ALTER reads its text (3140).
+				from[i] = "CAST(" + from[i] + " AS CHAR CHARACTER SET utf8mb4)"
+			}
 		case plan.ImplicitDefault:
 			from[i] = implicitDefault(m.To)
 		case plan.StartTime:
@@ -154,6 +158,14 @@ func (t Tables) insert(what string) string {
 	}
 	return fmt.Sprintf("INSERT %s INTO %s (%s)\nSELECT %s", t.tag(what), t.Shadow.Quoted(),
 		strings.Join(to, ", "), strings.Join(from, ", "))
+}
+
+func numeric(c schema.Column) bool {
+	switch c.Type {
+	case "decimal", "float", "double", "year":
+		return true
+	}
+	return c.Integer()
 }
 
 func (t Tables) from(table schema.Name, index string) string {

@@ -75,6 +75,7 @@ var changes = []change{
 		values: map[string]values{"dt": values(at).orNull(), "bi": oneOf("x'0000000000000000'", "x'01005C2700FF0000'", "NULL")}},
 	{of: zoo, alter: "MODIFY f DOUBLE, MODIFY dec65 VARCHAR(80), MODIFY i16 VARCHAR(10), MODIFY ye SMALLINT, MODIFY en VARCHAR(5) CHARACTER SET utf8mb4", path: "copy",
 		values: map[string]values{"f": values(dyadic).orNull(), "dec65": oneOf("1.000000000000000000000000000001", "-99999999999999999999999999999999999.999999999999999999999999999999", "NULL")}},
+	{of: zoo, alter: "MODIFY i16 JSON, MODIFY f JSON, MODIFY dec65 JSON, MODIFY u8 JSON", path: "copy", avoid: "i16 f dec65 u8", only: onlyMySQL},
 	// Keys of all kinds.
 	{of: sessions, alter: "ENGINE=InnoDB", path: "copy"},
 	{of: sessions, alter: "MODIFY t VARCHAR(60) CHARACTER SET utf8mb4, ADD KEY (n)", path: "copy"},

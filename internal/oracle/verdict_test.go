@@ -46,6 +46,8 @@ var verdicts = []verdict{
 	{name: "VARCHAR to INT", columns: "a VARCHAR(9)", values: []string{"'7'", "'12x'"}, alter: "MODIFY a INT"},
 	{name: "VARCHAR to DATE", columns: "a VARCHAR(20)", values: []string{"'2024-02-30'"}, alter: "MODIFY a DATE"},
 	{name: "VARCHAR to JSON", columns: "a VARCHAR(20)", values: []string{"'{bad'"}, alter: "MODIFY a JSON"},
+	{name: "date to JSON", columns: "a DATE", values: []string{"'2024-01-02'"}, alter: "MODIFY a JSON"},
+	{name: "zerofill to JSON", columns: "a INT(5) ZEROFILL", values: []string{"7"}, alter: "MODIFY a JSON"},
 	{name: "utf8mb4 to latin1", columns: "a VARCHAR(9) CHARACTER SET utf8mb4", values: []string{"'é'", "'日本'"}, alter: "MODIFY a VARCHAR(9) CHARACTER SET latin1"},
 	{name: "DATETIME to TIMESTAMP", columns: "a DATETIME", values: []string{"'1960-01-01'"}, alter: "MODIFY a TIMESTAMP NULL"},
 	{name: "zero date", columns: "a DATE, b INT", values: []string{"'0000-00-00', 1"}, alter: "MODIFY b BIGINT", mode: noZeroDates},
