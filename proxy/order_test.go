@@ -13,11 +13,13 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 	"golang.org/x/sys/unix"
+
 	"midflight/internal/testmysql"
 	"midflight/proxy/wire"
 )
 
-func TestReviewCompressedInfile(t *testing.T) {
+// What a client sends to an interception isn't forwarded as it came, too.
+func TestCompressedInfile(t *testing.T) {
 	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
 		local(t, s)
 		_, addr := intercepting(t, s, func(ctx context.Context, c *Conn, q Query) error {
@@ -26,7 +28,7 @@ func TestReviewCompressedInfile(t *testing.T) {
 		})
 		name := s.NewDatabase(t)
 		s.Exec(t, "CREATE TABLE "+name+".t (a INT PRIMARY KEY, b VARCHAR(100))")
-		mysql.RegisterReaderHandler("review", func() io.Reader {
+		mysql.RegisterReaderHandler("numbers", func() io.Reader {
 			var b strings.Builder
 			for i := range 1000 {
 				fmt.Fprintf(&b, "%d\trow %d\n", i, i)
@@ -40,7 +42,7 @@ func TestReviewCompressedInfile(t *testing.T) {
 			}
 			db.SetMaxOpenConns(1)
 			conn, _ := db.Conn(t.Context())
-			r, err := conn.ExecContext(t.Context(), "LOAD /* ALTER */ DATA LOCAL INFILE 'Reader::review' REPLACE INTO TABLE t")
+			r, err := conn.ExecContext(t.Context(), "LOAD /* ALTER */ DATA LOCAL INFILE 'Reader::numbers' REPLACE INTO TABLE t")
 			var n int64
 			if err == nil {
 				n, _ = r.RowsAffected()
@@ -58,8 +60,9 @@ func TestReviewCompressedInfile(t *testing.T) {
 	})
 }
 
-// A hold that is released after Serve has returned writes to a descriptor that is another's.
-func TestReviewReleaseAfterServe(t *testing.T) {
+// A hold that is released after Serve has returned finds nobody to wake, and doesn't
+// write to a descriptor that may be another's by now.
+func TestReleaseAfterServe(t *testing.T) {
 	s := testmysql.Shared(t, testmysql.MySQL)
 	l, _ := net.Listen("tcp", "127.0.0.1:0")
 	srv := New(Config{Server: s.Addr})
@@ -105,19 +108,31 @@ func tcpPair(t *testing.T, small bool) (ours, theirs net.Conn) {
 	return ours, theirs
 }
 
-// An interception begins while bytes before its command are still to be written to the server.
-func TestReviewOfferBehindOut(t *testing.T) {
+// An interception writes behind the commands before its own, though they have no
+// answer that would be waited for and the server doesn't take them yet.
+func TestOfferBehindOut(t *testing.T) {
 	client, clientEnd := tcpPair(t, false)
 	server, serverEnd := tcpPair(t, true)
-	_ = client
 	srv := New(Config{Server: "x", Candidate: isAlter, Intercept: func(ctx context.Context, c *Conn, q Query) error {
 		return c.RelayOriginal(ctx)
 	}})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	srv.loops.open(ctx)
-	go srv.loops.run()
-	ses := newSession(srv, clientEnd, func() {})
+	if err := srv.loops.open(ctx); err != nil {
+		t.Fatal(err)
+	}
+	ran, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		srv.loops.run()
+		close(ran)
+	}()
+	ses := newSession(srv, clientEnd, func() { close(over) })
+	defer func() {
+		ses.abort(BlameProxy, errShutdown)
+		<-over
+		srv.loops.stop()
+		<-ran
+	}()
 	ses.wire = wire.Session{Caps: rawCaps}
 	ses.walker = wire.NewWalker(ses.wire, wire.StatusAutocommit)
 	srv.add(ses)
@@ -130,7 +145,11 @@ func TestReviewOfferBehindOut(t *testing.T) {
 	}
 	sent, _ = wire.AppendPacket(sent, []byte("\x03ALTER TABLE t ADD x INT"), 0)
 	client.Write(sent)
-	time.Sleep(300 * time.Millisecond)
+	await(t, func() bool { // the server's side takes no more
+		ses.mu.Lock()
+		defer ses.mu.Unlock()
+		return ses.writing
+	})
 	got := make([]byte, len(sent))
 	serverEnd.SetReadDeadline(time.Now().Add(3 * time.Second))
 	n, err := io.ReadFull(serverEnd, got)
@@ -143,26 +162,26 @@ func TestReviewOfferBehindOut(t *testing.T) {
 	}
 }
 
-// A long candidate whose first segment is short is not offered.
-func TestReviewShortFirstSegment(t *testing.T) {
+// A long candidate is offered also when its first segment is short.
+func TestShortFirstSegment(t *testing.T) {
 	each(t, func(t *testing.T, s *testmysql.Server) {
 		n := 0
-		_, addr := startProxy(t, Config{Server: s.Addr, Candidate: func(b []byte, _ bool) bool { return bytes.HasPrefix(b, []byte("ALTER TABLE")) },
+		srv, addr := startProxy(t, Config{Server: s.Addr, Candidate: func(b []byte, _ bool) bool { return bytes.HasPrefix(b, []byte("ALTER TABLE")) },
 			Intercept: func(ctx context.Context, c *Conn, q Query) error { n++; return c.ReplyOK(wire.OK{}, false) }})
 		c := dialRaw(t, addr, "", 0)
 		b, _ := wire.AppendPacket(nil, []byte("\x03ALTER TABLE mysql.nothing COMMENT '"+strings.Repeat("x", 20000)+"'"), 0)
 		c.Write(b[:12])
-		time.Sleep(50 * time.Millisecond)
+		await(t, func() bool { return srv.Stats().FromClients == 12 })
 		c.Write(b[12:])
-		t.Log(c.answer(wire.ComQuery))
+		c.answer(wire.ComQuery)
 		if n != 1 {
 			t.Errorf("not intercepted")
 		}
 	})
 }
 
-// Sessions keep pipes for ever.
-func TestReviewPipes(t *testing.T) {
+// Idle sessions have no pipe.
+func TestPipes(t *testing.T) {
 	s := testmysql.Shared(t, testmysql.MySQL)
 	local(t, s)
 	_, addr := startProxy(t, Config{Server: s.Addr})
@@ -171,7 +190,7 @@ func TestReviewPipes(t *testing.T) {
 		c := dialRaw(t, addr, "", 0)
 		c.Conn.(*net.TCPConn).SetReadBuffer(256 << 10)
 		c.sendSeq([]byte("\x03SELECT REPEAT('x', 12000000)"), 0)
-		time.Sleep(50 * time.Millisecond)
+		await(t, func() bool { return countPipes() > before }) // it doesn't read yet, so a pipe fills
 		c.answer(wire.ComQuery)
 		c.query("DO 1")
 	}

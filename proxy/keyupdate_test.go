@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
 	"midflight/internal/testmysql"
 	"midflight/proxy/wire"
 )
@@ -33,8 +34,12 @@ func expand(secret []byte, label string, n int) []byte {
 	return b
 }
 
-// A TLS client that asks for new keys and reads nothing keeps Serve from returning.
-func TestReviewKeyUpdates(t *testing.T) {
+// A TLS client that asks for new keys and reads nothing doesn't keep Serve from
+// returning: the answer to its wish blocks inside a Read.
+func TestKeyUpdates(t *testing.T) {
+	if testing.Short() {
+		t.Skip("NOT TESTED: 270 000 key updates (-short)")
+	}
 	s := testmysql.Shared(t, testmysql.MySQL)
 	l, _ := net.Listen("tcp", "127.0.0.1:0")
 	srv := New(Config{Server: s.Addr, TLS: testCertificate(t)})
@@ -122,6 +127,4 @@ func TestReviewKeyUpdates(t *testing.T) {
 		}
 		t.Error("Serve does not return")
 	}
-	conn.Close()
-	<-done
 }
