@@ -41,14 +41,21 @@ type loop struct {
 	closed  bool // nobody looks any more, and the descriptors may be others'
 }
 
-// loops are those of a server.
-type loops struct{ list []*loop }
+// loops are those of a server. Sessions are spread over the first few of them, and
+// over one more whenever these are crowded: a loop keeps a processor busy, which
+// with some tens of sessions the server, the clients or the migrations need more
+// (docs/performance.md has the measurements).
+type loops struct {
+	list []*loop
+	few  int
+}
 
-// newLoops makes one loop for each four processors: a loop keeps one busy, and
-// the server, the clients or the migrations need the others.
+// crowded is a loop with so many sessions.
+const crowded = 128
+
 func newLoops(s *Server) loops {
-	var l loops
-	for range max(1, runtime.NumCPU()/4) {
+	l := loops{few: max(1, runtime.NumCPU()/4)}
+	for range runtime.NumCPU() {
 		st := new(stats)
 		s.stats = append(s.stats, st)
 		l.list = append(l.list, &loop{stats: st})
@@ -103,7 +110,7 @@ func (l *loops) carry(s *session, client, server net.Conn) bool {
 		unix.Close(cfd)
 		return false
 	}
-	least := slices.MinFunc(l.list, func(a, b *loop) int { return int(a.routes.Load() - b.routes.Load()) })
+	least := l.least()
 	least.routes.Add(1)
 	s.stats = least.stats
 	k := &route{loop: least, s: s}
@@ -114,6 +121,16 @@ func (l *loops) carry(s *session, client, server net.Conn) bool {
 	server.Close()
 	least.post(k)
 	return true
+}
+
+// least is the loop that gets the next session.
+func (l *loops) least() *loop {
+	for n := l.few; ; n++ {
+		least := slices.MinFunc(l.list[:n], func(a, b *loop) int { return int(a.routes.Load() - b.routes.Load()) })
+		if n == len(l.list) || least.routes.Load() < crowded {
+			return least
+		}
+	}
 }
 
 func (l *loop) open() (err error) {
