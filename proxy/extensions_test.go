@@ -297,7 +297,6 @@ func TestSameLengths(t *testing.T) {
 	each(t, func(t *testing.T, s *testmysql.Server) {
 		local(t, s)
 		same(t, s, everything, 0, func(c *transcript) {
-			const overhead = len("\x03\x00\x01SELECT LENGTH('')")
 			for _, n := range []int{wire.MaxFrame - 1, wire.MaxFrame, wire.MaxFrame + 1, 2 * wire.MaxFrame} {
 				head := len(wire.AppendQuery(nil, "SELECT LENGTH('')", c.s))
 				c.query("SELECT LENGTH('" + strings.Repeat("y", n-head) + "')")

@@ -47,7 +47,7 @@ type server struct {
 	end       func() error
 }
 
-var errDiffers = errors.New("Midflight can be told from the server")
+var errDiffers = errors.New("what Midflight says can be told from what the server says")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
