@@ -140,6 +140,9 @@ func (c *Conn) Query(ctx context.Context, sql string) (*Result, error) {
 	if failed != nil {
 		return nil, failed
 	}
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	c.s.ended(sql)
 	return r, nil
 }
 

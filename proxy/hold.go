@@ -211,7 +211,9 @@ func (s *session) busy(names []string, watch bool) (Busy, bool) {
 		return Busy{}, false
 	}
 	runs := s.walker.InFlight() > 0 || s.relaying
-	keeps := s.inTransaction() || s.sticky != 0
+	// A schema change has committed what came before it, and waits for others: were
+	// it itself taken for busy, it would wait for ever.
+	keeps := s.walker.InTransaction() || s.unflagged && !s.diverted || s.sticky != 0
 	if !runs && !keeps {
 		return Busy{}, false
 	}

@@ -273,3 +273,32 @@ func TestInterceptFails(t *testing.T) {
 		}
 	})
 }
+
+// With autocommit off MySQL may keep locks that no flag shows. A schema change
+// gives them back: the session that waits for it must not be waited for.
+func TestInterceptedSessionIsNotBusy(t *testing.T) {
+	each(t, func(t *testing.T, s *testmysql.Server) {
+		db := s.NewDatabase(t)
+		s.Exec(t, "CREATE TABLE "+db+".orders (a INT PRIMARY KEY)")
+		var srv *Server
+		var busy []Busy
+		var transaction bool
+		srv, addr := intercepting(t, s, func(ctx context.Context, c *Conn, q Query) error {
+			if _, err := c.Query(ctx, "/* ours */ ALTER TABLE orders"); err != nil {
+				return err
+			}
+			busy, transaction = srv.Busy([]string{"orders"}), c.InTransaction()
+			return c.ReplyOK(wire.OK{}, false)
+		})
+		c := dialRaw(t, addr, db, 0)
+		c.query("SET autocommit = 0")
+		c.query("DESC orders")
+		c.query("ALTER TABLE orders ADD b INT")
+		if len(busy) != 0 || transaction {
+			t.Errorf("in a transaction: %v; busy: %+v", transaction, busy)
+		}
+		if busy := srv.Busy([]string{"orders"}); len(busy) != 0 {
+			t.Errorf("afterwards: %+v", busy)
+		}
+	})
+}

@@ -26,12 +26,22 @@ func ends(text []byte) bool {
 	}
 	var buf [16]byte
 	switch string(firstWord(&buf, text)) {
-	case "COMMIT", "BEGIN", "START":
+	case "COMMIT", "BEGIN", "START", "ALTER", "TRUNCATE", "RENAME", "ANALYZE", "OPTIMIZE":
 		return true
+	case "CREATE", "DROP":
+		return !containsFold(text, "TEMPORARY")
 	case "ROLLBACK":
 		return !containsFold(text, "TO")
 	}
 	return false
+}
+
+// ended takes note of a statement of an interception's that has succeeded. s.mu is
+// held.
+func (s *session) ended(sql string) {
+	if ends([]byte(sql)) {
+		s.unflagged = false
+	}
 }
 
 // uncommitted notes what a command that is in flight since now does to a
