@@ -29,7 +29,7 @@ func ends(text []byte) bool {
 	case "COMMIT", "BEGIN", "START", "ALTER", "TRUNCATE", "RENAME", "ANALYZE", "OPTIMIZE":
 		return true
 	case "CREATE", "DROP":
-		return !containsFold(text, "TEMPORARY")
+		return !containsFold(text, "TEMPORARY") && !containsFold(text, "PREPARE")
 	case "ROLLBACK":
 		return !containsFold(text, "TO")
 	}
