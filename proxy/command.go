@@ -109,8 +109,7 @@ func (s *session) take(c *command, p []byte, now nanos) {
 	if c.packet == nil {
 		s.walker.Begin(p, int64(now))
 	} else {
-		_, seq := wire.ParseHeader(p)
-		s.walker.BeginWhole(c.Cmd, seq, int64(now))
+		s.walker.BeginWhole(c.Cmd, int64(now))
 	}
 	switch c.Cmd {
 	case wire.ComQuit:
@@ -126,6 +125,7 @@ func (s *session) take(c *command, p []byte, now nanos) {
 		if c.whole {
 			c.stmt.text = unique.Make(string(c.text))
 			c.stmt.sticks = takes(c.text, false) != 0 || gives(c.text) != 0
+			c.stmt.uses, c.stmt.ends = uses(c.text), ends(c.text)
 		}
 		s.preparing = append(s.preparing, c.stmt)
 		s.log.addPrepared(c.stmt.text, now)
@@ -133,8 +133,8 @@ func (s *session) take(c *command, p []byte, now nanos) {
 		switch {
 		case c.stmt.sticks:
 			s.keeps([]byte(c.stmt.text.Value()), false)
-		case s.walker.Status()&wire.StatusAutocommit == 0:
-			s.uncommitted(c.stmt.known())
+		case s.mysql && s.walker.Status()&wire.StatusAutocommit == 0:
+			s.uncommitted(c.stmt.uses || !c.stmt.known(), c.stmt.ends)
 		}
 		s.log.addPrepared(c.stmt.text, now)
 	case wire.ComFieldList:

@@ -3,7 +3,6 @@ package proxy
 import (
 	"bytes"
 	"crypto/tls"
-	"encoding/binary"
 	"net"
 	"sync"
 	"testing"
@@ -38,15 +37,7 @@ func dialTLS(t *testing.T, addr string) (*rawConn, *capture) {
 	t.Cleanup(func() { conn.Close() })
 	conn.SetDeadline(time.Now().Add(20 * time.Second))
 	cap := &capture{Conn: conn}
-	c := &rawConn{Conn: cap, t: t}
-	c.greeting, _ = wire.ParseGreeting(c.read())
-	caps := rawCaps | wire.ClientSSL
-	c.s = wire.Session{Caps: caps & (c.greeting.Caps | wire.ClientMySQL)}
-	b := binary.LittleEndian.AppendUint32(nil, uint32(caps))
-	b = binary.LittleEndian.AppendUint32(b, 1<<30)
-	b = append(b, 45)
-	b = append(b, make([]byte, 23)...)
-	c.sendSeq(b, 1)
+	c, b := dialSSL(t, cap)
 	c.Conn = tls.Client(cap, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12})
 	b = append(b, "root\x00\x00"...)
 	b = append(b, "\x00"+c.greeting.Plugin+"\x00"...)

@@ -55,15 +55,7 @@ func TestKeyUpdates(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	c := &rawConn{Conn: conn, t: t}
-	c.greeting, _ = wire.ParseGreeting(c.read())
-	caps := rawCaps | wire.ClientSSL
-	c.s = wire.Session{Caps: caps & (c.greeting.Caps | wire.ClientMySQL)}
-	b := binary.LittleEndian.AppendUint32(nil, uint32(caps))
-	b = binary.LittleEndian.AppendUint32(b, 1<<30)
-	b = append(b, 45)
-	b = append(b, make([]byte, 23)...)
-	c.sendSeq(b, 1)
+	c, b := dialSSL(t, conn)
 	var keys bytes.Buffer
 	tc := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, KeyLogWriter: &keys, MinVersion: tls.VersionTLS13})
 	if err := tc.Handshake(); err != nil {

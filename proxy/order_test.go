@@ -184,13 +184,23 @@ func TestShortFirstSegment(t *testing.T) {
 func TestPipes(t *testing.T) {
 	s := testmysql.Shared(t, testmysql.MySQL)
 	local(t, s)
-	_, addr := startProxy(t, Config{Server: s.Addr})
+	srv, addr := startProxy(t, Config{Server: s.Addr})
 	before := countPipes()
 	for range 20 {
 		c := dialRaw(t, addr, "", 0)
 		c.Conn.(*net.TCPConn).SetReadBuffer(256 << 10)
 		c.sendSeq([]byte("\x03SELECT REPEAT('x', 12000000)"), 0)
-		await(t, func() bool { return countPipes() > before }) // it doesn't read yet, so a pipe fills
+		await(t, func() bool { // it doesn't read yet, so the pipe fills
+			for _, ses := range srv.all() {
+				ses.mu.Lock()
+				blocked := ses.id == c.greeting.ConnectionID && ses.writing
+				ses.mu.Unlock()
+				if blocked {
+					return true
+				}
+			}
+			return false
+		})
 		c.answer(wire.ComQuery)
 		c.query("DO 1")
 	}

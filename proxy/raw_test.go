@@ -250,3 +250,30 @@ func local(t *testing.T, s *testmysql.Server) {
 		t.Cleanup(func() { s.Exec(t, fmt.Sprintf("SET GLOBAL %s = %d", name, old)) })
 	}
 }
+
+// readPacket reads one packet of the handshake, and not a byte more.
+func readPacket(r io.Reader) (payload []byte, seq byte, err error) {
+	var h [wire.HeaderLen]byte
+	if _, err := io.ReadFull(r, h[:]); err != nil {
+		return nil, 0, err
+	}
+	n, seq := wire.ParseHeader(h[:])
+	payload = make([]byte, n)
+	_, err = io.ReadFull(r, payload)
+	return payload, seq, err
+}
+
+// dialSSL asks for TLS, and returns the response that is to be sent again,
+// with a user's name and so on behind it, when TLS is there.
+func dialSSL(t testing.TB, conn net.Conn) (c *rawConn, response []byte) {
+	c = &rawConn{Conn: conn, t: t}
+	c.greeting, _ = wire.ParseGreeting(c.read())
+	caps := rawCaps | wire.ClientSSL
+	c.s = wire.Session{Caps: caps & (c.greeting.Caps | wire.ClientMySQL)}
+	response = binary.LittleEndian.AppendUint32(nil, uint32(caps))
+	response = binary.LittleEndian.AppendUint32(response, 1<<30)
+	response = append(response, 45)
+	response = append(response, make([]byte, 23)...)
+	c.sendSeq(response, 1)
+	return c, response
+}

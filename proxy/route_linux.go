@@ -79,15 +79,7 @@ func (k *route) look() {
 		k.close()
 		return
 	}
-	var rest []byte
-	if !s.diverted {
-		rest, s.inbox = s.inbox, nil
-		if len(rest) > 0 {
-			s.fromServer(rest, k.loop.now)
-			k.serverLeft = s.walker.ServerLeft()
-		}
-	}
-	k.inboxFull = len(s.inbox) >= loopBuf
+	rest := k.fromServer(nil)
 	waited := k.waits == stepIdle && !s.waitsIdle || k.waits == stepHold && !s.heldNow
 	s.mu.Unlock()
 	k.toClient(rest)
@@ -252,18 +244,32 @@ func (k *route) readServer() {
 	p := k.loop.buf[:n]
 	s.countIn(0, n)
 	s.mu.Lock()
-	ours := s.fromServer(p, k.loop.now)
-	if ours {
-		k.serverLeft = s.walker.ServerLeft()
-	} else {
-		s.inbox = append(s.inbox, p...)
-		k.inboxFull = len(s.inbox) >= loopBuf
-		s.cond.Broadcast()
-	}
+	p = k.fromServer(p)
 	s.mu.Unlock()
-	if ours {
-		k.toClient(p)
+	k.toClient(p)
+}
+
+// fromServer takes what was read from the server, and yields what is to be written
+// to the client: behind what an interception has left of what was read before,
+// or nothing while it goes on. s.mu is held.
+func (k *route) fromServer(p []byte) []byte {
+	s := k.s
+	if s.diverted || len(s.inbox) > 0 {
+		s.inbox = append(s.inbox, p...)
+		p = nil
 	}
+	switch {
+	case s.diverted:
+		s.cond.Broadcast()
+	case len(s.inbox) > 0:
+		p, s.inbox = s.inbox, nil
+	}
+	if len(p) > 0 {
+		s.fromServer(p, k.loop.now)
+		k.serverLeft = s.walker.ServerLeft()
+	}
+	k.inboxFull = len(s.inbox) >= loopBuf
+	return p
 }
 
 func (k *route) toClient(p []byte) {

@@ -104,7 +104,9 @@ type carrier interface {
 type statement struct {
 	text      unique.Handle[string] // shared by all sessions; zero: not known
 	candidate bool
-	sticks    bool // executing it may change which locks the session keeps
+	// What executing it may do, if its text is known.
+	sticks     bool // change which locks the session keeps
+	uses, ends bool // see the functions of these names
 }
 
 func newSession(srv *Server, client net.Conn, done func()) *session {
@@ -311,10 +313,5 @@ func (s *session) serverEnded(err error) {
 	s.wake()
 }
 
-// known is the statement's text, or cut, as far as it is known.
-func (st statement) known() (text []byte, cut bool) {
-	if st.text == (unique.Handle[string]{}) {
-		return nil, true
-	}
-	return []byte(st.text.Value()), false
-}
+// known tells whether the text is.
+func (st statement) known() bool { return st.text != (unique.Handle[string]{}) }

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"crypto/tls"
-	"fmt"
 	"io"
 	"net"
 	"syscall"
@@ -206,24 +205,6 @@ func closeWrite(c net.Conn) error {
 // handshakeLimit bounds a packet before authentication, when anybody may send
 // one (TiProxy #1090).
 const handshakeLimit = 1 << 20
-
-// readPacket reads one packet of the handshake, and not a byte more.
-func readPacket(r io.Reader) (payload []byte, seq byte, err error) {
-	var h [wire.HeaderLen]byte
-	if _, err := io.ReadFull(r, h[:]); err != nil {
-		return nil, 0, err
-	}
-	n, seq := wire.ParseHeader(h[:])
-	if n > handshakeLimit {
-		return nil, seq, fmt.Errorf("handshake packet of %d bytes", n)
-	}
-	payload = make([]byte, n)
-	_, err = io.ReadFull(r, payload)
-	if err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return payload, seq, err
-}
 
 func writePacket(w io.Writer, payload []byte, seq byte) error {
 	b, _ := wire.AppendPacket(make([]byte, 0, wire.HeaderLen+len(payload)), payload, seq)

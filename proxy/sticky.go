@@ -1,6 +1,10 @@
 package proxy
 
-import "bytes"
+import (
+	"bytes"
+
+	"midflight/proxy/wire"
+)
 
 // sticky are the locks on tables that a session keeps without being in a
 // transaction: the server's status flags don't show them.
@@ -118,9 +122,12 @@ func gives(text []byte) sticky {
 // keeps notes what a command that is in flight since now does to the locks that
 // the session keeps. cut: the text is only its beginning. s.mu is held.
 func (s *session) keeps(text []byte, cut bool) {
-	s.uncommitted(text, cut)
-	s.giving &^= takes(text, cut)
-	s.sticky |= takes(text, cut)
+	if s.mysql && (s.walker.Status()&wire.StatusAutocommit == 0 || severalStatements(text)) {
+		s.uncommitted(cut || uses(text), ends(text))
+	}
+	taken := takes(text, cut)
+	s.giving &^= taken
+	s.sticky |= taken
 	if cut && s.multi {
 		s.unseen = true
 	}

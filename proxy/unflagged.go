@@ -45,13 +45,10 @@ func (s *session) ended(sql string) {
 }
 
 // uncommitted notes what a command that is in flight since now does to a
-// transaction without a flag. s.mu is held.
-func (s *session) uncommitted(text []byte, cut bool) {
-	if !s.mysql || s.walker.Status()&wire.StatusAutocommit != 0 && !severalStatements(text) {
-		return
-	}
-	s.using = s.using || cut || uses(text)
-	s.ending = s.walker.InFlight() <= 1 && ends(text)
+// transaction without a flag, on MySQL with autocommit off. s.mu is held.
+func (s *session) uncommitted(uses, ends bool) {
+	s.using = s.using || uses
+	s.ending = s.walker.InFlight() <= 1 && ends
 }
 
 // committed takes note of a command's end. s.mu is held.

@@ -20,7 +20,6 @@ type Walker struct {
 	client struct {
 		left int  // bytes of the current frame still to pass
 		cont bool // the next frame continues the packet
-		seq  byte // of the last frame
 	}
 	server struct {
 		head    [HeaderLen + HeadLen]byte
@@ -125,9 +124,9 @@ func (w *Walker) Client(p []byte) (n int, stop Stop) {
 		length, seq := ParseHeader(rest)
 		switch {
 		case c.cont:
-			w.frame(length, seq)
+			w.frame(length)
 		case w.expectsData(seq):
-			w.frame(length, seq)
+			w.frame(length)
 			// The empty packet ends a file. (The empty frame behind a full one
 			// does not: that is the case above.)
 			if length == 0 {
@@ -144,8 +143,8 @@ func (w *Walker) Client(p []byte) (n int, stop Stop) {
 	}
 }
 
-func (w *Walker) frame(length int, seq byte) {
-	w.client.left, w.client.seq = length, seq
+func (w *Walker) frame(length int) {
+	w.client.left = length
 	w.client.cont = length == MaxFrame
 }
 
@@ -189,18 +188,15 @@ func (w *Walker) Next() Command { return w.next }
 // goes on by calling Client with what is behind the n bytes. begun is the
 // caller's, and comes back in the event of the command's end.
 func (w *Walker) Begin(p []byte, begun int64) (n int) {
-	length, seq := ParseHeader(p)
-	w.frame(length, seq)
+	length, _ := ParseHeader(p)
+	w.frame(length)
 	w.enqueue(w.next.Cmd, begun)
 	return HeaderLen
 }
 
-// BeginWhole takes into flight a command whose packet, numbered seq, the caller
-// forwards as a whole, outside Client.
-func (w *Walker) BeginWhole(cmd, seq byte, begun int64) {
-	w.client.seq = seq
-	w.enqueue(cmd, begun)
-}
+// BeginWhole takes into flight a command whose packet the caller forwards as a
+// whole, outside Client.
+func (w *Walker) BeginWhole(cmd byte, begun int64) { w.enqueue(cmd, begun) }
 
 func (w *Walker) enqueue(cmd byte, begun int64) {
 	if Answered(cmd) {
