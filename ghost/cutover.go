@@ -73,6 +73,9 @@ func (s *syncer) awaitQuiet(ctx context.Context, g *gap) error {
 	if err := s.raiseAutoIncrement(ctx, g.lock); err != nil {
 		return err
 	}
+	if err := s.journalTriggers(ctx); err != nil {
+		return err
+	}
 	for {
 		blockers, err := g.blocked(ctx)
 		if err != nil {
@@ -106,7 +109,7 @@ func (s *syncer) attempt(ctx context.Context, g *gap, bound time.Duration) error
 // swapMySQL does everything in one session that has both tables locked.
 // (RENAME under LOCK TABLES: MySQL ≥ 8.0.13, WL#9826.)
 func (s *syncer) swapMySQL(ctx context.Context, g *gap, bound time.Duration) error {
-	original, shadow, old := s.original.Name, s.shadow, oldName(s.original.Name, s.status.ID)
+	original, shadow, old := s.original.Name, s.shadow, s.oldAs
 	if err := g.lockedBy(ctx, fmt.Sprintf("LOCK /* midflight m%d */ TABLES %s WRITE, %s WRITE", s.status.ID, original.Quoted(), shadow.Quoted()), lockBound); err != nil {
 		return err
 	}
@@ -115,13 +118,56 @@ func (s *syncer) swapMySQL(ctx context.Context, g *gap, bound time.Duration) err
 		return err
 	}
 	// Not to be broken off: whether it was done would be hard to tell.
-	_, err := g.lock.ExecContext(context.WithoutCancel(ctx), fmt.Sprintf("RENAME /* midflight m%d */ TABLE %s TO %s, %s TO %s", s.status.ID, original.Quoted(), old.Quoted(), shadow.Quoted(), original.Quoted()))
-	if err := s.renamed(ctx, g, err, shadow, old); err != nil {
-		return err
+	ctx = context.WithoutCancel(ctx)
+	err := s.takeTriggers(ctx, g.lock)
+	if err == nil {
+		_, err = g.lock.ExecContext(ctx, fmt.Sprintf("RENAME /* midflight m%d */ TABLE %s TO %s, %s TO %s", s.status.ID, original.Quoted(), old.Quoted(), shadow.Quoted(), original.Quoted()))
 	}
-	g.lock.ExecContext(context.WithoutCancel(ctx), "UNLOCK /* midflight */ TABLES")
+	if err == nil {
+		s.swapped, s.old = true, old
+		err = giveTriggers(ctx, g.lock, s.Flavor, s.original.Triggers, original)
+	}
+	if err != nil {
+		return s.notSwappedAtOnce(ctx, g, err, shadow, old)
+	}
+	g.lock.ExecContext(ctx, "UNLOCK /* midflight */ TABLES")
 	g.lockedFor = time.Since(locked)
 	return nil
+}
+
+// notSwappedAtOnce finds out what became of a swap of which a statement failed or
+// got no answer, and gives the triggers to the table that has the name now.
+func (s *syncer) notSwappedAtOnce(ctx context.Context, g *gap, err error, shadow, old schema.Name) error {
+	if len(s.original.Triggers) == 0 {
+		return s.renamed(ctx, g, err, shadow, old)
+	}
+	if mysqld.IsServerError(err) && !s.swapped { // the lock is still ours
+		s.remakeTriggers(ctx, g.lock, s.status.ID, s.original.Triggers, s.original.Name)
+	}
+	if !s.swapped {
+		err = s.renamed(ctx, g, err, shadow, old)
+	}
+	g.close()
+	mended := false
+	mendErr := retry(ctx, patience, func() (err error) {
+		mended, err = s.mendTriggers(ctx, s.status.ID, s.original.Triggers, s.original.Name, shadow, old)
+		return err
+	})
+	if mended || mendErr != nil {
+		s.log(ctx, "the triggers were made anew after a lost connection (error: %v)", mendErr)
+	}
+	switch {
+	case s.swapped && mendErr != nil:
+		for _, tr := range s.original.Triggers {
+			s.log(ctx, "THE TABLE HAS LOST A TRIGGER. Under sql_mode '%s': %s", tr.SQLMode, tr.Statement)
+		}
+		return nil
+	case s.swapped:
+		return nil
+	}
+	// The stream has our own DROP and CREATE TRIGGER now, which foreign can't
+	// tell from somebody else's.
+	return obstacle("the swap failed while the triggers were moved (%v); the table is as it was. Send the statement again", errors.Join(err, mendErr))
 }
 
 // settleUnderLock brings the shadow level with the original, which nobody can

@@ -42,9 +42,15 @@ func (s *syncer) swapMariaDB(ctx context.Context, g *gap, bound time.Duration) e
 	if err := s.settleUnderLock(ctx, g.lock, bound); err != nil {
 		return err
 	}
-	rename, err := s.queueRename(ctx, g, original, shadow, sentry)
+	rename, err := s.queueRename(ctx, original, shadow, sentry)
 	if err != nil {
 		return err
+	}
+	if err := s.moveTriggersMariaDB(ctx, g, shadow); err != nil {
+		if back := rename.takeBack(ctx, s.DB); back == nil {
+			return obstacle("BUG: the RENAME went through a table lock of ours")
+		}
+		return s.notSwappedAtOnce(ctx, g, err, shadow, sentry)
 	}
 	// From here on B swaps as soon as A is gone, whatever happens to us.
 	_, err = g.lock.ExecContext(ctx, "DROP TABLE /* midflight */ "+sentry.Quoted())
@@ -52,10 +58,12 @@ func (s *syncer) swapMariaDB(ctx context.Context, g *gap, bound time.Duration) e
 		_, err = g.lock.ExecContext(ctx, "UNLOCK /* midflight */ TABLES")
 	}
 	g.close() // also when these failed: the locks must go
-	renameErr := <-rename
-	if err := s.renamed(ctx, g, errors.Join(renameErr, err), shadow, sentry); err != nil {
-		return err
+	if err := errors.Join(<-rename.outcome, err); err != nil {
+		if err := s.notSwappedAtOnce(ctx, g, err, shadow, sentry); err != nil {
+			return err
+		}
 	}
+	s.swapped, s.old = true, sentry
 	g.lockedFor = time.Since(locked)
 	old := oldName(original, s.status.ID)
 	if _, err := s.DB.ExecContext(context.WithoutCancel(ctx), fmt.Sprintf("RENAME /* midflight m%d */ TABLE %s TO %s", s.status.ID, sentry.Quoted(), old.Quoted())); err != nil {
@@ -92,19 +100,40 @@ func (s *syncer) beginSwapMariaDB(ctx context.Context, sentry, shadow schema.Nam
 	return nil
 }
 
-// queueRename sends the RENAME on a session of its own and returns when the
-// server shows it waiting for a table lock; its outcome comes on the channel.
-func (s *syncer) queueRename(ctx context.Context, g *gap, original, shadow, sentry schema.Name) (<-chan error, error) {
+// moveTriggersMariaDB moves them while the RENAME is waiting: it takes them along.
+func (s *syncer) moveTriggersMariaDB(ctx context.Context, g *gap, shadow schema.Name) error {
+	ctx = context.WithoutCancel(ctx)
+	if err := s.takeTriggers(ctx, g.lock); err != nil {
+		return err
+	}
+	return giveTriggers(ctx, g.lock, s.Flavor, s.original.Triggers, shadow)
+}
+
+// A queuedRename is a RENAME that waits on a session of its own.
+type queuedRename struct {
+	session uint64
+	outcome <-chan error
+}
+
+// takeBack kills it and returns its error; nil is a RENAME that was done.
+func (q queuedRename) takeBack(ctx context.Context, db *sql.DB) error {
+	db.ExecContext(context.WithoutCancel(ctx), fmt.Sprintf("KILL /* midflight */ QUERY %d", q.session))
+	return <-q.outcome
+}
+
+// queueRename sends the RENAME and returns when the server shows it waiting for a
+// table lock.
+func (s *syncer) queueRename(ctx context.Context, original, shadow, sentry schema.Name) (queuedRename, error) {
 	conn, err := s.DB.Conn(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("connect for the swap: %w", err)
-	}
-	var id uint64
-	if err := conn.QueryRowContext(ctx, "SELECT /* midflight */ CONNECTION_ID()").Scan(&id); err != nil {
-		discard(conn)
-		return nil, fmt.Errorf("connect for the swap: %w", err)
+		return queuedRename{}, fmt.Errorf("connect for the swap: %w", err)
 	}
 	outcome := make(chan error, 1)
+	rename := queuedRename{outcome: outcome}
+	if err := conn.QueryRowContext(ctx, "SELECT /* midflight */ CONNECTION_ID()").Scan(&rename.session); err != nil {
+		discard(conn)
+		return rename, fmt.Errorf("connect for the swap: %w", err)
+	}
 	go func() {
 		defer discard(conn)
 		// The unlock sets it free; the time limit is for a server on which
@@ -114,26 +143,24 @@ func (s *syncer) queueRename(ctx context.Context, g *gap, original, shadow, sent
 		outcome <- err
 	}()
 	for deadline := time.Now().Add(lockBound); time.Now().Before(deadline); {
-		waiting, err := waitsForTable(ctx, s.DB, id)
+		waiting, err := waitsForTable(ctx, s.DB, rename.session)
 		if err != nil {
 			break
 		}
 		if waiting {
-			return outcome, nil
+			return rename, nil
 		}
 		select {
 		case err := <-outcome:
-			return nil, fmt.Errorf("%w: the RENAME did not wait: %w", errTooSoon, err)
+			return rename, fmt.Errorf("%w: the RENAME did not wait: %w", errTooSoon, err)
 		case <-time.After(time.Millisecond):
 		}
 	}
 	// Take it back before A goes: else it would swap when A's locks go.
-	s.DB.ExecContext(context.WithoutCancel(ctx), fmt.Sprintf("KILL /* midflight */ QUERY %d", id))
-	err = <-outcome
-	if err == nil {
-		return nil, obstacle("BUG: the RENAME went through a table lock of ours")
+	if err = rename.takeBack(ctx, s.DB); err == nil {
+		return rename, obstacle("BUG: the RENAME went through a table lock of ours")
 	}
-	return nil, fmt.Errorf("%w: the RENAME was not seen waiting: %w", errTooSoon, err)
+	return rename, fmt.Errorf("%w: the RENAME was not seen waiting: %w", errTooSoon, err)
 }
 
 func waitsForTable(ctx context.Context, db *sql.DB, id uint64) (bool, error) {

@@ -16,6 +16,22 @@ func shadowName(t schema.Name, id int64) schema.Name { return t.With(around(t.Ta
 
 func oldName(t schema.Name, id int64) schema.Name { return t.With(around(t.Table, id, "_old")) }
 
+// apartShadow and apartOld are in schemas of the migration's own and keep the
+// table's name. On MySQL the name of a CHECK constraint exists once per schema,
+// and the names that the server makes begin with the table's: only there can the
+// shadow have the constraints' names from the start, and only from there can it
+// be renamed to the original's place while the old table keeps them (twin.go).
+func apartShadow(t schema.Name, id int64) schema.Name { return apart(t, id, "_shadow") }
+
+func apartOld(t schema.Name, id int64) schema.Name { return apart(t, id, "_old") }
+
+func apart(t schema.Name, id int64, suffix string) schema.Name {
+	return schema.Name{Schema: fmt.Sprintf("%s%d%s", ourSchemas, id, suffix), Table: t.Table}
+}
+
+// ourSchemas is how the names of schemas begin that Midflight makes and drops.
+const ourSchemas = "_midflight_"
+
 // around is _TABLE_suffix; a name that has to be cut gets the migration's id, so
 // that two tables never have the same.
 func around(table string, id int64, suffix string) string {

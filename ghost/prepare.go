@@ -26,7 +26,7 @@ type scratch struct {
 }
 
 func newScratch(id int64, original schema.Name) scratch {
-	s := fmt.Sprintf("_midflight_%d", id)
+	s := fmt.Sprintf("%s%d", ourSchemas, id)
 	return scratch{schema: s, table: schema.Name{Schema: s, Table: original.Table}}
 }
 
@@ -67,11 +67,6 @@ func (s scratch) drop(ctx context.Context, db mysqld.Queryer) error {
 	return wrap(err, "drop the scratch schema %s", s.schema)
 }
 
-func like(ctx context.Context, db mysqld.Queryer, made, pattern schema.Name) error {
-	_, err := db.ExecContext(ctx, "CREATE TABLE /* midflight */ "+made.Quoted()+" LIKE "+pattern.Quoted())
-	return wrap(err, "create %s like %s", made, pattern)
-}
-
 // text is the user's statement for another table. OPTIMIZE TABLE is, for
 // InnoDB, a rebuild.
 func text(s parser.Statement, on schema.Name, algorithm, lock string) string {
@@ -104,25 +99,25 @@ func text(s parser.Statement, on schema.Name, algorithm, lock string) string {
 
 // probe asks the server which algorithms it would accept, on a table without
 // rows.
-//
-// copyOnly: INSTANT and what changes the definition alone are out of the
-// question.
-func probe(ctx context.Context, conn *sql.Conn, f mysqld.Flavor, sc scratch, r Request, engine string, copyOnly bool) (plan.Probe, error) {
-	p := plan.Probe{Copies: r.copies()}
-	if converts(r.Statement) && !strings.EqualFold(engine, "InnoDB") { // MariaDB accepts ALGORITHM=INSTANT, and copies
+func (r *run) probe(ctx context.Context, conn *sql.Conn) (plan.Probe, error) {
+	statement, f := r.request.Statement, r.Flavor
+	p := plan.Probe{Copies: r.request.copies()}
+	if converts(statement) && !strings.EqualFold(r.original.Engine, "InnoDB") { // MariaDB accepts ALGORITHM=INSTANT, and copies
 		p.Copies = true
 		return p, nil
 	}
 	// The name is plain, so that it is the same in InnoDB's own catalogue.
-	t := schema.Name{Schema: sc.schema, Table: "probe"}
-	if t.Table == sc.table.Table {
+	t := schema.Name{Schema: r.scratch.schema, Table: "probe"}
+	if t.Table == r.scratch.table.Table {
 		t.Table = "probe_"
 	}
-	if err := like(ctx, conn, t, r.Table); err != nil {
+	if err := r.makeTwin(ctx, conn, t); err != nil {
 		return p, err
 	}
-	if r.Statement.Kind == parser.AlterTable && !copyOnly {
-		_, err := conn.ExecContext(ctx, text(r.Statement, t, "INSTANT", ""))
+	// It would be in the way of the next twin's CHECK constraints.
+	defer conn.ExecContext(context.WithoutCancel(ctx), "DROP TABLE /* midflight */ "+t.Quoted())
+	if statement.Kind == parser.AlterTable && !r.copyOnly {
+		_, err := conn.ExecContext(ctx, text(statement, t, "INSTANT", ""))
 		if err == nil {
 			p.Instant = true
 			return p, nil
@@ -135,13 +130,13 @@ func probe(ctx context.Context, conn *sql.Conn, f mysqld.Flavor, sc scratch, r R
 	if err != nil {
 		return p, err
 	}
-	if _, err := conn.ExecContext(ctx, text(r.Statement, t, "INPLACE", "NONE")); err != nil {
+	if _, err := conn.ExecContext(ctx, text(statement, t, "INPLACE", "NONE")); err != nil {
 		if !mysqld.IsServerError(err) {
 			return p, err
 		}
 		// A real error of the statement shows when it is tried in full. In place
 		// with a lock (ADD FULLTEXT) is no copy either.
-		_, err := conn.ExecContext(ctx, text(r.Statement, t, "INPLACE", "DEFAULT"))
+		_, err := conn.ExecContext(ctx, text(statement, t, "INPLACE", "DEFAULT"))
 		p.Copies = p.Copies || err != nil
 		if err != nil && !mysqld.IsServerError(err) {
 			return p, err
@@ -149,7 +144,7 @@ func probe(ctx context.Context, conn *sql.Conn, f mysqld.Flavor, sc scratch, r R
 		return p, nil
 	}
 	p.InPlace = true
-	if copyOnly {
+	if r.copyOnly {
 		return p, nil
 	}
 	after, err := innodbIDs(ctx, conn, f, t)
@@ -201,7 +196,8 @@ func (r *run) prepare(ctx context.Context) (plan.Plan, []Warning, error) {
 		if err := r.scratch.create(ctx, conn); err != nil {
 			return err
 		}
-		original, err := schema.Read(ctx, conn, r.request.Table)
+		// By a session of ours: its time zone counts in what the server shows.
+		original, err := schema.Read(ctx, r.DB, r.request.Table)
 		if err != nil {
 			return err
 		}
@@ -215,15 +211,17 @@ func (r *run) prepare(ctx context.Context) (plan.Plan, []Warning, error) {
 			p = plan.Plan{Path: plan.Direct, Reason: "it names a foreign key"}
 			return nil
 		}
-		if refusal := plan.Untried(r.request.Statement, original, r.Flavor.MariaDB); refusal != nil {
-			p, err = r.smallOr(ctx, refusal)
-			return err
+		if !r.apart() {
+			if refusal := plan.Untried(r.request.Statement, original, r.Flavor.MariaDB); refusal != nil {
+				p, err = r.smallOr(ctx, refusal)
+				return err
+			}
 		}
-		if err := like(ctx, conn, r.scratch.table, original.Name); err != nil {
-			return err
-		}
-		asked, err := probe(ctx, conn, r.Flavor, r.scratch, r.request, original.Engine, r.copyOnly)
+		asked, err := r.probe(ctx, conn)
 		if err != nil {
+			return err
+		}
+		if err := r.makeTwin(ctx, conn, r.scratch.table); err != nil {
 			return err
 		}
 		// Here the server's verdict on the statement itself comes out.
@@ -269,8 +267,23 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 			return direct, err
 		}
 	}
-	shadow := shadowName(r.original.Name, r.status.ID)
-	for _, t := range []schema.Name{shadow, oldName(r.original.Name, r.status.ID)} {
+	for _, check := range []func(context.Context) error{
+		func(ctx context.Context) error { return r.freeCheckNames(ctx, altered) },
+		r.tryTriggers,
+	} {
+		err := check(ctx)
+		if errors.As(err, &refusal) {
+			return r.smallOr(ctx, refusal)
+		}
+		if err != nil {
+			return p, err
+		}
+	}
+	shadow, old := shadowName(r.original.Name, r.status.ID), oldName(r.original.Name, r.status.ID)
+	if r.apart() {
+		shadow, old = apartShadow(r.original.Name, r.status.ID), apartOld(r.original.Name, r.status.ID)
+	}
+	for _, t := range []schema.Name{shadow, old} {
 		err := r.mustBeFree(ctx, t)
 		if errors.As(err, &refusal) {
 			return r.smallOr(ctx, refusal)
@@ -282,10 +295,15 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 	if err := r.Store.Claim(ctx, r.status.ID, shadow); err != nil {
 		return p, err
 	}
-	if err := like(ctx, conn, shadow, r.original.Name); err != nil {
+	if r.apart() {
+		if err := r.makeApart(ctx, shadow, old); err != nil {
+			return p, err
+		}
+	}
+	if err := r.makeTwin(ctx, conn, shadow); err != nil {
 		return p, err
 	}
-	r.shadow = shadow
+	r.shadow, r.oldAs = shadow, old
 	if _, err := conn.ExecContext(ctx, text(r.request.Statement, shadow, "", "")); err != nil {
 		return p, err
 	}

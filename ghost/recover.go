@@ -48,8 +48,15 @@ func (q *Queue) bury(ctx context.Context, s Status) error {
 			s.Phase, result.Err = Completed, nil
 		}
 	}
+	triggers, err := q.Store.Triggers(ctx, s.ID)
+	if err != nil {
+		return err
+	}
+	if _, err := q.mendTriggers(ctx, s.ID, triggers, s.Table, claimed...); err != nil {
+		return err
+	}
 	for _, t := range claimed {
-		if s.Phase == Completed && t == oldName(s.Table, s.ID) {
+		if s.Phase == Completed && (t == oldName(s.Table, s.ID) || t == apartOld(s.Table, s.ID)) {
 			continue
 		}
 		if err := q.drop(ctx, t); err != nil {
@@ -81,7 +88,7 @@ func (q *Queue) wasSwapped(ctx context.Context, s Status, claimed []schema.Name)
 	if ok, err := exists(s.Table); !ok || err != nil {
 		return false, err
 	}
-	for _, shadow := range []schema.Name{shadowName(s.Table, s.ID), lateShadowName(s.Table, s.ID)} {
+	for _, shadow := range []schema.Name{shadowName(s.Table, s.ID), lateShadowName(s.Table, s.ID), apartShadow(s.Table, s.ID)} {
 		if there, err := exists(shadow); there || err != nil {
 			return false, err
 		}
@@ -103,11 +110,16 @@ func (q *Queue) wasSwapped(ctx context.Context, s Status, claimed []schema.Name)
 			return false, err
 		}
 	}
-	there, err := exists(oldName(s.Table, s.ID))
-	if there && err == nil {
-		err = q.keepOld(ctx, s.ID, oldName(s.Table, s.ID))
+	for _, old := range []schema.Name{oldName(s.Table, s.ID), apartOld(s.Table, s.ID)} {
+		there, err := exists(old)
+		if there && err == nil {
+			err = q.keepOld(ctx, s.ID, old)
+		}
+		if there || err != nil {
+			return there, err
+		}
 	}
-	return there, err
+	return false, nil
 }
 
 // dropDue drops the old tables whose time has come.

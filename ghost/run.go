@@ -27,7 +27,8 @@ type run struct {
 	original *schema.Table
 	lease    *lease
 	shadow   schema.Name // zero: not made
-	old      schema.Name // of the original after the swap
+	old      schema.Name // of the original after the swap; zero before
+	oldAs    schema.Name // what old will be
 	tables   rowsql.Tables
 	swapped  bool // the point of no return is passed
 	copyOnly bool // the server has taken back what it accepted on an empty table

@@ -50,6 +50,8 @@ type syncer struct {
 
 	verify verification
 
+	journaled bool // the triggers are in the store
+
 	fences  map[string]bool // tokens that have come back
 	fenceNo int
 }

@@ -3,8 +3,10 @@ package ghost
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
+	"midflight/mysqld"
 	"midflight/schema"
 )
 
@@ -12,6 +14,11 @@ import (
 func (c *Config) drop(ctx context.Context, t schema.Name) error {
 	if _, err := c.DB.ExecContext(ctx, "DROP TABLE /* midflight */ IF EXISTS "+t.Quoted()); err != nil {
 		return fmt.Errorf("drop %s: %w", t, err)
+	}
+	if strings.HasPrefix(t.Schema, ourSchemas) {
+		if _, err := c.DB.ExecContext(ctx, "DROP DATABASE /* midflight */ IF EXISTS "+mysqld.QuoteName(t.Schema)); err != nil {
+			return fmt.Errorf("drop the schema %s: %w", t.Schema, err)
+		}
 	}
 	return c.Store.Release(ctx, t)
 }

@@ -31,6 +31,7 @@ const (
 	ErrAlterNotSupported  = 1845 // ALGORITHM=… is not supported. Try …
 	ErrAlterNotSupported2 = 1846 // … Reason: … Try …
 	ErrForeignDupKey      = 1761
+	ErrDupCheckName       = 3822
 	ErrMaxRowVersions     = 4092
 )
 

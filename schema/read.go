@@ -103,10 +103,33 @@ FROM information_schema.statistics WHERE table_schema = ? AND table_name = ? ORD
 	return rows.Err()
 }
 
-func readTriggers(ctx context.Context, db mysqld.Queryer, t *Table) (err error) {
-	t.Triggers, err = readNames(ctx, db, `SELECT /* midflight */ trigger_name FROM information_schema.triggers
-WHERE event_object_schema = ? AND event_object_table = ? ORDER BY 1`, t.Name)
-	return err
+func readTriggers(ctx context.Context, db mysqld.Queryer, t *Table) error {
+	rows, err := db.QueryContext(ctx, `SELECT /* midflight */ trigger_name, COALESCE(CAST(UNIX_TIMESTAMP(created) AS CHAR), '') FROM information_schema.triggers
+WHERE event_object_schema = ? AND event_object_table = ? ORDER BY event_manipulation, action_timing, action_order`, t.Name.Schema, t.Name.Table)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var tr Trigger
+		if err := rows.Scan(&tr.Name, &tr.Created); err != nil {
+			return err
+		}
+		t.Triggers = append(t.Triggers, tr)
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	for i := range t.Triggers {
+		tr := &t.Triggers[i]
+		var created any // in the session's time zone
+		err := db.QueryRowContext(ctx, "SHOW /* midflight */ CREATE TRIGGER "+mysqld.QuoteTable(t.Name.Schema, tr.Name)).
+			Scan(&tr.Name, &tr.SQLMode, &tr.Statement, &tr.Client, &tr.Connection, &tr.Database, &created)
+		if err != nil {
+			return fmt.Errorf("show create trigger %s: %w", tr.Name, err)
+		}
+	}
+	return nil
 }
 
 func readForeignKeys(ctx context.Context, db mysqld.Queryer, t *Table) (err error) {
@@ -120,16 +143,9 @@ WHERE unique_constraint_schema = ? AND referenced_table_name = ? ORDER BY 1`, t.
 	return err
 }
 
-// readChecks leaves out the names that the server made itself (t_chk_1): it
-// makes them anew whenever the table's name changes.
-func readChecks(ctx context.Context, db mysqld.Queryer, t *Table) error {
-	names, err := readNames(ctx, db, `SELECT /* midflight */ constraint_name FROM information_schema.table_constraints
+func readChecks(ctx context.Context, db mysqld.Queryer, t *Table) (err error) {
+	t.Checks, err = readNames(ctx, db, `SELECT /* midflight */ constraint_name FROM information_schema.table_constraints
 WHERE table_schema = ? AND table_name = ? AND constraint_type = 'CHECK' ORDER BY 1`, t.Name)
-	for _, n := range names {
-		if number, ok := strings.CutPrefix(n, t.Name.Table+"_chk_"); !ok || strings.Trim(number, "0123456789") != "" {
-			t.NamedChecks = append(t.NamedChecks, n)
-		}
-	}
 	return err
 }
 

@@ -29,14 +29,25 @@ type Table struct {
 	Type        string // "BASE TABLE", "VIEW", "SYSTEM VERSIONED", "SEQUENCE"
 	Rows, Bytes int64  // the storage engine's estimates; Bytes without the indexes'
 	Partitioned bool
-	Triggers    []string
+	Triggers    []Trigger // in the order in which they fire
 	// ForeignKeys of this table, and those of other tables that refer to it.
 	ForeignKeys, ReferencedBy []string
-	// NamedChecks are the CHECK constraints whose names the user chose. MySQL
-	// has such a name once per schema.
-	NamedChecks []string
+	// Checks are the names of the CHECK constraints. MySQL has such a name once
+	// per schema.
+	Checks  []string
 	Columns     []Column
 	Keys        []Key
+}
+
+// A Trigger is one trigger, with all that CREATE TRIGGER takes from its session.
+type Trigger struct {
+	Name string
+	// Statement is the server's CREATE TRIGGER, in UTF-8; the trigger has it in
+	// the character set Client.
+	Statement                    string
+	SQLMode                      string
+	Client, Connection, Database string // character_set_client, collation_connection, the schema's collation then
+	Created                      string // seconds since 1970 with a fraction; "" where the server doesn't know
 }
 
 // A Column is one column. Texts are as in information_schema.columns.

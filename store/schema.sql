@@ -61,3 +61,10 @@ CREATE TABLE IF NOT EXISTS midflight.tables (
   PRIMARY KEY (schema_name, table_name),
   KEY by_migration (migration_id)
 ) ENGINE=InnoDB COMMENT='tables that Midflight has made or kept';
+
+CREATE TABLE IF NOT EXISTS midflight.triggers (
+  migration_id BIGINT NOT NULL,
+  position INT NOT NULL COMMENT 'in the order in which they fire',
+  definition JSON NOT NULL,
+  PRIMARY KEY (migration_id, position)
+) ENGINE=InnoDB COMMENT='triggers on their way to the new table';

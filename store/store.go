@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	_ "embed"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -159,8 +160,10 @@ func (s *Store) Finish(ctx context.Context, st ghost.Status, r ghost.Result) err
 SET error_number = ?, error = ?, completed_at = UTC_TIMESTAMP(6), eta_seconds = NULL WHERE id = ?`, number, text, st.ID); err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, "DELETE /* midflight */ FROM midflight.fences WHERE migration_id = ?", st.ID); err != nil {
-		return err
+	for _, own := range []string{"fences", "triggers"} {
+		if _, err := tx.ExecContext(ctx, "DELETE /* midflight */ FROM midflight."+own+" WHERE migration_id = ?", st.ID); err != nil {
+			return err
+		}
 	}
 	return tx.Commit()
 }
@@ -228,6 +231,48 @@ ON DUPLICATE KEY UPDATE watermark = VALUES(watermark), position = VALUES(positio
 func (s *Store) Fence(ctx context.Context, id int64, token string) error {
 	_, err := s.db.ExecContext(ctx, `INSERT /* midflight */ INTO midflight.fences (migration_id, token) VALUES (?, ?) ON DUPLICATE KEY UPDATE token = VALUES(token)`, id, token)
 	return err
+}
+
+// SaveTriggers implements ghost.Store.
+func (s *Store) SaveTriggers(ctx context.Context, id int64, triggers []schema.Trigger) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("record the triggers: %w", err)
+	}
+	defer tx.Rollback()
+	for i, t := range triggers {
+		definition, err := json.Marshal(t)
+		if err != nil {
+			return fmt.Errorf("record the trigger %s: %w", t.Name, err)
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT /* midflight */ INTO midflight.triggers (migration_id, position, definition) VALUES (?, ?, ?)
+ON DUPLICATE KEY UPDATE definition = VALUES(definition)`, id, i, string(definition)); err != nil {
+			return fmt.Errorf("record the trigger %s: %w", t.Name, err)
+		}
+	}
+	return wrap(tx.Commit(), "record the triggers")
+}
+
+// Triggers implements ghost.Store.
+func (s *Store) Triggers(ctx context.Context, id int64) ([]schema.Trigger, error) {
+	rows, err := s.db.QueryContext(ctx, "SELECT /* midflight */ definition FROM midflight.triggers WHERE migration_id = ? ORDER BY position", id)
+	if err != nil {
+		return nil, fmt.Errorf("read the triggers: %w", err)
+	}
+	defer rows.Close()
+	var triggers []schema.Trigger
+	for rows.Next() {
+		var definition []byte
+		if err := rows.Scan(&definition); err != nil {
+			return nil, err
+		}
+		var t schema.Trigger
+		if err := json.Unmarshal(definition, &t); err != nil {
+			return nil, fmt.Errorf("read the triggers: %w", err)
+		}
+		triggers = append(triggers, t)
+	}
+	return triggers, rows.Err()
 }
 
 // FenceTable implements ghost.Store.

@@ -212,8 +212,8 @@ func has(names []string, name string) bool {
 	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
 }
 
-// Untried refuses what can't be tried on a table made LIKE the original: MySQL
-// gives its CHECK constraints other names.
+// Untried refuses what can't be tried on a table made LIKE the original, as one
+// with foreign keys is: MySQL gives its CHECK constraints other names.
 func Untried(s parser.Statement, t *schema.Table, mariaDB bool) *Refusal {
 	if mariaDB {
 		return nil
@@ -221,8 +221,8 @@ func Untried(s parser.Statement, t *schema.Table, mariaDB bool) *Refusal {
 	for _, a := range s.Actions {
 		switch a.Kind {
 		case parser.DropCheck, parser.DropConstraint, parser.AlterCheck:
-			if has(t.NamedChecks, a.Name) {
-				return refuse("it is about the CHECK constraint %s, which has a name of its own", a.Name)
+			if has(t.Checks, a.Name) {
+				return refuse("it is about the CHECK constraint %s of a table with foreign keys", a.Name)
 			}
 		}
 	}
@@ -239,10 +239,6 @@ func refuseTable(s parser.Statement, t *schema.Table, mariaDB bool) *Refusal {
 		return refuse("%s has foreign keys (%s)", t.Name, strings.Join(t.ForeignKeys, ", "))
 	case len(t.ReferencedBy) > 0:
 		return refuse("%s is referred to by foreign keys (%s)", t.Name, strings.Join(t.ReferencedBy, ", "))
-	case len(t.Triggers) > 0:
-		return refuse("%s has triggers (%s)", t.Name, strings.Join(t.Triggers, ", "))
-	case !mariaDB && len(t.NamedChecks) > 0:
-		return refuse("%s has CHECK constraints with names of their own (%s), which MySQL would rename", t.Name, strings.Join(t.NamedChecks, ", "))
 	}
 	for _, a := range s.Actions {
 		switch {
@@ -250,8 +246,6 @@ func refuseTable(s parser.Statement, t *schema.Table, mariaDB bool) *Refusal {
 			return refuse("it adds an AUTO_INCREMENT column, whose values would depend on the order of the copy")
 		case a.AutoIncrement && a.Kind != parser.AddColumn && !wasAutoIncrement(t, a.Column):
 			return refuse("it makes a column AUTO_INCREMENT, which numbers rows anew that have 0")
-		case a.Kind == parser.AddCheck && !mariaDB:
-			return refuse("it adds a CHECK constraint, whose name MySQL would change")
 		case a.Kind == parser.SystemVersioning:
 			return refuse("it changes system versioning")
 		case a.Kind == parser.Engine && !strings.EqualFold(t.Engine, "InnoDB"):

@@ -88,6 +88,13 @@ var changes = []change{
 	{of: keyless, alter: "MODIFY v BIGINT NULL", path: "copy"},
 	{of: facts, alter: "MODIFY v DOUBLE NULL", path: "copy", values: map[string]values{"v": values(dyadic).orNull()}},
 	{of: facts, alter: "FORCE", path: "copy"},
+	// CHECK constraints and triggers.
+	{of: guarded, alter: "FORCE", path: "copy"},
+	{of: guarded, alter: "ADD COLUMN x INT CHECK (x > 0), ADD CHECK (n > -9), ADD CONSTRAINT another CHECK (m < 50), DROP COLUMN v", path: "copy", avoid: "v"},
+	{of: guarded, alter: "DROP CONSTRAINT small, ADD CONSTRAINT small CHECK (n < 200), MODIFY n BIGINT NOT NULL", path: "copy"},
+	{of: guarded, alter: "ALTER CHECK small NOT ENFORCED, DROP CHECK guarded_chk_2, MODIFY m BIGINT NOT NULL", path: "copy", only: onlyMySQL},
+	{of: watched, alter: "ADD COLUMN x INT NOT NULL DEFAULT 1, MODIFY a BIGINT NULL", path: "copy"},
+	{of: watched, alter: "COMMENT = 'instant'", path: "metadata instant"},
 	// Generated, invisible, geometry.
 	{of: computed, alter: "MODIFY b BIGINT NOT NULL DEFAULT 0", path: "copy"},
 	{of: computed, alter: "ADD COLUMN third INT AS (a * 3) STORED AFTER a, ADD COLUMN seen INT NOT NULL DEFAULT 9 INVISIBLE, DROP COLUMN upper_t", path: "copy"},

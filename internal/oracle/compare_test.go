@@ -121,8 +121,17 @@ func sameContents(t *testing.T, got, want []string) {
 func nothingLeft(t *testing.T, db *sql.DB, n schema.Name, swapped bool) {
 	t.Helper()
 	want := []string{n.Table}
+	if len(list(t, db, "SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_name = 'audit'", n.Schema)) > 0 {
+		want = append(want, "audit")
+		slices.Sort(want)
+	}
 	claimed := list(t, db, "SELECT table_name FROM midflight.tables WHERE schema_name = ?", n.Schema)
-	if swapped && len(claimed) == 1 && strings.HasPrefix(claimed[0], "_") && strings.HasSuffix(claimed[0], "_old") {
+	apart := list(t, db, `SELECT table_schema FROM information_schema.tables JOIN midflight.migrations ON table_schema LIKE CONCAT('\_midflight\_', id, '%') WHERE schema_name = ? AND information_schema.tables.table_name = ?`, n.Schema, n.Table)
+	if swapped && len(apart) == 1 && strings.HasSuffix(apart[0], "_old") {
+		if kept := list(t, db, "SELECT table_name FROM midflight.tables WHERE schema_name = ?", apart[0]); !slices.Equal(kept, []string{n.Table}) {
+			t.Errorf("rows in midflight.tables: %q", kept)
+		}
+	} else if swapped && len(claimed) == 1 && strings.HasPrefix(claimed[0], "_") && strings.HasSuffix(claimed[0], "_old") {
 		want = append(want, claimed[0])
 		slices.Sort(want)
 	} else if swapped || len(claimed) > 0 {
@@ -133,7 +142,7 @@ func nothingLeft(t *testing.T, db *sql.DB, n schema.Name, swapped bool) {
 		t.Errorf("tables in the schema: %q, want %q", got, want)
 	}
 	for _, id := range list(t, db, "SELECT id FROM midflight.migrations WHERE schema_name = ?", n.Schema) {
-		if s := list(t, db, "SELECT schema_name FROM information_schema.schemata WHERE schema_name LIKE ?", `\_midflight\_`+id+"%"); len(s) > 0 {
+		if s := list(t, db, "SELECT schema_name FROM information_schema.schemata WHERE schema_name LIKE ?", `\_midflight\_`+id+"%"); !slices.Equal(s, apart) {
 			t.Errorf("schemas left: %q", s)
 		}
 	}

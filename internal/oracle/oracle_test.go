@@ -144,6 +144,9 @@ func (s *site) check(t *testing.T, c change) {
 	for _, n := range on {
 		mustExec(t, direct, "USE "+mysqld.QuoteName(n.Schema))
 		mustExec(t, direct, tb.create())
+		for _, e := range tb.extras {
+			mustExec(t, direct, e)
+		}
 	}
 	k := &keys{}
 	full := c.of(s.flavor)
@@ -199,6 +202,7 @@ func (s *site) check(t *testing.T, c change) {
 		t.Errorf("AUTO_INCREMENT is %d, the server's %d", next, least)
 	}
 	sameContents(t, contents(t, s.root, s.flavor, on[0], c.now), contents(t, s.root, s.flavor, on[1], c.now))
+	s.sameTriggers(t, on)
 	if c.now != "" {
 		for _, n := range list(t, s.root, fmt.Sprintf("SELECT COUNT(*) FROM %s WHERE %s IS NULL", on[0].Quoted(), mysqld.QuoteName(c.now))) {
 			if n != "0" {

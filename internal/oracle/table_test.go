@@ -16,6 +16,7 @@ type table struct {
 	keys    string // the index clauses
 	options string // after the parenthesis
 	rows    int
+	extras  []string // run after CREATE TABLE
 
 	key     []string                             // its columns
 	newKey  func(n int64, r *rand.Rand) []string // literals; a new n is a new key

@@ -1,0 +1,152 @@
+package oracle
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"midflight/internal/testmidflight"
+	"midflight/internal/testmysql"
+	"midflight/schema"
+)
+
+// guarded has CHECK constraints with names of their own, and one whose name the
+// server has made; it would be t_chk_1 on a table made LIKE it.
+func guarded(f testmysql.Flavor) table {
+	t := twoKeys(f)
+	t.name, t.rows = "guarded", 800
+	t.columns = append(slices.Clone(t.columns), column{"n", "INT NOT NULL DEFAULT 5", between(1, 99)}, column{"m", "INT NOT NULL DEFAULT 1", between(1, 9)})
+	t.keys += ", CONSTRAINT small CHECK (n < 100), CHECK (n > -5), CONSTRAINT `odd ``name%` CHECK (m <> 0)"
+	t.extras = []string{"ALTER TABLE guarded DROP CONSTRAINT " + map[testmysql.Flavor]string{testmysql.MySQL: "guarded_chk_1", testmysql.MariaDB: "CONSTRAINT_1"}[f] + ", ADD CHECK (n > -7), ADD CHECK (n > -8)"}
+	return t
+}
+
+// watched has triggers that change rows and write an audit.
+func watched(f testmysql.Flavor) table {
+	t := orders(f)
+	t.name, t.rows = "watched", 800
+	t.extras = []string{
+		"SET NAMES utf8mb4",
+		"CREATE TABLE audit (what VARCHAR(20) CHARACTER SET latin1, id INT, b INT)",
+		"CREATE TRIGGER `first, 'quoted'` before insert on watched for each row  /* why */  set new.b = new.b + 1",
+		"SET NAMES latin1",
+		"CREATE TRIGGER logged AFTER INSERT ON `watched` FOR EACH ROW INSERT INTO audit VALUES ('gr\xfcn', new.id, new.b)",
+		"SET NAMES utf8mb4",
+		"CREATE DEFINER = 'midflight_nobody'@'localhost' TRIGGER unused BEFORE DELETE ON watched FOR EACH ROW BEGIN END",
+		"DROP TRIGGER unused",
+		"SET @mode = @@sql_mode, sql_mode = 'ANSI_QUOTES'",
+		`CREATE TRIGGER "changed" AFTER UPDATE ON "watched" FOR EACH ROW BEGIN INSERT INTO "audit" VALUES ('update', old.id, new.b); INSERT INTO audit VALUES ('update', new.id, old.b); END`,
+		"SET sql_mode = @mode",
+		"CREATE TRIGGER zero BEFORE INSERT ON watched FOR EACH ROW PRECEDES `first, 'quoted'` SET new.b = new.b * 2",
+		"CREATE TRIGGER gone AFTER DELETE ON watched FOR EACH ROW INSERT INTO audit VALUES ('delete', old.id, old.b)",
+	}
+	return t
+}
+
+// sameTriggers compares the triggers, and what they have written.
+func (s *site) sameTriggers(t *testing.T, on [2]schema.Name) {
+	t.Helper()
+	describe := func(n schema.Name) []string {
+		// When they were made is theirs, too, but the twin's are a little younger.
+		lines := list(t, s.root, `SELECT CONCAT_WS('|', trigger_name, event_manipulation, action_timing, action_order, action_statement, definer, sql_mode, character_set_client, collation_connection, database_collation)
+FROM information_schema.triggers WHERE event_object_schema = ? AND event_object_table = ? ORDER BY 1`, n.Schema, n.Table)
+		return append(lines, createTriggers(t, s.root, n)...)
+	}
+	got, want := describe(on[0]), describe(on[1])
+	got, want = oneSpelling(got), oneSpelling(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("the triggers are\n%s\ninstead of\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if len(want) == 0 {
+		return
+	}
+	audit := func(n schema.Name) []string { return contents(t, s.root, s.flavor, n.With("audit"), "") }
+	sameContents(t, audit(on[0]), audit(on[1]))
+}
+
+func createTriggers(t *testing.T, db *sql.DB, n schema.Name) (texts []string) {
+	t.Helper()
+	for _, name := range list(t, db, "SELECT trigger_name FROM information_schema.triggers WHERE event_object_schema = ? AND event_object_table = ? ORDER BY 1", n.Schema, n.Table) {
+		var text, mode, client, connection, database string
+		var created any
+		if err := db.QueryRow(fmt.Sprintf("SHOW CREATE TRIGGER %s", n.With(name).Quoted())).Scan(&name, &mode, &text, &client, &connection, &database, &created); err != nil {
+			t.Fatal(err)
+		}
+		texts = append(texts, text)
+	}
+	return texts
+}
+
+// TestTriggersAfterACrash: whoever finds the orphan of a swap in whose middle
+// Midflight died gives the triggers to the table that has the name.
+func TestTriggersAfterACrash(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts Midflight four times")
+	}
+	testmysql.Each(t, func(t *testing.T, server *testmysql.Server) {
+		for _, swapped := range []bool{false, true} {
+			t.Run(fmt.Sprintf("swapped %v", swapped), func(t *testing.T) {
+				s := &site{flavor: server.Flavor, server: server, midflight: testmidflight.Start(t, server), root: server.DB(t)}
+				tb := watched(s.flavor)
+				n := schema.Name{Schema: server.NewDatabase(t), Table: tb.name}
+				direct := session(t, server.Addr, n.Schema, append([]string{tb.create()}, tb.extras...)...)
+				before := createTriggers(t, s.root, n)
+				order := fmt.Sprintf("SELECT CONCAT(trigger_name, action_order, created) FROM information_schema.triggers WHERE event_object_schema = '%s' AND event_object_table = '%s' ORDER BY 1", n.Schema, n.Table)
+				ordered := list(t, s.root, order)
+				user := s.session(t, n.Schema, "SET @midflight_strategy = 'copy', @midflight_cutover = 'manual', @midflight_async = 1", "ALTER TABLE watched ADD COLUMN x INT")
+				user.Close()
+				awaitPhase(t, s.root, n.Schema, "ready")
+				s.midflight.Kill9()
+
+				id := list(t, s.root, "SELECT id FROM midflight.migrations WHERE schema_name = ?", n.Schema)[0]
+				table, err := schema.Read(context.Background(), s.root, n)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i, tr := range table.Triggers {
+					definition, _ := json.Marshal(tr)
+					if _, err := s.root.Exec("INSERT INTO midflight.triggers VALUES (?, ?, ?)", id, i, string(definition)); err != nil {
+						t.Fatal(err)
+					}
+					if i != 1 { // one is still to be dropped
+						mustExec(t, direct, "DROP TRIGGER "+n.With(tr.Name).Quoted())
+					}
+				}
+				phase := "failed"
+				if swapped {
+					mustExec(t, direct, "DROP TRIGGER "+n.With(table.Triggers[1].Name).Quoted())
+					mustExec(t, direct, "RENAME TABLE watched TO _watched_old, _watched_shadow TO watched")
+					mustExec(t, direct, "CREATE TRIGGER logged AFTER INSERT ON watched FOR EACH ROW SET @half = 'made by the dead'")
+					phase = "completed"
+				}
+				s.midflight = testmidflight.Start(t, server)
+				awaitPhase(t, s.root, n.Schema, phase)
+				if got := createTriggers(t, s.root, n); !slices.Equal(oneSpelling(got), oneSpelling(before)) {
+					t.Errorf("the triggers are\n%s\ninstead of\n%s", strings.Join(got, "\n"), strings.Join(before, "\n"))
+				}
+				if got := list(t, s.root, order); !slices.Equal(got, ordered) {
+					t.Errorf("their order and age is %q instead of %q", got, ordered)
+				}
+				if rows := list(t, s.root, "SELECT position FROM midflight.triggers WHERE migration_id = ?", id); len(rows) > 0 {
+					t.Errorf("midflight.triggers still has %q", rows)
+				}
+			})
+		}
+	})
+}
+
+// oneSpelling writes the table's name as MariaDB's RENAME TABLE does.
+func oneSpelling(texts []string) []string {
+	var all []string
+	for _, text := range texts {
+		all = append(all, writtenName.ReplaceAllString(text, " ON `watched` FOR"))
+	}
+	return all
+}
+
+var writtenName = regexp.MustCompile("(?i) on ([\"`]?)watched([\"`]?) for")
