@@ -1,6 +1,7 @@
 package binlog
 
 import (
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"strings"
@@ -208,7 +209,13 @@ func (a *assembler) rotate(body []byte) error {
 func (a *assembler) event(h header, body []byte) error {
 	if t, ok := rowsEvents[h.typ]; ok {
 		a.any = true
-		return a.tables.rows(t, body, &a.tx)
+		err := a.tables.rows(t, body, &a.tx)
+		var missing *MissingKeyColumnError
+		if errors.As(err, &missing) {
+			a.tx.Unread = true
+			return nil
+		}
+		return err
 	}
 	switch h.typ {
 	case eventGTID, eventAnonymousGTID:
@@ -335,6 +342,7 @@ func (a *assembler) xaQuery(h header, rest string) error {
 			a.tx.Changes = append(tx.Changes, a.tx.Changes...)
 			a.tx.Fences = append(tx.Fences, a.tx.Fences...)
 			a.tx.Statements = append(tx.Statements, a.tx.Statements...)
+			a.tx.Unread = a.tx.Unread || tx.Unread
 		} else {
 			a.tx.UnknownXA = xid
 		}

@@ -21,13 +21,16 @@ type Tx struct {
 	// UnknownXA is the XID of an XA COMMIT whose rows were logged before the
 	// stream's beginning: what it changed is not known.
 	UnknownXA string
+	// Unread: it changed rows of a watched table whose images lack a column of
+	// the key, so which rows is not known. Changes has the others.
+	Unread bool
 	// At is the server's timestamp, in whole seconds.
 	At time.Time
 }
 
 // Empty: nothing of interest, only the position has advanced.
 func (t Tx) Empty() bool {
-	return len(t.Changes) == 0 && len(t.Fences) == 0 && len(t.Statements) == 0 && t.UnknownXA == ""
+	return len(t.Changes) == 0 && len(t.Fences) == 0 && len(t.Statements) == 0 && t.UnknownXA == "" && !t.Unread
 }
 
 // A Change is one row's change. An insert has no Before, a delete no After; an

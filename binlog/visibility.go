@@ -67,24 +67,48 @@ func readGTIDs(ctx context.Context, db *sql.DB) (mode, executed string, err erro
 
 // binlogEnd is where the next transaction will be written.
 func binlogEnd(ctx context.Context, db *sql.DB, f mysqld.Flavor) (Position, error) {
+	s, err := readStatus(ctx, db, f)
+	return s.end, err
+}
+
+// A status is what the server says of its binlog.
+type status struct {
+	end         Position
+	only, never string // binlog-do-db and binlog-ignore-db
+}
+
+func readStatus(ctx context.Context, db *sql.DB, f mysqld.Flavor) (status, error) {
+	var s status
 	query := "SHOW /* midflight */ BINARY LOG STATUS"
-	if f.Version < 80200 {
+	if f.MariaDB || f.Version < 80200 {
 		query = "SHOW /* midflight */ MASTER STATUS"
 	}
-	var p Position
-	var ignored sql.RawBytes
 	rows, err := db.QueryContext(ctx, query)
 	if err != nil {
-		return p, fmt.Errorf("read the binlog's end: %w", err)
+		return s, fmt.Errorf("read the binlog's end: %w", err)
 	}
 	defer rows.Close()
 	if !rows.Next() {
-		return p, errors.Join(errors.New("read the binlog's end: the server writes no binlog"), rows.Err())
+		return s, errors.Join(errors.New("read the binlog's end: the server writes no binlog"), rows.Err())
 	}
-	if err := rows.Scan(&p.File, &p.Offset, &ignored, &ignored, &ignored); err != nil {
-		return p, fmt.Errorf("read the binlog's end: %w", err)
+	into := []any{&s.end.File, &s.end.Offset, &s.only, &s.never}
+	var executed sql.RawBytes // MariaDB has no such column
+	if columns, err := rows.Columns(); err == nil && len(columns) > len(into) {
+		into = append(into, &executed)
 	}
-	return p, rows.Err()
+	if err := rows.Scan(into...); err != nil {
+		return s, fmt.Errorf("read the binlog's end: %w", err)
+	}
+	return s, rows.Err()
+}
+
+// Filters are the schemas that alone are logged, and those that are not.
+func Filters(ctx context.Context, db *sql.DB, f mysqld.Flavor) (only, never []string, err error) {
+	s, err := readStatus(ctx, db, f)
+	split := func(names string) []string {
+		return strings.FieldsFunc(names, func(r rune) bool { return r == ',' })
+	}
+	return split(s.only), split(s.never), err
 }
 
 // checkPrepared: rows of prepared XA transactions may be in the binlog before

@@ -28,6 +28,10 @@ func (s *syncer) dispatchApply() {
 				}
 				return fmt.Errorf("ask which transactions are visible: %w", err)
 			}
+			if s.unseen != nil && horizon.Covers(*s.unseen) {
+				s.unseen = nil
+				s.compareAll()
+			}
 			keys := s.backlog.Take(batch, horizon.Covers, s.copied.Place)
 			s.applyTurn = len(keys) == batch // more may be waiting
 			if len(keys) > 0 {

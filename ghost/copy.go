@@ -184,16 +184,21 @@ func readKeys(ctx context.Context, conn *sql.Conn, query string, columns int) ([
 
 // foreign looks at a statement that the binlog has as text: DDL, or a change
 // logged without its rows.
-func (s *syncer) foreign(st binlog.Statement) error {
+func (s *syncer) foreign(tx binlog.TxID, st binlog.Statement) error {
 	if strings.Contains(st.SQL, fmt.Sprintf("/* midflight m%d */", s.status.ID)) {
 		return nil // ours
 	}
 	what, table := touches(st, s.original.Name, s.shadow)
 	switch what {
 	case rowsUnknown:
-		return obstacle("somebody changed %s by a statement that the binlog has without its rows (%.100s)", table, st.SQL)
+		if s.names == nil || mentionsAny(st.SQL, s.names) {
+			s.hid(tx, fmt.Sprintf("the binlog has a statement without its rows (%.100s)", st.SQL))
+		}
 	case definition:
 		return obstacle("somebody else's statement changed %s during the migration (%.100s)", table, st.SQL)
+	}
+	if makesReach(st.SQL) {
+		s.names = nil
 	}
 	return nil
 }

@@ -64,7 +64,12 @@ func (s *syncer) awaitQuiet(ctx context.Context, g *gap) error {
 	if err := s.fence(ctx); err != nil {
 		return err
 	}
-	if err := s.pump(ctx, func() bool { return s.backlog.Len() <= smallBacklog && s.verify.quiet() }); err != nil {
+	around, err := lookAround(ctx, s.DB, s.Flavor)
+	if err != nil {
+		return err
+	}
+	s.around = around
+	if err := s.pump(ctx, func() bool { return s.backlog.Len() <= smallBacklog && s.level() }); err != nil {
 		return err
 	}
 	if err := s.lease.hold(ctx); err != nil {
@@ -200,6 +205,9 @@ func (s *syncer) settleUnderLock(ctx context.Context, conn *sql.Conn, bound time
 		case <-until.Done():
 			return tooLong(context.Cause(until))
 		}
+	}
+	if !s.level() && (s.unseen != nil || s.verify.began != s.hiding()) {
+		return fmt.Errorf("%w: rows were changed that the binlog does not show", errTooSoon)
 	}
 	everything := func(binlog.TxID) bool { return true }
 	for {

@@ -46,9 +46,7 @@ func touchesBy(words []string, in string, tables []schema.Name) (effect, schema.
 		// view, a trigger or a function it may change our rows without naming
 		// their table.
 		return rowsUnknown, tables[0]
-	case "TRUNCATE", "IMPORT":
-		what = rowsUnknown
-	case "RENAME", "OPTIMIZE", "REPAIR":
+	case "TRUNCATE", "IMPORT", "RENAME", "OPTIMIZE", "REPAIR":
 		what = definition
 	case "ALTER", "CREATE", "DROP":
 		what, words = definedObject(words)
@@ -133,6 +131,27 @@ func mentions(words []string, in string, t schema.Name) bool {
 		}
 	}
 	return false
+}
+
+// mentionsAny goes by text, so rather too often.
+func mentionsAny(sql string, names []string) bool {
+	sql = strings.ToLower(sql)
+	return slices.ContainsFunc(names, func(n string) bool { return strings.Contains(sql, strings.ToLower(n)) })
+}
+
+// makesReach: after it other names than before may reach the table.
+func makesReach(sql string) bool {
+	words := parser.Names(sql, true)
+	if len(words) == 0 || fold(words[0]) != "CREATE" && fold(words[0]) != "ALTER" {
+		return false
+	}
+	return slices.ContainsFunc(words, func(w string) bool {
+		switch fold(w) {
+		case "VIEW", "PROCEDURE", "FUNCTION", "TRIGGER", "EVENT", "PACKAGE":
+			return true
+		}
+		return false
+	})
 }
 
 func indexFold(words []string, w string) int {

@@ -27,7 +27,7 @@ func TestTouches(t *testing.T) {
 		{sql: "DROP TABLE IF EXISTS a, orders", want: definition},
 		{sql: "RENAME TABLE orders TO o", want: definition},
 		{sql: "RENAME TABLE o TO orders", want: definition},
-		{sql: "TRUNCATE TABLE orders", want: rowsUnknown},
+		{sql: "TRUNCATE TABLE orders", want: definition},
 		{sql: "CREATE UNIQUE INDEX i ON orders (a)", want: definition},
 		{sql: "DROP INDEX i ON orders", want: definition},
 		{sql: "CREATE DEFINER=`root`@`localhost` TRIGGER tr BEFORE INSERT ON orders FOR EACH ROW SET @a = 1", want: definition},
@@ -89,12 +89,12 @@ func TestOwnStatementsAreNotForeign(t *testing.T) {
 		"ALTER TABLE " + made.Quoted() + " ADD a INT",
 		"CREATE TABLE /* midflight */ " + made.Quoted() + " LIKE " + s.original.Name.Quoted(),
 	} {
-		if err := s.foreign(binlog.Statement{Schema: "", SQL: sql}); err != nil {
+		if err := s.foreign(binlog.TxID{}, binlog.Statement{Schema: "", SQL: sql}); err != nil {
 			t.Errorf("%s: %v", sql, err)
 		}
 	}
 	theirs := binlog.Statement{SQL: "ALTER TABLE /* midflight: cutover=manual */ shop.orders ENGINE=InnoDB"}
-	if s.foreign(theirs) == nil {
+	if s.foreign(binlog.TxID{}, theirs) == nil {
 		t.Error("a user's hint makes his statement ours")
 	}
 }

@@ -265,6 +265,9 @@ func (r *run) follow(ctx context.Context, p plan.Plan) (*syncer, error) {
 	if !now.SameDefinition(r.original) {
 		return nil, obstacle("somebody changed the definition of %s while the migration was being prepared. Send the statement again", r.original.Name)
 	}
+	if err := r.mustBeLogged(ctx); err != nil {
+		return nil, err
+	}
 	stream, err := binlog.Open(ctx, binlog.Config{
 		Server: r.Server, Flavor: r.Flavor, From: from,
 		Watch:  []binlog.Watch{{Table: r.original, Key: p.Key.Original}},
@@ -278,5 +281,12 @@ func (r *run) follow(ctx context.Context, p plan.Plan) (*syncer, error) {
 		stream.Close()
 		return nil, fmt.Errorf("ask how the server tells what is visible: %w", err)
 	}
-	return newSyncer(ctx, r, stream, visibility, p), nil
+	names, err := closure(ctx, r.DB, r.original.Name)
+	if err != nil {
+		stream.Close()
+		return nil, err
+	}
+	s := newSyncer(ctx, r, stream, visibility, p)
+	s.names = names
+	return s, nil
 }

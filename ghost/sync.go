@@ -52,6 +52,10 @@ type syncer struct {
 
 	journaled bool // the triggers are in the store
 
+	names  []string     // what reaches the table; nil: not known any more
+	unseen *binlog.TxID // the latest hidden change that not every reader sees yet
+	around string       // see hiding
+
 	fences  map[string]bool // tokens that have come back
 	fenceNo int
 }
@@ -84,6 +88,7 @@ func newSyncer(ctx context.Context, r *run, stream *binlog.Stream, v *binlog.Vis
 		verify:   newVerification(p.Key.Integers()),
 		fences:   map[string]bool{},
 	}
+	s.verify.began = s.hiding()
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.wait.Add(1)
 	go func() {
@@ -172,7 +177,7 @@ func (s *syncer) dispatch() {
 	if s.copying && !s.busy[copyJob] && !s.control.Paused && s.backlog.Len() < maxBacklog {
 		s.dispatchCopy()
 	}
-	if !s.busy[applyJob] && s.look && s.backlog.Len() > 0 {
+	if !s.busy[applyJob] && s.look && (s.backlog.Len() > 0 || s.unseen != nil) {
 		s.look = false
 		s.dispatchApply()
 	}
@@ -187,10 +192,13 @@ const maxBacklog = 200_000
 // receive takes a transaction from the stream.
 func (s *syncer) receive(tx binlog.Tx) error {
 	if tx.UnknownXA != "" {
-		return obstacle("the XA transaction %s was prepared before the migration began and is committed now: what it changed is not known", tx.UnknownXA)
+		s.hid(tx.ID, "the XA transaction "+tx.UnknownXA+" was prepared before the migration began")
+	}
+	if tx.Unread {
+		s.hid(tx.ID, "a session's binlog_row_image leaves the chunk key out")
 	}
 	for _, st := range tx.Statements {
-		if err := s.foreign(st); err != nil {
+		if err := s.foreign(tx.ID, st); err != nil {
 			return err
 		}
 	}
@@ -230,8 +238,12 @@ func (s *syncer) housekeep() {
 		control, err := s.Store.Control(ctx, status.ID)
 		s.Store.Save(ctx, status)
 		s.Store.Checkpoint(ctx, status.ID, checkpoint)
+		around, aroundErr := lookAround(ctx, s.DB, s.Flavor)
 		lost := s.lease.hold(ctx)
 		return func() error {
+			if aroundErr == nil {
+				s.around = around
+			}
 			if lost != nil {
 				return lost
 			}
@@ -252,6 +264,8 @@ func (s *syncer) progress() {
 	st.Backlog = s.backlog.Len()
 	st.WaitingFor = ""
 	switch {
+	case st.Phase != Copying && s.verify.on && s.verify.began != s.hiding():
+		st.WaitingFor = "sessions with sql_log_bin = 0, whose changes are not in the binlog: all rows are compared again"
 	case s.control.Paused && s.copying:
 		st.WaitingFor = "CALL midflight.resume"
 	case st.Phase != Ready || s.request.CutOver.Open(time.Now(), s.control.CutOver):
@@ -318,7 +332,7 @@ const smallBacklog = 200
 func (s *syncer) awaitLeave(ctx context.Context) error {
 	return s.pump(ctx, func() bool {
 		return !s.control.Paused && s.request.CutOver.Open(time.Now(), s.control.CutOver) &&
-			s.backlog.Len() <= smallBacklog && s.verify.quiet()
+			s.backlog.Len() <= smallBacklog && s.level()
 	})
 }
 

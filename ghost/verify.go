@@ -27,12 +27,16 @@ type verification struct {
 	checked map[binlog.Key]bool  // being compared now; false: changed meanwhile
 	suspect map[binlog.Key]bool  // differed, no change seen since
 	tokens  map[string][]suspect // by the marker that will convict them
+
+	began    hiding              // when the comparing of all ranges last began
+	hidden   bool                // there were hidden changes: a row that differs is applied once
+	repaired map[binlog.Key]bool // … and was, with no change seen since
 }
 
 type suspect = binlog.Key
 
 func newVerification(exact bool) verification {
-	return verification{exact: exact, dirty: map[binlog.Key]bool{}, checked: map[binlog.Key]bool{}, suspect: map[binlog.Key]bool{}, tokens: map[string][]suspect{}}
+	return verification{exact: exact, dirty: map[binlog.Key]bool{}, checked: map[binlog.Key]bool{}, suspect: map[binlog.Key]bool{}, tokens: map[string][]suspect{}, repaired: map[binlog.Key]bool{}}
 }
 
 // changed notes that the stream has delivered a change of k.
@@ -41,6 +45,7 @@ func (v *verification) changed(k binlog.Key) {
 		return
 	}
 	v.dirty[k] = true
+	delete(v.repaired, k)
 	if !v.exact { // any suspect may be this row by another spelling
 		for other := range v.suspect {
 			v.dirty[other] = true
@@ -96,11 +101,12 @@ func (v *verification) quiet() bool {
 // verifyRanges compares everything that was copied, while changes go on.
 func (s *syncer) verifyRanges(ctx context.Context) error {
 	s.verify.on = true
-	s.verify.ranges = slices.Clone(s.ranges)
+	s.verify.hidden = s.verify.hidden || s.verify.began != s.hiding()
+	s.compareAll()
 	if names := s.tables.Uncompared(); len(names) > 0 {
 		s.log(ctx, "not compared, since their type changes: %s", strings.Join(names, ", "))
 	}
-	return s.pump(ctx, s.verify.quiet)
+	return s.pump(ctx, s.level)
 }
 
 // dispatchVerify compares the next range, or the keys that were changed.
@@ -108,6 +114,10 @@ func (s *syncer) dispatchVerify() {
 	v := &s.verify
 	switch {
 	case !v.on:
+	case len(v.ranges) == 0 && v.began != s.hiding():
+		s.log(s.ctx, "all rows are compared again: sessions with sql_log_bin = 0 have been at work")
+		v.hidden = true
+		s.compareAll()
 	case len(v.ranges) > 0:
 		r := v.ranges[0]
 		v.ranges = v.ranges[1:]
@@ -156,7 +166,10 @@ func (s *syncer) compareSettled(keys []binlog.Key) {
 		return func() error {
 			var unexplained []binlog.Key
 			for _, k := range different {
-				if v.checked[k] { // nothing was delivered since the comparison began
+				if v.checked[k] && v.hidden && !v.repaired[k] {
+					v.repaired[k], v.dirty[k] = true, true
+					s.backlog.Again(k, s.last)
+				} else if v.checked[k] { // nothing was delivered since the comparison began
 					v.suspect[k] = true
 					unexplained = append(unexplained, k)
 				} else { // changed meanwhile, perhaps by another spelling: not explained yet

@@ -111,6 +111,7 @@ func (s *session) take(c *command, p []byte, now nanos) {
 	} else {
 		s.walker.BeginWhole(c.Cmd, int64(now))
 	}
+	defer s.works()
 	switch c.Cmd {
 	case wire.ComQuit:
 		s.quit = true
@@ -124,7 +125,7 @@ func (s *session) take(c *command, p []byte, now nanos) {
 	case wire.ComStmtPrepare:
 		if c.whole {
 			c.stmt.text = unique.Make(string(c.text))
-			c.stmt.sticks = takes(c.text, false) != 0 || gives(c.text) != 0
+			c.stmt.sticks = takes(c.text, false) != 0 || gives(c.text) != 0 || switchesLog(c.text)
 			c.stmt.uses, c.stmt.ends = uses(c.text), ends(c.text)
 		}
 		s.preparing = append(s.preparing, c.stmt)
@@ -159,5 +160,6 @@ func (s *session) reset(now nanos) {
 	s.stmts, s.last = nil, statement{}
 	s.sticky, s.giving, s.unseen = 0, 0, false
 	s.using, s.ending, s.unflagged = false, false, false
+	s.unlogged, s.relogs = false, false
 	s.log.begin(now)
 }

@@ -75,9 +75,10 @@ type Query struct {
 
 // A Server carries sessions.
 type Server struct {
-	cfg   Config
-	key   func() (*rsa.PrivateKey, error) // ours, for passwords
-	holds atomic.Pointer[[]*Hold]         // in force now; nil: none
+	cfg      Config
+	key      func() (*rsa.PrivateKey, error) // ours, for passwords
+	holds    atomic.Pointer[[]*Hold]         // in force now; nil: none
+	unlogged atomic.Uint64                   // see Unlogged
 
 	loops loops
 	stats []*stats // of the pumps, then of each loop

@@ -52,6 +52,8 @@ type session struct {
 	stmts     map[uint32]statement
 	preparing []statement // COM_STMT_PREPARE in flight, oldest first
 	last      statement   // prepared last: MariaDB clients may call it by id -1
+	unlogged  bool        // its binlog may be off
+	relogs    bool        // the command in flight switches it on if it succeeds
 	sticky    sticky
 	giving    sticky // what the command in flight gives back if it succeeds
 	unseen    bool   // of a text in flight, the end, in which statements may follow

@@ -125,6 +125,7 @@ func (s *session) keeps(text []byte, cut bool) {
 	if s.mysql && (s.walker.Status()&wire.StatusAutocommit == 0 || severalStatements(text)) {
 		s.uncommitted(cut || uses(text), ends(text))
 	}
+	s.hides(text)
 	taken := takes(text, cut)
 	s.giving &^= taken
 	s.sticky |= taken
@@ -140,6 +141,7 @@ func (s *session) keeps(text []byte, cut bool) {
 // kept takes note of a command's end. s.mu is held.
 func (s *session) kept(failed, several bool) {
 	s.committed(failed)
+	s.worked(failed)
 	if !failed {
 		s.sticky &^= s.giving
 	}

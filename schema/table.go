@@ -35,8 +35,8 @@ type Table struct {
 	// Checks are the names of the CHECK constraints. MySQL has such a name once
 	// per schema.
 	Checks  []string
-	Columns     []Column
-	Keys        []Key
+	Columns []Column
+	Keys    []Key
 }
 
 // A Trigger is one trigger, with all that CREATE TRIGGER takes from its session.

@@ -36,7 +36,7 @@ func chooseKey(original, altered *schema.Table, names map[string]string) (Key, *
 	if !identifying {
 		return Key{}, &Refusal{
 			Reason: original.Name.String() + " has no primary key and no unique key of NOT NULL columns, so its rows can't be told apart",
-			Hint:   "Add a primary key. " + askDirect,
+			Hint:   "Add a primary key. " + AskDirect,
 		}
 	}
 	return Key{}, refuse("no unique key of NOT NULL columns of %s is still there, unchanged, after the statement", original.Name)

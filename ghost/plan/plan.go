@@ -44,10 +44,11 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return strings.TrimRight(r.Reason, ".") + ". " + r.Hint }
 
-const askDirect = "To let the server run it and block the table meanwhile: SET @midflight_strategy = 'direct'"
+// AskDirect is the way out of most refusals.
+const AskDirect = "To let the server run it and block the table meanwhile: SET @midflight_strategy = 'direct'"
 
 func refuse(format string, args ...any) *Refusal {
-	return &Refusal{Reason: fmt.Sprintf(format, args...), Hint: askDirect}
+	return &Refusal{Reason: fmt.Sprintf(format, args...), Hint: AskDirect}
 }
 
 // A Probe is what the server answered when the ALTER was run on an empty table

@@ -1,0 +1,113 @@
+package oracle
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"midflight/internal/testmysql"
+)
+
+// TestHiddenChanges: what a session changes without a row event, through
+// Midflight or around it, is in the new table nevertheless.
+func TestHiddenChanges(t *testing.T) {
+	const writes = `UPDATE {t} SET v = v + 1000 WHERE id % 7 = 0; DELETE FROM {t} WHERE id % 11 = 0; INSERT INTO {t} VALUES (5001, 1, 5001), (5002, 2, 5002); UPDATE {t} SET id = 6000 + id WHERE id % 13 = 0; REPLACE INTO {t} VALUES (3, 3, 3)`
+	type hider struct {
+		name   string
+		around bool
+		hide   string
+		alter  string
+		early  bool // the transaction has begun before the migration
+		only   testmysql.Flavor
+	}
+	cases := []hider{
+		{name: "statement format", hide: "SET SESSION binlog_format = 'STATEMENT'"},
+		{name: "statement format around", around: true, hide: "SET SESSION binlog_format = 'STATEMENT'"},
+		{name: "no binlog", hide: "SET SESSION sql_log_bin = 0"},
+		{name: "no binlog, spelled", hide: "/* x */ set @@session.sql_log_bin := OFF"},
+		{name: "no binlog, begun before", hide: "SET sql_log_bin = 0", early: true},
+		{name: "no binlog around", around: true, hide: "SET SESSION sql_log_bin = 0", only: onlyMySQL},
+		{name: "no binlog around, begun before", around: true, hide: "SET SESSION sql_log_bin = 0", early: true, only: onlyMySQL},
+		{name: "images without the chunk key", hide: "SET SESSION binlog_row_image = 'MINIMAL'", alter: "DROP PRIMARY KEY, DROP COLUMN id"},
+		{name: "images without the chunk key around", around: true, hide: "SET SESSION binlog_row_image = 'MINIMAL'", alter: "DROP PRIMARY KEY, DROP COLUMN id"},
+	}
+	eachSite(t, func(t *testing.T, s *site) {
+		for _, c := range cases {
+			if c.only != "" && c.only != s.flavor {
+				continue // nobody can tell there: docs/limits.md
+			}
+			if c.alter == "" {
+				c.alter = "ADD COLUMN x INT NOT NULL DEFAULT 9"
+			}
+			t.Run(c.name, func(t *testing.T) {
+				s.enter(t)
+				on := s.twins(t, "t")
+				for _, n := range on {
+					conn := session(t, s.server.Addr, n.Schema, "CREATE TABLE t (id INT NOT NULL PRIMARY KEY, v INT, u INT NOT NULL UNIQUE)")
+					var rows []string
+					for i := range 1500 {
+						rows = append(rows, fmt.Sprintf("(%d, %d, %d)", i, i, i))
+					}
+					mustExec(t, conn, "INSERT INTO t VALUES "+strings.Join(rows, ", "))
+				}
+				addr := s.midflight.Addr
+				if c.around {
+					addr = s.server.Addr
+				}
+				hider := session(t, addr, on[0].Schema, c.hide)
+				plain := session(t, s.server.Addr, on[1].Schema)
+				write := func() {
+					for _, q := range strings.Split(writes, ";") {
+						mustExec(t, hider, strings.ReplaceAll(q, "{t}", "t"))
+						mustExec(t, plain, strings.ReplaceAll(q, "{t}", "t"))
+					}
+				}
+				if c.early {
+					mustExec(t, hider, "BEGIN")
+					write()
+				}
+				user := s.session(t, on[0].Schema, "SET @midflight_strategy = 'copy', @midflight_cutover = 'manual'")
+				result := make(chan error, 1)
+				go func() {
+					ctx, cancel := context.WithTimeout(context.Background(), longEnough)
+					defer cancel()
+					_, err := user.ExecContext(ctx, "ALTER TABLE t "+c.alter)
+					result <- err
+				}()
+				awaitPhase(t, s.root, on[0].Schema, "ready")
+				if c.early {
+					mustExec(t, hider, "COMMIT")
+				} else {
+					write()
+				}
+				id := list(t, s.root, "SELECT id FROM midflight.migrations WHERE schema_name = ?", on[0].Schema)[0]
+				mustExec(t, hider, "CALL midflight.cutover("+id+")")
+				select {
+				case err := <-result:
+					if err != nil {
+						t.Error(err)
+					}
+				case <-time.After(longEnough):
+					t.Error("the migration does not end")
+				}
+				mustExec(t, plain, "ALTER TABLE t "+c.alter)
+				got, _ := definition(t, s.root, on[0])
+				want, _ := definition(t, s.root, on[1])
+				if got != want {
+					t.Errorf("the definition is\n%s\nthe server makes\n%s", got, want)
+				}
+				sameContents(t, contents(t, s.root, s.flavor, on[0], ""), contents(t, s.root, s.flavor, on[1], ""))
+				events := list(t, s.root, "SELECT event FROM midflight.events WHERE migration_id = ?", id)
+				if !slices.ContainsFunc(events, func(e string) bool { return strings.Contains(e, "compared again") }) {
+					t.Error("nothing was compared again: the test tests nothing")
+				}
+				if t.Failed() {
+					s.history(t, on[0].Schema)
+				}
+			})
+		}
+	})
+}
