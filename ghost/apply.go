@@ -102,7 +102,7 @@ func deleteAndInsert(ctx context.Context, conn *sql.Conn, t rowsql.Tables, keys 
 	if err != nil {
 		return 0, err
 	}
-	come, err := exec(ctx, conn, t.Insert(keys))
+	come, err := insertRows(ctx, conn, t, t.Insert(keys))
 	return come - gone, err // come is 0 with an error
 }
 
@@ -168,7 +168,7 @@ func findColliding(ctx context.Context, conn *sql.Conn, t rowsql.Tables, keys []
 	if _, err := conn.ExecContext(ctx, t.ForgetColliding()); err != nil {
 		return 0, nil, nil, err
 	}
-	if come, err = exec(ctx, conn, t.Colliding(keys...)); err != nil {
+	if come, err = insertRows(ctx, conn, t, t.Colliding(keys...)); err != nil {
 		return 0, nil, nil, err
 	}
 	var collided string
@@ -191,7 +191,7 @@ func (s *syncer) mustNotBeEqual(ctx context.Context, keys []binlog.Key) error {
 		if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {
 			return err
 		}
-		_, err := conn.ExecContext(ctx, t.Insert(keys))
+		_, err := insertRows(ctx, conn, t, t.Insert(keys))
 		if _, rollback := conn.ExecContext(ctx, "ROLLBACK"); err == nil {
 			err = rollback
 		}
@@ -221,6 +221,16 @@ func transaction(ctx context.Context, conn *sql.Conn, f func() (int64, error)) (
 	// A failed ROLLBACK means a lost connection, which rolls back as well.
 	conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 	return 0, err
+}
+
+// insertRows runs one of the statements that write rows of t.
+func insertRows(ctx context.Context, conn *sql.Conn, t rowsql.Tables, insert string) (int64, error) {
+	if number := t.Number(); number != "" {
+		if _, err := conn.ExecContext(ctx, number); err != nil {
+			return 0, err
+		}
+	}
+	return exec(ctx, conn, insert)
 }
 
 func exec(ctx context.Context, conn *sql.Conn, query string) (int64, error) {

@@ -146,12 +146,9 @@ func (s *syncer) copyChunk(ctx context.Context, r chunk.Range) (rows, warned int
 // then the chunk is copied like changed keys, which tells the one from the
 // other.
 func (s *syncer) insertChunk(ctx context.Context, conn *sql.Conn, r chunk.Range, outdated *[]binlog.Key) (int64, error) {
-	result, err := conn.ExecContext(ctx, s.tables.Copy(r))
-	if err == nil {
-		return result.RowsAffected()
-	}
+	rows, err := insertRows(ctx, conn, s.tables, s.tables.Copy(r))
 	if !mysqld.IsDuplicateKey(err) {
-		return 0, err
+		return rows, err
 	}
 	keys, err := readKeys(ctx, conn, s.tables.Keys(r), len(s.plan.Key.Original))
 	if err != nil {

@@ -248,6 +248,9 @@ func (s *syncer) settleUnderLock(ctx context.Context, conn *sql.Conn, bound time
 	if s.backlog.Len() > 0 {
 		return obstacle("BUG: %d keys are left in the backlog under the lock", s.backlog.Len())
 	}
+	if err := s.mustNotRenumber(until, conn); err != nil {
+		return tooLong(err)
+	}
 	return tooLong(s.raiseAutoIncrement(until, conn))
 }
 

@@ -269,6 +269,7 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 	}
 	for _, check := range []func(context.Context) error{
 		func(ctx context.Context) error { return r.freeCheckNames(ctx, altered) },
+		func(ctx context.Context) error { return r.mayNumber(ctx, p) },
 		r.tryTriggers,
 	} {
 		err := check(ctx)
@@ -311,7 +312,7 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 	if err != nil {
 		return p, err
 	}
-	r.tables = rowsql.Tables{ID: r.status.ID, Original: r.original.Name, Shadow: shadow, Key: p.Key, Columns: p.Columns, Started: now, Lossy: !strict}
+	r.tables = rowsql.Tables{ID: r.status.ID, Original: r.original.Name, Shadow: shadow, Key: p.Key, Columns: p.Columns, Started: now, Lossy: !strict, First: firstNumber(r.request.Statement)}
 	return p, nil
 }
 

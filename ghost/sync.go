@@ -84,7 +84,7 @@ func newSyncer(ctx context.Context, r *run, stream *binlog.Stream, v *binlog.Vis
 		applier:  &worker{db: r.DB, init: session},
 		verifier: &worker{db: r.DB, init: session},
 		backlog:  backlog.New[binlog.TxID](),
-		copied:   backlog.Copied{Integers: p.Key.Integers()},
+		copied:   backlog.Copied{Integers: p.Key.Integers() && !p.Numbers()},
 		verify:   newVerification(p.Key.Integers()),
 		fences:   map[string]bool{},
 	}

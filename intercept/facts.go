@@ -32,7 +32,7 @@ type facts struct {
 var settings = []string{
 	"sql_mode", "time_zone", "lc_time_names",
 	"explicit_defaults_for_timestamp", "default_storage_engine", "innodb_strict_mode",
-	"div_precision_increment", "default_week_format", "foreign_key_checks", "unique_checks", "max_error_count",
+	"auto_increment_increment", "auto_increment_offset", "div_precision_increment", "default_week_format", "foreign_key_checks", "unique_checks", "max_error_count",
 }
 
 var settingsMySQL = []string{

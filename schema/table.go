@@ -80,6 +80,15 @@ func (c Column) Integer() bool {
 	return false
 }
 
+// Spatial tells geometries.
+func (c Column) Spatial() bool {
+	switch c.Type {
+	case "geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection", "geomcollection":
+		return true
+	}
+	return false
+}
+
 // A Key is an index.
 type Key struct {
 	Name    string

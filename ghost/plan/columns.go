@@ -24,6 +24,7 @@ const (
 	FromColumn      Literal = iota // not a literal
 	ImplicitDefault                // NOT NULL without DEFAULT: the type's zero value, as ALTER TABLE does
 	StartTime                      // DEFAULT CURRENT_TIMESTAMP: the ALTER's own time, not each chunk's
+	Number                         // a new AUTO_INCREMENT column: 1, 2, 3 … in the order of the chunk key
 )
 
 // newNames gives for each column of the original its name after the ALTER, ""
@@ -70,7 +71,7 @@ func newNames(s parser.Statement, original, altered *schema.Table) (map[string]s
 	return names, nil
 }
 
-func mapColumns(original, altered *schema.Table, names map[string]string) ([]Mapping, *Refusal) {
+func mapColumns(original, altered *schema.Table, names map[string]string, mariaDB bool) ([]Mapping, *Refusal) {
 	var columns []Mapping
 	for _, to := range altered.Columns {
 		if to.Generated {
@@ -86,11 +87,12 @@ func mapColumns(original, altered *schema.Table, names map[string]string) ([]Map
 			continue
 		}
 		switch {
+		case to.AutoInc:
+			columns = append(columns, Mapping{To: to, Literal: Number})
 		case isNow(to):
 			columns = append(columns, Mapping{To: to, Literal: StartTime})
-		case !to.Nullable && !to.HasDefault && !to.AutoInc:
-			switch to.Type {
-			case "geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection", "geomcollection", "vector":
+		case !to.Nullable && !to.HasDefault:
+			if to.Type == "vector" || mariaDB && to.Spatial() {
 				return nil, refuse("it adds column %s NOT NULL without a default, for which there is no value", to.Name)
 			}
 			columns = append(columns, Mapping{To: to, Literal: ImplicitDefault})

@@ -148,9 +148,22 @@ func WithoutCopy(s parser.Statement, strategy Strategy, p Probe) (Plan, bool, *R
 	return Plan{}, false, nil
 }
 
-func wasAutoIncrement(t *schema.Table, column string) bool {
-	c, ok := t.Column(column)
-	return ok && c.AutoInc
+// Numbers tells whether rows are numbered as they come: then no two statements
+// may write to the shadow at a time.
+func (p Plan) Numbers() bool {
+	return slices.ContainsFunc(p.Columns, func(m Mapping) bool { return m.Literal == Number })
+}
+
+// Renumbers is the column that the statement makes AUTO_INCREMENT: the server
+// gives its rows of 0 and NULL new numbers, unless sql_mode has
+// NO_AUTO_VALUE_ON_ZERO.
+func (p Plan) Renumbers() (column schema.Column, ok bool) {
+	for _, m := range p.Columns {
+		if m.Literal == FromColumn && m.To.AutoInc && !m.From.AutoInc {
+			return m.From, true
+		}
+	}
+	return schema.Column{}, false
 }
 
 // Converts tells whether values may come out other than they went in.
@@ -179,7 +192,7 @@ func judged(m Mapping) bool {
 // Make plans a copy from original to altered, the definition that the server
 // made of the ALTER on an empty table.
 func Make(s parser.Statement, original, altered *schema.Table, p Probe, mariaDB bool) (Plan, *Refusal) {
-	if r := refuseTable(s, original, mariaDB); r != nil {
+	if r := refuseTable(s, original); r != nil {
 		return Plan{}, r
 	}
 	names, r := newNames(s, original, altered)
@@ -190,7 +203,7 @@ func Make(s parser.Statement, original, altered *schema.Table, p Probe, mariaDB 
 	if r != nil {
 		return Plan{}, r
 	}
-	columns, r := mapColumns(original, altered, names)
+	columns, r := mapColumns(original, altered, names, mariaDB)
 	if r != nil {
 		return Plan{}, r
 	}
@@ -230,7 +243,7 @@ func Untried(s parser.Statement, t *schema.Table, mariaDB bool) *Refusal {
 	return nil
 }
 
-func refuseTable(s parser.Statement, t *schema.Table, mariaDB bool) *Refusal {
+func refuseTable(s parser.Statement, t *schema.Table) *Refusal {
 	switch {
 	case t.Type != "BASE TABLE":
 		return refuse("%s is not an ordinary table but a %s", t.Name, strings.ToLower(t.Type))
@@ -243,10 +256,6 @@ func refuseTable(s parser.Statement, t *schema.Table, mariaDB bool) *Refusal {
 	}
 	for _, a := range s.Actions {
 		switch {
-		case a.AutoIncrement && a.Kind == parser.AddColumn:
-			return refuse("it adds an AUTO_INCREMENT column, whose values would depend on the order of the copy")
-		case a.AutoIncrement && a.Kind != parser.AddColumn && !wasAutoIncrement(t, a.Column):
-			return refuse("it makes a column AUTO_INCREMENT, which numbers rows anew that have 0")
 		case a.Kind == parser.SystemVersioning:
 			return refuse("it changes system versioning")
 		case a.Kind == parser.Engine && !strings.EqualFold(t.Engine, "InnoDB"):

@@ -22,6 +22,8 @@ type Tables struct {
 	// Lossy: the session's sql_mode cuts values that don't fit, so columns that
 	// are converted can't be compared.
 	Lossy bool
+	// First is the number of the first row where rows are numbered; 0 is 1.
+	First uint64
 	// UpTo bounds what Insert reads: rows ahead of the row copy are left to it.
 	// "" is no bound.
 	UpTo binlog.Key
@@ -51,7 +53,7 @@ func (s Start) literal(c schema.Column) string {
 // Copy carries one range over. A plain INSERT: a row that is there already is a
 // fault or a user's duplicate, and neither may be hidden by IGNORE or REPLACE.
 func (t Tables) Copy(r chunk.Range) string {
-	return t.insert("copy") + t.from(t.Original, t.Key.Index) + where(t.inRange(t.Key.Original, r))
+	return t.insert("copy", inOrder) + t.from(t.Original, t.Key.Index) + where(t.inRange(t.Key.Original, r))
 }
 
 // Delete and Insert together apply keys: the shadow's rows of these keys become
@@ -73,7 +75,11 @@ func (t Tables) Match(keys []binlog.Key) string { return match(t.Key.Original, k
 
 // Insert is the second half of applying, see Delete.
 func (t Tables) Insert(keys []binlog.Key) string {
-	insert := t.insert("apply") + t.from(t.Original, "") + "\nWHERE " + match(t.Key.Original, keys)
+	return t.insertKeys(keys, inOrder)
+}
+
+func (t Tables) insertKeys(keys []binlog.Key, n numbering) string {
+	insert := t.insert("apply", n) + t.from(t.Original, "") + "\nWHERE " + match(t.Key.Original, keys)
 	if t.UpTo != "" {
 		insert += " AND " + t.inRange(t.Key.Original, chunk.Range{Hi: t.UpTo})
 	}
@@ -94,7 +100,7 @@ func (t Tables) Colliding(keys ...binlog.Key) string {
 	}
 	same := t.Shadow.Quoted() + "." + mysqld.QuoteName(t.Key.Shadow[0].Name)
 	return fmt.Sprintf("%s\nON DUPLICATE KEY UPDATE %s = IF(LENGTH(@midflight_others := CONCAT(@midflight_others, CONCAT_WS('\\t', %s), '\\n')) < 0, %s, %s)",
-		t.Insert(keys), same, strings.Join(literals, ", "), same, same)
+		t.insertKeys(keys, asTheyCome), same, strings.Join(literals, ", "), same, same)
 }
 
 // ForgetColliding and Collided reset and read what Colliding found, see
@@ -138,7 +144,15 @@ func (t Tables) Keys(r chunk.Range) string {
 
 func (t Tables) tag(what string) string { return fmt.Sprintf("/* midflight m%d %s */", t.ID, what) }
 
-func (t Tables) insert(what string) string {
+// A numbering is how a new AUTO_INCREMENT column gets its values.
+type numbering int
+
+const (
+	inOrder    numbering = iota // of the chunk key
+	asTheyCome                  // ON DUPLICATE KEY UPDATE can't refer to the rows of a query with a window (MariaDB)
+)
+
+func (t Tables) insert(what string, n numbering) string {
 	to := make([]string, len(t.Columns))
 	from := make([]string, len(t.Columns))
 	for i, m := range t.Columns {
@@ -154,10 +168,29 @@ func (t Tables) insert(what string) string {
 			from[i] = implicitDefault(m.To)
 		case plan.StartTime:
 			from[i] = t.Started.literal(m.To)
+		case plan.Number:
+			from[i] = "@midflight_number + ROW_NUMBER() OVER (ORDER BY " + orderBy(t.Key.Original) + ")"
+			if n == asTheyCome {
+				from[i] = "(@midflight_number := @midflight_number + 1)"
+			}
 		}
 	}
 	return fmt.Sprintf("INSERT %s INTO %s (%s)\nSELECT %s", t.tag(what), t.Shadow.Quoted(),
 		strings.Join(to, ", "), strings.Join(from, ", "))
+}
+
+// Number sets the number behind which the next Copy, Insert or Colliding goes on
+// numbering rows, in the same session and with nobody else writing to the shadow;
+// "" where no rows are numbered. (Left to the server, each statement would leave a
+// gap: it reserves numbers in advance.)
+func (t Tables) Number() string {
+	for _, m := range t.Columns {
+		if m.Literal == plan.Number {
+			return fmt.Sprintf("SELECT %s COALESCE(MAX(%s), %d) INTO @midflight_number FROM %s", t.tag("number"),
+				mysqld.QuoteName(m.To.Name), max(t.First, 1)-1, t.Shadow.Quoted())
+		}
+	}
+	return ""
 }
 
 func numeric(c schema.Column) bool {

@@ -88,6 +88,10 @@ var changes = []change{
 	{of: keyless, alter: "MODIFY v BIGINT NULL", path: "copy"},
 	{of: facts, alter: "MODIFY v DOUBLE NULL", path: "copy", values: map[string]values{"v": values(dyadic).orNull()}},
 	{of: facts, alter: "FORCE", path: "copy"},
+	// Numbers.
+	{of: twoKeys, alter: "ADD COLUMN n INT NOT NULL AUTO_INCREMENT UNIQUE FIRST", path: "copy", now: "n"},
+	{of: twoKeys, alter: "ADD COLUMN n INT NOT NULL AUTO_INCREMENT, ADD KEY (n), AUTO_INCREMENT = 5000, MODIFY v VARCHAR(30) NULL", path: "copy", now: "n"},
+	{of: twoKeys, alter: "MODIFY id INT NOT NULL AUTO_INCREMENT, DROP COLUMN v", path: "copy", avoid: "v"},
 	// CHECK constraints and triggers.
 	{of: guarded, alter: "FORCE", path: "copy"},
 	{of: guarded, alter: "ADD COLUMN x INT CHECK (x > 0), ADD CHECK (n > -9), ADD CONSTRAINT another CHECK (m < 50), DROP COLUMN v", path: "copy", avoid: "v"},

@@ -150,3 +150,33 @@ func oneSpelling(texts []string) []string {
 }
 
 var writtenName = regexp.MustCompile("(?i) on ([\"`]?)watched([\"`]?) for")
+
+// TestNumbersInOrder: a new AUTO_INCREMENT column of a table that nobody writes
+// gets exactly the server's numbers, over several chunks too.
+func TestNumbersInOrder(t *testing.T) {
+	eachSite(t, func(t *testing.T, s *site) {
+		on := s.twins(t, "t")
+		const alter = "ALTER TABLE t ADD COLUMN n INT NOT NULL AUTO_INCREMENT UNIQUE"
+		for i, n := range on {
+			conn := session(t, s.server.Addr, n.Schema, "CREATE TABLE t (id INT NOT NULL PRIMARY KEY, v INT)")
+			for part := range 5 {
+				var rows []string
+				for i := range 2000 {
+					rows = append(rows, fmt.Sprintf("(%d, 0)", 50000-7*(part*2000+i)))
+				}
+				mustExec(t, conn, "INSERT INTO t VALUES "+strings.Join(rows, ", "))
+			}
+			if i == 1 {
+				mustExec(t, conn, alter)
+				continue
+			}
+			user := s.session(t, n.Schema, "SET @midflight_strategy = 'copy'")
+			mustExec(t, user, alter)
+		}
+		sameContents(t, contents(t, s.root, s.flavor, on[0], ""), contents(t, s.root, s.flavor, on[1], ""))
+		_, next := definition(t, s.root, on[0])
+		if _, want := definition(t, s.root, on[1]); next != want {
+			t.Errorf("AUTO_INCREMENT is %d, the server's %d", next, want)
+		}
+	})
+}
