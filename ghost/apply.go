@@ -3,6 +3,7 @@ package ghost
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -183,6 +184,15 @@ func findColliding(ctx context.Context, conn *sql.Conn, t rowsql.Tables, keys []
 // into the empty altered table. If two collide there, the user's change makes
 // them equal; the error is the server's own for a table of the original's name.
 func (s *syncer) mustNotBeEqual(ctx context.Context, keys []binlog.Key) error {
+	err := s.equal(ctx, keys)
+	var d *duplicate
+	if errors.As(err, &d) {
+		s.logKeys(ctx, keys, d.error, func(some []binlog.Key) bool { return errors.As(s.equal(ctx, some), &d) })
+	}
+	return err
+}
+
+func (s *syncer) equal(ctx context.Context, keys []binlog.Key) error {
 	t := s.tables
 	t.Shadow = s.scratch.table
 	w := &worker{db: s.DB, init: rowSession(s.request.Settings, s.plan)}

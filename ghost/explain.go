@@ -25,6 +25,7 @@ func (s *syncer) verdict(ctx context.Context, ours error, rows string) error {
 		return errors.Join(ours, err)
 	}
 	if native != nil {
+		s.logOffender(ctx, rows, native)
 		return native
 	}
 	// The server would have taken these rows as they are now. Either somebody

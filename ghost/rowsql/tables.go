@@ -138,8 +138,13 @@ func (t Tables) Bound(lo binlog.Key, n int) string {
 
 // Keys lists the keys of a range of the original, as literals.
 func (t Tables) Keys(r chunk.Range) string {
+	return t.KeysWhere(t.inRange(t.Key.Original, r))
+}
+
+// KeysWhere lists the keys of the original's rows for which a condition is true.
+func (t Tables) KeysWhere(condition string) string {
 	return fmt.Sprintf("SELECT %s %s%s%s\nORDER BY %s", t.tag("keys"), literalsOf(t.Key.Original),
-		t.from(t.Original, t.Key.Index), where(t.inRange(t.Key.Original, r)), orderBy(t.Key.Original))
+		t.from(t.Original, t.Key.Index), where(condition), orderBy(t.Key.Original))
 }
 
 func (t Tables) tag(what string) string { return fmt.Sprintf("/* midflight m%d %s */", t.ID, what) }

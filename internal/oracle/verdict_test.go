@@ -19,6 +19,7 @@ import (
 
 // A verdict is a statement that the server itself refuses.
 type verdict struct {
+	row     string // which the history names; "": not asked
 	name    string
 	columns string   // of the table t, which has a key id
 	values  []string // of single columns after id
@@ -31,14 +32,15 @@ type verdict struct {
 const noZeroDates = "STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE"
 
 var verdicts = []verdict{
-	{name: "ADD UNIQUE over duplicates", columns: "a INT", values: []string{"1", "2", "1"}, alter: "ADD UNIQUE by_a (a)"},
+	{name: "ADD UNIQUE over duplicates", columns: "a INT", values: []string{"1", "2", "1"}, alter: "ADD UNIQUE by_a (a)", row: "(1), (3) of PRIMARY"},
 	{name: "ADD UNIQUE over letters of two cases", columns: "a VARCHAR(9)", values: []string{"'x'", "'X'"}, alter: "ADD UNIQUE (a)", loose: true},
 	{name: "collation makes duplicates", columns: "a VARCHAR(9) COLLATE utf8mb4_bin, UNIQUE KEY u (a)", values: []string{"'x'", "'X'"}, alter: "MODIFY a VARCHAR(9) COLLATE utf8mb4_general_ci", loose: true},
 	{name: "NULL to NOT NULL", columns: "a INT NULL", values: []string{"1", "NULL"}, alter: "MODIFY a INT NOT NULL"},
 	{name: "NULL to NOT NULL DEFAULT", columns: "a VARCHAR(9) NULL", values: []string{"'x'", "NULL"}, alter: "MODIFY a VARCHAR(9) NOT NULL DEFAULT 'y'"},
 	{name: "too short VARCHAR", columns: "a VARCHAR(10)", values: []string{"'abc'", "'abcdef'"}, alter: "MODIFY a VARCHAR(3)"},
 	{name: "too short VARBINARY", columns: "a VARBINARY(10)", values: []string{"'abcdef'"}, alter: "MODIFY a VARBINARY(3)"},
-	{name: "INT to TINYINT", columns: "a INT", values: []string{"3", "300"}, alter: "MODIFY a TINYINT"},
+	{name: "INT to TINYINT", columns: "a INT", values: []string{"3", "300"}, alter: "MODIFY a TINYINT", row: "(2) of PRIMARY"},
+	{name: "geometry without a default", columns: "a INT", values: []string{"3"}, alter: "ADD p POINT NOT NULL", only: onlyMySQL, row: "(1) of PRIMARY"},
 	{name: "INT to UNSIGNED", columns: "a INT", values: []string{"-5"}, alter: "MODIFY a INT UNSIGNED"},
 	{name: "DECIMAL too narrow", columns: "a DECIMAL(10,2)", values: []string{"12345.67"}, alter: "MODIFY a DECIMAL(5,2)"},
 	{name: "ENUM member removed", columns: "a ENUM('x','y','z')", values: []string{"'x'", "'y'"}, alter: "MODIFY a ENUM('x','z')"},
@@ -105,6 +107,9 @@ func TestServersOwnError(t *testing.T) {
 				}
 				_, ours := s.session(t, on[0].Schema, settings...).ExecContext(context.Background(), "ALTER TABLE t "+v.alter)
 				sameError(t, ours, native, on, v.loose)
+				if events := list(t, s.root, "SELECT event FROM midflight.events JOIN midflight.migrations m ON m.id = migration_id WHERE schema_name = ?", on[0].Schema); v.row != "" && !strings.Contains(strings.Join(events, "\n"), v.row) {
+					t.Errorf("the history does not name the row %s: %q", v.row, events)
+				}
 				if after := s.image(t, on[0]); !slices.Equal(before, after) {
 					t.Errorf("the table was\n%s\nand is\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
 				}
