@@ -41,8 +41,8 @@ func (s *syncer) dispatchApply() {
 
 func (s *syncer) applyKeys(keys []binlog.Key) {
 	t := s.tables
-	if !s.copied.Integers && !s.copied.Done {
-		t.UpTo = s.copied.Watermark
+	if !s.copied.Integers() && !s.copied.Done() {
+		t.UpTo = s.copied.Watermark()
 	}
 	s.start(applyJob, func(ctx context.Context) func() error {
 		began := time.Now()

@@ -78,7 +78,7 @@ func newSyncer(ctx context.Context, r *run, stream *binlog.Stream, v *binlog.Vis
 		applier:  &worker{db: r.DB, init: session},
 		verifier: &worker{db: r.DB, init: session},
 		backlog:  backlog.New[binlog.TxID](),
-		copied:   backlog.Copied{Integers: p.Key.Integers()},
+		copied:   backlog.NewCopied(p.Key.Integers()),
 		verify:   newVerification(p.Key.Integers()),
 		fences:   map[string]bool{},
 	}
@@ -223,7 +223,7 @@ func (s *syncer) housekeep() {
 	s.progress()
 	status := s.status
 	s.shown.Store(&status)
-	checkpoint := Checkpoint{Watermark: s.copied.Watermark, Position: s.applied, Rows: s.rows}
+	checkpoint := Checkpoint{Watermark: s.copied.Watermark(), Position: s.applied, Rows: s.rows}
 	s.start(housekeeping, func(ctx context.Context) func() error {
 		control, err := s.Store.Control(ctx, status.ID)
 		s.Store.Save(ctx, status)
