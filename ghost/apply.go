@@ -54,7 +54,7 @@ func (s *syncer) applyKeys(keys []binlog.Key) {
 			}
 			s.backlog.Done(keys)
 			s.rows += delta
-			s.verify.applied(keys)
+			s.verify.Applied(keys)
 			s.applyAgain(outdated)
 			s.Observe(KeysApplied{len(keys), took})
 			return nil
@@ -67,7 +67,7 @@ func (s *syncer) applyKeys(keys []binlog.Key) {
 func (s *syncer) applyAgain(outdated []binlog.Key) {
 	for _, k := range outdated {
 		s.backlog.Again(k, s.last)
-		s.verify.changed(k)
+		s.verify.Changed(k)
 	}
 }
 

@@ -64,7 +64,7 @@ func (s *syncer) awaitQuiet(ctx context.Context, g *gap) error {
 	if err := s.fence(ctx); err != nil {
 		return err
 	}
-	if err := s.pump(ctx, func() bool { return s.backlog.Len() <= smallBacklog && s.verify.quiet() }); err != nil {
+	if err := s.pump(ctx, func() bool { return s.backlog.Len() <= smallBacklog && s.verified() }); err != nil {
 		return err
 	}
 	if err := s.lease.hold(ctx); err != nil {
@@ -173,19 +173,17 @@ func (s *syncer) settleUnderLock(ctx context.Context, conn *sql.Conn, bound time
 			return tooLong(err)
 		}
 		s.backlog.Done(keys)
-		s.verify.applied(keys)
+		s.verify.Applied(keys)
 	}
-	for len(s.verify.dirty) > 0 {
-		keys := s.settledKeys()
+	for s.verify.Left() > 0 {
+		keys := s.verify.Settled(batch, s.backlog.Has)
 		different, err := differentRows(until, conn, s.tables.RowChecksums(keys), len(s.plan.Key.Original))
 		if err != nil {
-			for _, k := range keys {
-				s.verify.dirty[k] = true
-			}
-			clear(s.verify.checked)
+			s.verify.Again(keys)
+			s.verify.Forget()
 			return tooLong(err)
 		}
-		clear(s.verify.checked)
+		s.verify.Forget()
 		if len(different) > 0 {
 			return obstacle("the shadow table is not equal to the original under the lock: %d rows differ, one with key (%s). The tables are not swapped. Please report this",
 				len(different), different[0])

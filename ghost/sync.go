@@ -10,6 +10,7 @@ import (
 	"midflight/ghost/backlog"
 	"midflight/ghost/chunk"
 	"midflight/ghost/plan"
+	"midflight/ghost/verify"
 )
 
 // A syncer keeps the shadow table in step with the original: it owns the
@@ -48,7 +49,7 @@ type syncer struct {
 	warned     warned
 	started    time.Time
 
-	verify verification
+	verify verify.Verification
 
 	fences  map[string]bool // tokens that have come back
 	fenceNo int
@@ -79,7 +80,7 @@ func newSyncer(ctx context.Context, r *run, stream *binlog.Stream, v *binlog.Vis
 		verifier: &worker{db: r.DB, init: session},
 		backlog:  backlog.New[binlog.TxID](),
 		copied:   backlog.NewCopied(p.Key.Integers()),
-		verify:   newVerification(p.Key.Integers()),
+		verify:   verify.New(p.Key.Integers()),
 		fences:   map[string]bool{},
 	}
 	s.ctx, s.cancel = context.WithCancel(ctx)
@@ -196,13 +197,13 @@ func (s *syncer) receive(tx binlog.Tx) error {
 		for _, k := range []*binlog.Key{c.Before, c.After} {
 			if k != nil {
 				s.backlog.Add(*k, tx.ID)
-				s.verify.changed(*k)
+				s.verify.Changed(*k)
 			}
 		}
 	}
 	for _, token := range tx.Fences {
 		s.fences[token] = true
-		if err := s.verify.passed(token); err != nil {
+		if err := s.convict(token); err != nil {
 			return err
 		}
 	}
@@ -316,7 +317,7 @@ const smallBacklog = 200
 func (s *syncer) awaitLeave(ctx context.Context) error {
 	return s.pump(ctx, func() bool {
 		return !s.control.Paused && s.request.CutOver.Open(time.Now(), s.control.CutOver) &&
-			s.backlog.Len() <= smallBacklog && s.verify.quiet()
+			s.backlog.Len() <= smallBacklog && s.verified()
 	})
 }
 
