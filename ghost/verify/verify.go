@@ -4,6 +4,7 @@
 package verify
 
 import (
+	"maps"
 	"slices"
 
 	"midflight/binlog"
@@ -148,6 +149,9 @@ func (v *Verification) Passed(token string) (different binlog.Key, convicted boo
 	}
 	return "", false
 }
+
+// Keys are those that are to be compared.
+func (v *Verification) Keys() []binlog.Key { return slices.Collect(maps.Keys(v.dirty)) }
 
 // Left counts the keys to be compared.
 func (v *Verification) Left() int { return len(v.dirty) }
