@@ -31,7 +31,9 @@ func (s *syncer) dispatchApply() {
 			}
 			if s.unseen != nil && horizon.Covers(*s.unseen) {
 				s.unseen = nil
-				s.compareAll()
+				if s.verify.On() {
+					s.compareAll()
+				}
 			}
 			keys := s.backlog.Take(batch, horizon.Covers, s.copied.Place)
 			s.applyTurn = len(keys) == batch // more may be waiting
@@ -46,8 +48,8 @@ func (s *syncer) dispatchApply() {
 
 func (s *syncer) applyKeys(keys []binlog.Key) {
 	t := s.tables
-	if !s.copied.Integers && !s.copied.Done {
-		t.UpTo = s.copied.Watermark
+	if !s.copied.Integers() && !s.copied.Done() {
+		t.UpTo = s.copied.Watermark()
 	}
 	s.start(applyJob, func(ctx context.Context) func() error {
 		began := time.Now()
@@ -59,7 +61,7 @@ func (s *syncer) applyKeys(keys []binlog.Key) {
 			}
 			s.backlog.Done(keys)
 			s.rows += delta
-			s.verify.applied(keys)
+			s.verify.Applied(keys)
 			s.applyAgain(outdated)
 			s.Observe(KeysApplied{len(keys), took})
 			return nil
@@ -72,7 +74,7 @@ func (s *syncer) applyKeys(keys []binlog.Key) {
 func (s *syncer) applyAgain(outdated []binlog.Key) {
 	for _, k := range outdated {
 		s.backlog.Again(k, s.last)
-		s.verify.changed(k)
+		s.verify.Changed(k)
 	}
 }
 

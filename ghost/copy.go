@@ -17,7 +17,7 @@ import (
 // are applied behind it.
 func (s *syncer) copyRows(ctx context.Context) error {
 	s.copying, s.started = true, time.Now()
-	return s.pump(ctx, func() bool { return s.copied.Done })
+	return s.pump(ctx, func() bool { return s.copied.Done() })
 }
 
 // analyze gives the shadow statistics before it takes the original's place: by
@@ -48,10 +48,10 @@ func (s *syncer) analyze(ctx context.Context) error {
 // chunk ends. It is marked as dispatched before the worker begins: from then on
 // none of its keys may be called ahead of the copy.
 func (s *syncer) dispatchCopy() {
-	if s.copied.Last {
+	if s.copied.AllDispatched() {
 		return
 	}
-	lo, size := s.copied.Watermark, s.sizer.Rows()
+	lo, size := s.copied.Dispatched(), s.sizer.Rows()
 	if !s.boundKnown {
 		s.start(copyJob, func(ctx context.Context) func() error {
 			hi, err := s.bound(ctx, lo, size)
@@ -62,7 +62,7 @@ func (s *syncer) dispatchCopy() {
 		})
 		return
 	}
-	if s.applyTurn || !s.copied.Integers && s.busy[applyJob] {
+	if s.applyTurn || !s.copied.Integers() && s.busy[applyJob] {
 		// Keys that Go can't order are applied between two chunks, never beside
 		// one: a batch that began before the chunk deletes the chunk's new rows
 		// and, bounded by the watermark of before, brings none of them back.
@@ -70,7 +70,7 @@ func (s *syncer) dispatchCopy() {
 	}
 	r := chunk.Range{Lo: lo, Hi: s.nextBound}
 	s.boundKnown = false
-	s.copied.Dispatched, s.copied.Last = r.Hi, r.Hi == ""
+	s.copied.Dispatch(r)
 	s.start(copyJob, func(ctx context.Context) func() error {
 		began := time.Now()
 		rows, warned, outdated, err := s.copyChunk(ctx, r)
@@ -79,9 +79,9 @@ func (s *syncer) dispatchCopy() {
 			if err != nil {
 				return err
 			}
-			s.copied.Watermark, s.copied.Done = r.Hi, r.Hi == ""
+			s.copied.Commit(r)
 			s.ranges = append(s.ranges, r)
-			s.applyTurn = !s.copied.Integers && !s.copied.Done && s.backlog.Len() > 0
+			s.applyTurn = !s.copied.Integers() && !s.copied.Done() && s.backlog.Len() > 0
 			s.applyAgain(outdated)
 			s.rows += rows
 			s.warned.in(r, warned)

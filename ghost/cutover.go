@@ -69,7 +69,7 @@ func (s *syncer) awaitQuiet(ctx context.Context, g *gap) error {
 		return err
 	}
 	s.around = around
-	if err := s.pump(ctx, func() bool { return s.backlog.Len() <= smallBacklog && s.level() }); err != nil {
+	if err := s.pump(ctx, func() bool { return s.backlog.Len() <= smallBacklog && s.verified() }); err != nil {
 		return err
 	}
 	if err := s.lease.hold(ctx); err != nil {
@@ -206,7 +206,7 @@ func (s *syncer) settleUnderLock(ctx context.Context, conn *sql.Conn, bound time
 			return tooLong(context.Cause(until))
 		}
 	}
-	if !s.level() && (s.unseen != nil || s.verify.began != s.hiding()) {
+	if s.hidden() {
 		return fmt.Errorf("%w: rows were changed that the binlog does not show", errTooSoon)
 	}
 	everything := func(binlog.TxID) bool { return true }
@@ -227,19 +227,17 @@ func (s *syncer) settleUnderLock(ctx context.Context, conn *sql.Conn, bound time
 			return tooLong(err)
 		}
 		s.backlog.Done(keys)
-		s.verify.applied(keys)
+		s.verify.Applied(keys)
 	}
-	for len(s.verify.dirty) > 0 {
-		keys := s.settledKeys()
+	for s.verify.Left() > 0 {
+		keys := s.verify.Settled(batch, s.backlog.Has)
 		different, err := differentRows(until, conn, s.tables.RowChecksums(keys), len(s.plan.Key.Original))
 		if err != nil {
-			for _, k := range keys {
-				s.verify.dirty[k] = true
-			}
-			clear(s.verify.checked)
+			s.verify.Again(keys)
+			s.verify.Forget()
 			return tooLong(err)
 		}
-		clear(s.verify.checked)
+		s.verify.Forget()
 		if len(different) > 0 {
 			return obstacle("the shadow table is not equal to the original under the lock: %d rows differ, one with key (%s). The tables are not swapped. Please report this",
 				len(different), different[0])

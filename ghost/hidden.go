@@ -21,27 +21,22 @@ import (
 
 // hid notes a hidden change; the transaction tells when everybody sees it.
 func (s *syncer) hid(tx binlog.TxID, reason string) {
-	if !s.verify.hidden || s.unseen == nil {
+	if s.unseen == nil {
 		s.log(s.ctx, "all rows will be compared again: %s", reason)
 	}
-	s.verify.hidden = true
+	s.verify.Mend()
 	s.unseen = &tx
 }
 
-// compareAll begins to compare all that is copied so far. What hides from now on
-// asks for another time.
+// compareAll begins to compare all that is copied. What hides from now on asks for
+// another time.
 func (s *syncer) compareAll() {
-	s.verify.began = s.hiding()
-	if s.verify.on {
-		s.verify.ranges = slices.Clone(s.ranges)
-	}
+	s.began = s.hiding()
+	s.verify.Begin(s.ranges)
 }
 
-// level: nothing is left to be compared but a few keys that keep changing, and
-// nothing has hidden since the comparing of all rows began.
-func (s *syncer) level() bool {
-	return s.verify.quiet() && s.unseen == nil && s.verify.began == s.hiding()
-}
+// hidden: there are changes that the latest comparing of all rows may have missed.
+func (s *syncer) hidden() bool { return s.unseen != nil || s.began != s.hiding() }
 
 // A hiding is what tells the work of sessions whose changes are not in the
 // binlog: it stands still while they do nothing.

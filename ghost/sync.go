@@ -10,6 +10,7 @@ import (
 	"midflight/ghost/backlog"
 	"midflight/ghost/chunk"
 	"midflight/ghost/plan"
+	"midflight/ghost/verify"
 )
 
 // A syncer keeps the shadow table in step with the original: it owns the
@@ -48,11 +49,12 @@ type syncer struct {
 	warned     warned
 	started    time.Time
 
-	verify verification
+	verify verify.Verification
 
 	journaled bool // the triggers are in the store
 
 	names  []string     // what reaches the table; nil: not known any more
+	began  hiding       // when the comparing of all rows last began
 	unseen *binlog.TxID // the latest hidden change that not every reader sees yet
 	around string       // see hiding
 
@@ -84,11 +86,11 @@ func newSyncer(ctx context.Context, r *run, stream *binlog.Stream, v *binlog.Vis
 		applier:  &worker{db: r.DB, init: session},
 		verifier: &worker{db: r.DB, init: session},
 		backlog:  backlog.New[binlog.TxID](),
-		copied:   backlog.Copied{Integers: p.Key.Integers() && !p.Numbers()},
-		verify:   newVerification(p.Key.Integers()),
+		copied:   backlog.NewCopied(p.Key.Integers() && !p.Numbers()),
+		verify:   verify.New(p.Key.Integers()),
 		fences:   map[string]bool{},
 	}
-	s.verify.began = s.hiding()
+	s.began = s.hiding()
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.wait.Add(1)
 	go func() {
@@ -206,13 +208,13 @@ func (s *syncer) receive(tx binlog.Tx) error {
 		for _, k := range []*binlog.Key{c.Before, c.After} {
 			if k != nil {
 				s.backlog.Add(*k, tx.ID)
-				s.verify.changed(*k)
+				s.verify.Changed(*k)
 			}
 		}
 	}
 	for _, token := range tx.Fences {
 		s.fences[token] = true
-		if err := s.verify.passed(token); err != nil {
+		if err := s.convict(token); err != nil {
 			return err
 		}
 	}
@@ -233,7 +235,7 @@ func (s *syncer) housekeep() {
 	s.progress()
 	status := s.status
 	s.shown.Store(&status)
-	checkpoint := Checkpoint{Watermark: s.copied.Watermark, Position: s.applied, Rows: s.rows}
+	checkpoint := Checkpoint{Watermark: s.copied.Watermark(), Position: s.applied, Rows: s.rows}
 	s.start(housekeeping, func(ctx context.Context) func() error {
 		control, err := s.Store.Control(ctx, status.ID)
 		s.Store.Save(ctx, status)
@@ -264,7 +266,7 @@ func (s *syncer) progress() {
 	st.Backlog = s.backlog.Len()
 	st.WaitingFor = ""
 	switch {
-	case st.Phase != Copying && s.verify.on && s.verify.began != s.hiding():
+	case st.Phase != Copying && s.verify.On() && s.began != s.hiding():
 		st.WaitingFor = "sessions with sql_log_bin = 0, whose changes are not in the binlog: all rows are compared again"
 	case s.control.Paused && s.copying:
 		st.WaitingFor = "CALL midflight.resume"
@@ -332,7 +334,7 @@ const smallBacklog = 200
 func (s *syncer) awaitLeave(ctx context.Context) error {
 	return s.pump(ctx, func() bool {
 		return !s.control.Paused && s.request.CutOver.Open(time.Now(), s.control.CutOver) &&
-			s.backlog.Len() <= smallBacklog && s.level()
+			s.backlog.Len() <= smallBacklog && s.verified()
 	})
 }
 

@@ -13,150 +13,62 @@ import (
 	"midflight/mysqld"
 )
 
-// A verification knows what of the shadow table still has to be compared.
-//
-// Two rows may differ because a change is on its way. So a difference counts
-// only if no change of that key is delivered before a marker that was written
-// after the comparison: everything that was committed before it has been
-// delivered then.
-type verification struct {
-	on      bool
-	exact   bool                 // one row has one key: Go tells keys apart as the server does
-	ranges  []chunk.Range        // not compared yet
-	dirty   map[binlog.Key]bool  // to be compared by key: changed since its range was, or different then
-	checked map[binlog.Key]bool  // being compared now; false: changed meanwhile
-	suspect map[binlog.Key]bool  // differed, no change seen since
-	tokens  map[string][]suspect // by the marker that will convict them
-
-	began    hiding              // when the comparing of all ranges last began
-	hidden   bool                // there were hidden changes: a row that differs is applied once
-	repaired map[binlog.Key]bool // … and was, with no change seen since
-}
-
-type suspect = binlog.Key
-
-func newVerification(exact bool) verification {
-	return verification{exact: exact, dirty: map[binlog.Key]bool{}, checked: map[binlog.Key]bool{}, suspect: map[binlog.Key]bool{}, tokens: map[string][]suspect{}, repaired: map[binlog.Key]bool{}}
-}
-
-// changed notes that the stream has delivered a change of k.
-func (v *verification) changed(k binlog.Key) {
-	if !v.on {
-		return
-	}
-	v.dirty[k] = true
-	delete(v.repaired, k)
-	if !v.exact { // any suspect may be this row by another spelling
-		for other := range v.suspect {
-			v.dirty[other] = true
-		}
-		clear(v.suspect)
-		clear(v.tokens)
-		for other := range v.checked {
-			v.checked[other] = false
-		}
-	}
-	if v.suspect[k] {
-		delete(v.suspect, k)
-		// It may differ again, by a change that comes after its marker: that one
-		// must not convict it. (Seen when the owner was slow: hundreds of
-		// transactions between the change and the marker.)
-		for token, keys := range v.tokens {
-			v.tokens[token] = slices.DeleteFunc(keys, func(s suspect) bool { return s == k })
-		}
-	}
-	if _, ok := v.checked[k]; ok {
-		v.checked[k] = false
-	}
-}
-
-// applied notes that keys were written to the shadow.
-func (v *verification) applied(keys []binlog.Key) {
-	if v.on {
-		for _, k := range keys {
-			v.dirty[k] = true
-		}
-	}
-}
-
-// passed convicts what differed before the marker was written.
-func (v *verification) passed(token string) error {
-	keys := v.tokens[token]
-	delete(v.tokens, token)
-	for _, k := range keys {
-		if v.suspect[k] {
-			return obstacle("the shadow table is not equal to the original: the row with key (%s) differs and nobody is changing it. The tables are not swapped. Please report this",
-				strings.Join(k.Literals(), ", "))
-		}
+// convict ends the migration if a row that differed is not explained by a change
+// that the stream has delivered up to the marker.
+func (s *syncer) convict(token string) error {
+	if k, convicted := s.verify.Passed(token); convicted {
+		return obstacle("the shadow table is not equal to the original: the row with key (%s) differs and nobody is changing it. The tables are not swapped. Please report this",
+			strings.Join(k.Literals(), ", "))
 	}
 	return nil
 }
 
-// quiet: nothing is left to be compared but a few keys that keep changing,
-// which are compared under the lock.
-func (v *verification) quiet() bool {
-	return len(v.ranges) == 0 && len(v.dirty)+len(v.checked) <= smallBacklog && len(v.suspect) == 0
+// verified: nothing is left to be compared but what the cut-over can compare
+// under its lock, and nothing has hidden since the comparing of all rows began.
+func (s *syncer) verified() bool {
+	return s.verify.Quiet(smallBacklog) && !s.hidden()
 }
 
 // verifyRanges compares everything that was copied, while changes go on.
 func (s *syncer) verifyRanges(ctx context.Context) error {
-	s.verify.on = true
-	s.verify.hidden = s.verify.hidden || s.verify.began != s.hiding()
+	if s.began != s.hiding() {
+		s.verify.Mend()
+	}
 	s.compareAll()
 	if names := s.tables.Uncompared(); len(names) > 0 {
 		s.log(ctx, "not compared, since their type changes: %s", strings.Join(names, ", "))
 	}
-	return s.pump(ctx, s.level)
+	return s.pump(ctx, s.verified)
 }
 
 // dispatchVerify compares the next range, or the keys that were changed.
 func (s *syncer) dispatchVerify() {
-	v := &s.verify
-	switch {
-	case !v.on:
-	case len(v.ranges) == 0 && v.began != s.hiding():
+	if !s.verify.On() {
+		return
+	}
+	r, ok := s.verify.NextRange()
+	if !ok && s.began != s.hiding() {
 		s.log(s.ctx, "all rows are compared again: sessions with sql_log_bin = 0 have been at work")
-		v.hidden = true
+		s.verify.Mend()
 		s.compareAll()
-	case len(v.ranges) > 0:
-		r := v.ranges[0]
-		v.ranges = v.ranges[1:]
+		r, ok = s.verify.NextRange()
+	}
+	if ok {
 		s.start(verifyJob, func(ctx context.Context) func() error {
 			different, err := s.compareRange(ctx, r)
 			return func() error {
-				for _, k := range different {
-					v.dirty[k] = true
-				}
+				s.verify.Again(different)
 				return err
 			}
 		})
-	case len(v.dirty) > 0:
-		if keys := s.settledKeys(); len(keys) > 0 {
-			s.compareSettled(keys)
-		}
+		return
 	}
-}
-
-// settledKeys are keys to compare that no known change is waiting for.
-func (s *syncer) settledKeys() []binlog.Key {
-	var keys []binlog.Key
-	for k := range s.verify.dirty {
-		if len(keys) == batch {
-			break
-		}
-		if !s.backlog.Has(k) {
-			keys = append(keys, k)
-		}
+	if keys := s.verify.Settled(batch, s.backlog.Has); len(keys) > 0 {
+		s.compareSettled(keys)
 	}
-	for _, k := range keys {
-		delete(s.verify.dirty, k)
-		s.verify.checked[k] = true
-	}
-	return keys
 }
 
 func (s *syncer) compareSettled(keys []binlog.Key) {
-	v := &s.verify
 	token := s.nextToken()
 	s.start(verifyJob, func(ctx context.Context) func() error {
 		different, err := s.compareKeys(ctx, s.verifier, keys)
@@ -164,26 +76,13 @@ func (s *syncer) compareSettled(keys []binlog.Key) {
 			err = s.Store.Fence(ctx, s.status.ID, token)
 		}
 		return func() error {
-			var unexplained []binlog.Key
-			for _, k := range different {
-				if v.checked[k] && v.hidden && !v.repaired[k] {
-					v.repaired[k], v.dirty[k] = true, true
-					s.backlog.Again(k, s.last)
-				} else if v.checked[k] { // nothing was delivered since the comparison began
-					v.suspect[k] = true
-					unexplained = append(unexplained, k)
-				} else { // changed meanwhile, perhaps by another spelling: not explained yet
-					v.dirty[k] = true
-				}
+			mend, unexplained := s.verify.Compared(different, token)
+			for _, k := range mend {
+				s.backlog.Again(k, s.last)
 			}
-			clear(v.checked)
-			if len(unexplained) > 0 && s.fences[token] { // the marker was faster than this outcome
+			if unexplained && s.fences[token] { // the marker was faster than this outcome
 				delete(s.fences, token)
-				v.tokens[token] = unexplained
-				return v.passed(token)
-			}
-			if len(unexplained) > 0 {
-				v.tokens[token] = unexplained
+				return s.convict(token)
 			}
 			return err
 		}

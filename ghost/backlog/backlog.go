@@ -3,56 +3,7 @@
 // the engine and its model (ghost/model) run the same code.
 package backlog
 
-import (
-	"midflight/binlog"
-	"midflight/ghost/chunk"
-)
-
-// Copied says how far the row copy is. Its owner changes it before it
-// dispatches a chunk and after a chunk's transaction has committed.
-type Copied struct {
-	Watermark  binlog.Key // every chunk up to here is committed
-	Dispatched binlog.Key // every chunk up to here was handed to a worker
-	Last       bool       // the last chunk, which has no upper bound, is dispatched
-	Done       bool       // … and committed
-	Integers   bool       // the chunk key consists of integers
-}
-
-// A Place is where a changed key lies in relation to the row copy.
-type Place int
-
-const (
-	InFlight Place = iota // in a chunk that is being copied, or nobody can tell
-	Behind                // its chunk is committed; or, of a key that Go can't order, perhaps still ahead
-	Ahead                 // no chunk with it is dispatched: it will be read later
-)
-
-// Place tells where k lies. Not knowing is InFlight, the side on which nothing
-// is lost.
-func (c Copied) Place(k binlog.Key) Place {
-	if c.Done {
-		return Behind
-	}
-	if c.Dispatched == "" && !c.Last {
-		return Ahead
-	}
-	if !c.Integers && !c.Last && c.Watermark == c.Dispatched {
-		// No chunk is in flight. Whether k is behind or ahead, the server tells
-		// while it applies: what is read is bounded by the watermark.
-		return Behind
-	}
-	switch (chunk.Range{Lo: c.Watermark, Hi: c.Dispatched}).Place(k, c.Integers) {
-	case chunk.Before:
-		if c.Watermark != "" {
-			return Behind
-		}
-	case chunk.After:
-		if !c.Last {
-			return Ahead
-		}
-	}
-	return InFlight
-}
+import "midflight/binlog"
 
 // A Backlog holds the keys that the stream has delivered and that the shadow
 // table does not show yet. ID names a transaction.

@@ -7,69 +7,6 @@ import (
 	"midflight/binlog"
 )
 
-func TestPlace(t *testing.T) {
-	begun := Copied{Integers: true}
-	first := Copied{Dispatched: "10", Integers: true}
-	between := Copied{Watermark: "10", Dispatched: "10", Integers: true}
-	second := Copied{Watermark: "10", Dispatched: "20", Integers: true}
-	last := Copied{Watermark: "20", Last: true, Integers: true}
-	only := Copied{Last: true, Integers: true} // one chunk is the whole table
-	done := Copied{Watermark: "", Last: true, Done: true, Integers: true}
-	for _, c := range []struct {
-		name   string
-		copied Copied
-		k      binlog.Key
-		want   Place
-	}{
-		{"nothing dispatched", begun, "5", Ahead},
-		{"in the first chunk", first, "5", InFlight},
-		{"at its end", first, "10", InFlight},
-		{"above it", first, "11", Ahead},
-		{"between chunks, at the watermark", between, "10", Behind},
-		{"between chunks, above", between, "11", Ahead},
-		{"behind", second, "10", Behind},
-		{"in flight", second, "11", InFlight},
-		{"ahead", second, "21", Ahead},
-		{"below the last chunk", last, "20", Behind},
-		{"in the last chunk", last, "21", InFlight},
-		{"in the last chunk, above every row", last, "99999", InFlight},
-		{"in the only chunk", only, "1", InFlight},
-		{"done", done, "1", Behind},
-	} {
-		if got := c.copied.Place(c.k); got != c.want {
-			t.Errorf("%s: %v, want %v", c.name, got, c.want)
-		}
-	}
-}
-
-// Keys that Go can't compare are in flight from the first chunk to the last.
-func TestPlaceOfOtherKeys(t *testing.T) {
-	for _, c := range []struct {
-		copied Copied
-		want   Place
-	}{
-		{Copied{}, Ahead},
-		{Copied{Dispatched: "'k'"}, InFlight},
-		{Copied{Watermark: "'k'", Dispatched: "'t'"}, InFlight},
-		{Copied{Watermark: "'t'", Last: true}, InFlight},
-		{Copied{Last: true, Done: true}, Behind},
-	} {
-		if got := c.copied.Place("'a'"); got != c.want {
-			t.Errorf("%+v: %v, want %v", c.copied, got, c.want)
-		}
-	}
-}
-
-// The engine stops copying at so many keys in the backlog (ghost.maxBacklog),
-// until they are applied. Keys that are in flight as long as the copy lasts
-// would never be: between two chunks something must move.
-func TestOtherKeysDrainBetweenChunks(t *testing.T) {
-	if place := (Copied{Watermark: "'k'", Dispatched: "'k'"}).Place("'a'"); place == InFlight {
-		t.Error("with a chunk key that is no integer every key is InFlight from the first chunk to Done. " +
-			"At maxBacklog keys the copy waits for the apply and the apply for the copy, for ever")
-	}
-}
-
 func TestBacklog(t *testing.T) {
 	visible := map[int]bool{}
 	place := map[binlog.Key]Place{}

@@ -1,39 +1,36 @@
 package model
 
 import (
-	"fmt"
-	"slices"
-
 	"midflight/binlog"
-	"midflight/ghost/backlog"
 	"midflight/ghost/chunk"
 )
 
-// A job is one worker's: a chunk that is copied, or a batch that is applied.
+// A job is one worker's: a chunk that is copied, a batch that is applied, or a
+// range or keys that are compared.
 type job struct {
 	state    state
 	r        chunk.Range
-	keys     []binlog.Key // of the batch; of a chunk's rows when it goes row by row
+	keys     []binlog.Key // of the batch; of a chunk's rows when they are in somebody's way
+	upTo     binlog.Key   // bounds what a batch reads
 	snapshot Table
-	again    bool // an earlier try may have been committed
+	counted  bool         // as committed, though it is not; for a mutation
+	again    bool         // an earlier try may have been committed
+	outdated []binlog.Key // to be applied again
 
-	// Going row by row.
-	shadow Table // as the transaction sees it
-	todo   []binlog.Key
-	other  binlog.Key // what is in the way of the last of todo
-	first  Row        // the last of todo, as read when it was
-	tries  int
+	replacement
+
+	different []binlog.Key // of a comparison
+	token     string       // … and its marker
 }
 
-type state int
+type state int8
 
 const (
-	idle state = iota
-	bounded
-	ready    // dispatched or taken, not begun
-	read     // the snapshot is taken
-	rowByRow // in a transaction of its own
-	written  // committed; the owner does not know yet
+	idle      state = iota
+	ready           // dispatched or taken, not begun
+	read            // the snapshot is taken
+	replacing       // in a transaction of several statements
+	written         // committed; the owner does not know yet
 )
 
 // An Answer is what a worker hears of its commit.
@@ -45,16 +42,33 @@ const (
 	RolledBack        // a deadlock, or the connection died before
 )
 
+// A Worker is who copies chunks, applies batches, or compares.
+type Worker int
+
+const (
+	Copier Worker = iota
+	Copier2
+	A
+	B
+	Verifier
+)
+
+var workerNames = []string{"copy", "copy2", "a", "b", "v"}
+
+func (w *World) is(j *job, who Worker) bool { return j == &w.jobs[who] }
+
+func (w *World) copies(j *job) bool { return j == &w.jobs[Copier] || j == &w.jobs[Copier2] }
+
 // bound finds the end of the next chunk of n rows.
 func (w *World) bound(n int) bool {
-	if w.copier.state != idle || w.copied.Last || n < 1 {
+	if w.bounded || w.copied.AllDispatched() || n < 1 {
 		return false
 	}
-	w.copier = job{state: bounded, r: chunk.Range{Lo: w.copied.Watermark}}
+	w.bounded, w.next = true, chunk.Range{Lo: w.copied.Dispatched()}
 	for k, r := range w.visible {
-		if r.There && w.in(w.copier.r, k) {
+		if r.There && in(w.next, k) {
 			if n--; n == 0 {
-				w.copier.r.Hi = w.literal(k, r.Caps)
+				w.next.Hi = w.literal(k, r.Caps)
 			}
 		}
 	}
@@ -62,62 +76,32 @@ func (w *World) bound(n int) bool {
 }
 
 // in compares as the server does.
-func (w *World) in(r chunk.Range, k int) bool {
+func in(r chunk.Range, k int) bool {
 	return (r.Lo == "" || k > number(r.Lo)) && (r.Hi == "" || k <= number(r.Hi))
 }
 
-func (w *World) dispatch() bool {
-	if w.copier.state != bounded {
+func (w *World) dispatch(j *job) bool {
+	if j.state != idle || !w.bounded {
 		return false
 	}
-	w.copier.state = ready
+	// Keys that Go can't order are applied between two chunks, never beside one.
+	if w.Spellings && !w.Rules.ChunkBesideBatch && (w.jobs[A].state != idle || w.jobs[B].state != idle) {
+		return false
+	}
+	if w.Rules.MarkLate && !(w.jobs[Copier].state == idle && w.jobs[Copier2].state == idle) {
+		return false
+	}
+	*j = job{state: ready, r: w.next, again: w.again}
 	if !w.Rules.MarkLate {
-		w.markDispatched()
+		w.bounded = false
+		w.copied.Dispatch(j.r)
 	}
 	return true
 }
 
-func (w *World) markDispatched() {
-	w.copied.Dispatched, w.copied.Last = w.copier.r.Hi, w.copier.r.Hi == ""
-}
-
-func (w *World) markCommitted() {
-	w.copied.Watermark, w.copied.Done = w.copier.r.Hi, w.copier.r.Hi == ""
-}
-
-// takeBatch hands an applier what may be applied; only, if not nil, limits it.
-func (w *World) takeBatch(j *job, only []int) bool {
-	if j.state != idle {
-		return false
-	}
-	// Batches of other keys may run side by side, but only if other keys are
-	// other rows.
-	if w.Spellings && !w.Rules.SideBySide && (w.apply[0].state != idle || w.apply[1].state != idle) {
-		return false
-	}
-	keys := w.take(func(id int) bool { return w.Rules.Visible(w, id) }, func(k binlog.Key) backlog.Place { return w.Rules.Place(w, k) }, only)
-	if len(keys) > 0 {
-		*j = job{state: ready, keys: keys}
-		if w.Rules.DoneEarly {
-			w.backlog.Done(keys)
-		}
-	}
-	return true
-}
-
-func (w *World) take(visible func(int) bool, place func(binlog.Key) backlog.Place, only []int) []binlog.Key {
-	before := w.backlog.Len()
-	keys := w.backlog.Take(1000, visible, func(k binlog.Key) backlog.Place {
-		if len(only) > 0 && !slices.Contains(only, number(k)) {
-			return backlog.InFlight // not its turn
-		}
-		return place(k)
-	})
-	slices.Sort(keys) // a map's order is none
-	if forgotten := before - w.backlog.Len(); forgotten > 0 {
-		w.say("forgot %d", forgotten)
-	}
-	return keys
+func (w *World) markCommitted(r chunk.Range) {
+	w.copied.Commit(r)
+	w.ranges = append(w.ranges, r)
 }
 
 // free: nobody else has the shadow for himself.
@@ -128,160 +112,108 @@ func (w *World) look(j *job) bool {
 	if j.state != ready || j.again && !w.free(j) {
 		return false
 	}
+	if w.is(j, Verifier) {
+		return w.compare(j)
+	}
 	j.state = read
-	if j == &w.copier {
+	if w.copies(j) {
 		if j.again && !w.Rules.KeepRange {
 			for k := range w.shadow {
-				if w.in(j.r, k) {
+				if in(j.r, k) {
 					w.shadow[k] = Row{}
 				}
 			}
 		}
 		j.snapshot = w.rowsIn(j.r)
-		if w.Rules.CommitEarly {
-			w.markCommitted()
+		if w.Rules.CommitEarly && !j.counted {
+			w.markCommitted(j.r)
+			j.counted = true
 		}
 	} else {
-		j.snapshot = pick(w.visible, j.keys)
+		j.snapshot = w.pick(j.keys, j.upTo)
 	}
-	w.say("read %s", j.snapshot)
+	if w.Say != nil {
+		w.say("read %s", j.snapshot)
+	}
 	return true
 }
 
 func (w *World) rowsIn(r chunk.Range) Table {
 	var t Table
 	for k, row := range w.visible {
-		if row.There && w.in(r, k) {
+		if row.There && in(r, k) {
 			t[k] = row
 		}
 	}
 	return t
 }
 
-func pick(from Table, keys []binlog.Key) Table {
+// pick reads the rows of keys, up to a bound.
+func (w *World) pick(keys []binlog.Key, upTo binlog.Key) Table {
 	var t Table
-	for _, k := range keys {
-		t[number(k)] = from[number(k)]
+	for _, key := range keys {
+		if k := number(key); in(chunk.Range{Hi: upTo}, k) {
+			t[k] = w.visible[k]
+		}
 	}
 	return t
 }
 
-func (w *World) remove(t *Table, keys []binlog.Key) {
+func remove(t *Table, keys []binlog.Key) {
 	for _, k := range keys {
 		t[number(k)] = Row{}
 	}
 }
 
-// write is the one statement that a chunk is, or the two of a batch.
+// write is the one statement that a chunk is, or the two of a batch; of a
+// comparison it is the marker.
 func (w *World) write(j *job, a Answer) bool {
 	if j.state != read || !w.free(j) {
 		return false
 	}
-	shadow := w.shadow
-	if j != &w.copier {
-		w.remove(&shadow, j.keys)
-	}
-	if w.Rules.Insert(&shadow, j.snapshot) {
-		w.end(j, shadow, a)
+	if w.is(j, Verifier) {
+		w.writeMarker(j)
 		return true
 	}
-	if j == &w.copier {
-		j.keys = nil
-		for k, r := range w.visible {
-			if r.There && w.in(j.r, k) {
-				j.keys = append(j.keys, w.literal(k, r.Caps))
-			}
-		}
+	for i := range w.zombies { // when it does the greatest harm
+		w.insert(&w.zombies[i])
 	}
-	w.say("1062: row by row %s", names(j.keys))
-	w.owner = j
-	j.state, j.shadow, j.todo, j.tries = rowByRow, w.shadow, slices.Clone(j.keys), 0
-	w.remove(&j.shadow, j.keys)
+	w.zombies = nil
+	before := w.shadow
+	if w.insert(j) {
+		if a == RolledBack {
+			w.shadow = before
+		}
+		w.end(j, a)
+		return true
+	}
+	w.replace(j)
 	return true
 }
 
-// end commits what a worker has written, or rolls it back.
-func (w *World) end(j *job, shadow Table, a Answer) {
-	w.owner = nil
-	if a != RolledBack {
-		w.shadow = shadow
+// insert is the statement's effect; false is error 1062.
+func (w *World) insert(j *job) bool {
+	shadow := w.shadow
+	if !w.copies(j) && len(j.keys) > 0 {
+		remove(&shadow, j.keys)
 	}
-	j.state = written
-	if a != OK {
-		j.state, j.again = ready, true
-		if w.Rules.ForgetOnError {
-			j.state = written
-		}
-	}
-	w.say("%s; shadow %s", []string{"committed", "committed, not heard of", "rolled back"}[a], w.shadow)
-}
-
-// row is one statement of going row by row, by the rules of ghost's
-// replaceOneByOne.
-func (w *World) row(j *job, a Answer) bool {
-	if j.state != rowByRow {
+	if !w.Rules.Insert(&shadow, &j.snapshot) {
 		return false
 	}
-	if len(j.todo) == 0 {
-		w.end(j, j.shadow, a)
-		return true
-	}
-	if j.other != "" {
-		w.judge(j)
-		return true
-	}
-	if j.tries++; j.tries > 200 {
-		w.Fault = "going row by row does not end: " + names(j.todo)
-		return true
-	}
-	key := j.todo[len(j.todo)-1]
-	k := number(key)
-	if !w.Rules.KeepFirst {
-		j.shadow[k] = Row{}
-	}
-	r := w.visible[k]
-	other := 0
-	if r.There {
-		if other = j.shadow.taken(r.Value, k); j.shadow[k].There {
-			other = k
-		}
-	}
-	if other != 0 {
-		j.other, j.first = w.literal(other, j.shadow[other].Caps), r
-		w.say("%s: %s is in the way", name(key), name(j.other))
-		return true
-	}
-	if r.There {
-		j.shadow[k] = r
-	}
-	j.todo = j.todo[:len(j.todo)-1]
-	w.say("%s: done", name(key))
+	w.shadow = shadow
 	return true
 }
 
-// judge tells an outdated row from the user's duplicate.
-func (w *World) judge(j *job) {
-	a, b := number(j.todo[len(j.todo)-1]), number(j.other)
-	mine, others := w.visible[a], w.visible[b]
-	if w.Rules.JudgeByRead {
-		mine = j.first
+// end is what the worker makes of the answer.
+func (w *World) end(j *job, a Answer) {
+	w.owner = nil
+	j.state = written
+	if a != OK && !w.Rules.ForgetOnError {
+		j.state, j.again = ready, true
 	}
-	equal := a != b && mine.There && others.There && mine.Value != 0 && mine.Value == others.Value
-	if equal || w.Rules.NoJudge {
-		w.Failed = fmt.Sprintf("duplicate: rows %d and %d", min(a, b), max(a, b))
-		if !w.visible.duplicate() {
-			w.Fault = w.Failed + ", but the original has none: " + w.visible.String()
-		}
-		w.owner, j.state = nil, idle
-		w.say("%s", w.Failed)
-		return
+	if w.Say != nil {
+		w.say("%s; shadow %s", []string{"committed", "committed, not heard of", "rolled back"}[a], w.shadow)
 	}
-	j.shadow[b] = Row{}
-	if !w.Rules.LoseOthers {
-		j.todo = append([]binlog.Key{j.other}, j.todo...)
-	}
-	w.say("%s is out of date: again", name(j.other))
-	j.other = ""
 }
 
 // done tells the owner that a worker has finished.
@@ -289,14 +221,24 @@ func (w *World) done(j *job) bool {
 	if j.state != written {
 		return false
 	}
-	if j == &w.copier {
+	switch {
+	case w.is(j, Verifier):
+		w.judge(j)
+	case w.copies(j):
 		if w.Rules.MarkLate {
-			w.markDispatched()
+			w.bounded = false
+			w.copied.Dispatch(j.r)
 		}
-		w.markCommitted()
-	} else {
+		if !j.counted {
+			w.markCommitted(j.r)
+		}
+	default:
 		w.backlog.Done(j.keys)
+		if !w.Rules.AppliedIsCompared {
+			w.verify.Applied(j.keys)
+		}
 	}
+	w.outdated(j.outdated)
 	*j = job{}
 	return true
 }

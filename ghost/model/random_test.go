@@ -9,7 +9,7 @@ import (
 )
 
 // interleavings that each test run looks at; more of them: go test -count.
-const interleavings = 80_000
+const interleavings = 1_000_000
 
 // search runs seeds from first on until one goes wrong, or n are done.
 func search(first, n uint64, rules Rules) (runs uint64, failed uint64, bad *Run) {
@@ -72,7 +72,7 @@ func TestStepsAsText(t *testing.T) {
 			t.Fatal(err)
 		}
 		v := again.Replay(Real())
-		if v.visible != w.visible || v.shadow != w.shadow || v.Failed != w.Failed {
+		if v.visible != w.visible || v.shadow != w.shadow || v.Failed != w.Failed || v.Swapped != w.Swapped {
 			t.Fatalf("run %d is another one after writing and reading:\n%s", seed, r.script())
 		}
 	}

@@ -20,18 +20,10 @@ func TestScripts(t *testing.T) {
 	}
 	for _, path := range paths {
 		t.Run(filepath.Base(path), func(t *testing.T) {
-			data, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			script, want, _ := strings.Cut(string(data), "----\n")
-			r, err := parseRun(script)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := narrate(r, Real())
+			r, want := readScript(t, path)
+			got := narrate(r.Run, Real())
 			if *rewrite {
-				if err := os.WriteFile(path, []byte(script+"----\n"+got), 0o644); err != nil {
+				if err := os.WriteFile(path, []byte(r.text+"----\n"+got), 0o644); err != nil {
 					t.Fatal(err)
 				}
 				return
@@ -43,10 +35,29 @@ func TestScripts(t *testing.T) {
 	}
 }
 
+// A script is a run as somebody wrote it.
+type script struct {
+	Run
+	text string
+}
+
+func readScript(t *testing.T, path string) (r script, want string) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.text, want, _ = strings.Cut(string(data), "----\n")
+	if r.Run, err = parseRun(r.text); err != nil {
+		t.Fatal(err)
+	}
+	return r, want
+}
+
 // narrate tells what each step did, and how it ended.
 func narrate(r Run, rules Rules) string {
 	var b strings.Builder
-	w := New(r.Rows, r.Added, r.Spellings, rules)
+	w := New(r.Setting, rules)
 	var said []string
 	w.Say = func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
 	tell := func(what string) {
@@ -79,8 +90,11 @@ func narrate(r Run, rules Rules) string {
 // script is what parseRun reads.
 func (r Run) script() string {
 	var b strings.Builder
-	if r.Added {
+	if r.Added[0] {
 		b.WriteString("unique added\n")
+	}
+	if r.Added[1] {
+		b.WriteString("second unique added\n")
 	}
 	if r.Spellings {
 		b.WriteString("spellings\n")
@@ -100,7 +114,9 @@ func parseRun(script string) (Run, error) {
 		switch {
 		case line == "":
 		case line == "unique added":
-			r.Added = true
+			r.Added[0] = true
+		case line == "second unique added":
+			r.Added[1] = true
 		case line == "spellings":
 			r.Spellings = true
 		case line == "rows" || strings.HasPrefix(line, "rows "):
@@ -109,7 +125,7 @@ func parseRun(script string) (Run, error) {
 				if err != nil {
 					return r, err
 				}
-				r.Rows[op.To] = Row{There: true, Caps: op.Caps, Value: op.Value, Note: -op.To}
+				r.Rows[op.To] = Row{There: true, Caps: op.Caps, U: op.U, Note: -int16(op.To)}
 			}
 		default:
 			s, err := ParseStep(line)

@@ -2,27 +2,35 @@ package model
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // A Step is one thing that happens, in the words of the scripts:
 //
-//	commit 3 1=b !2 4>5=c 6^=-   transaction 3 is written to the binlog:
-//	                             upsert, delete, change of key, of spelling; -: NULL
-//	visible 3, executed 3        … becomes visible, gets into gtid_executed
-//	deliver                      the stream delivers the next transaction
-//	bound 2, dispatch            the next chunk: two rows (0: all that is left)
-//	horizon                      the engine reads gtid_executed
-//	take a, take b 1 4           batch a or b takes what it may, of keys 1 and 4 only
-//	read, write, row, done       what worker copy, a or b does: read copy, write a lost
-//	lock                         the cut-over's lock; also when it is given up again
+//	commit 3 1=b !2 4>5=c/x 6^=-  transaction 3 is written to the binlog: upsert,
+//	                              delete, change of key, of spelling; the values of
+//	                              the two unique keys; -: NULL
+//	visible 3, executed 3         … becomes visible, gets into gtid_executed
+//	deliver                       the stream delivers the next transaction
+//	bound 2                       the next chunk's end is found: two rows (0: all)
+//	dispatch copy, dispatch copy2 … and it is handed to a copier
+//	horizon                       the engine reads gtid_executed
+//	take a, take b 1 4            batch a or b takes what it may, of keys 1 and 4 only
+//	verify, take v                comparing begins; a range or keys are taken
+//	read, write, replace, done    what worker copy, copy2, a, b or v does: read copy,
+//	                              write a lost; v writes its marker
+//	lock, lock 2                  the cut-over under its lock; given up at its 2nd step
+//	checkpoint                    is written
+//	restart, restart copy a       another engine; what copy and a were doing is committed
+//	spoil 3, lose 3               a fault changes or removes row 3 of the shadow
 type Step struct {
 	Op     Op
 	N      int
 	Worker Worker
 	Answer Answer
-	Only   []int
+	Only   []int // keys; of a restart, workers
 	Writes []Write
 }
 
@@ -38,43 +46,29 @@ const (
 	Dispatch
 	Horizon
 	Take
+	Verify
 	Read
 	WriteRows
-	OneRow
+	Replace
 	Done
 	Lock
+	SaveCheckpoint
+	Restart
+	Spoil
+	Lose
 )
 
-var opNames = []string{"commit", "visible", "executed", "deliver", "bound", "dispatch", "horizon", "take", "read", "write", "row", "done", "lock"}
+var opNames = []string{"commit", "visible", "executed", "deliver", "bound", "dispatch", "horizon", "take", "verify", "read", "write", "replace", "done", "lock", "checkpoint", "restart", "spoil", "lose"}
 
-// A Worker is who copies chunks or applies batch a or b.
-type Worker int
-
-const (
-	Copier Worker = iota
-	A
-	B
-)
-
-var (
-	workerNames = []string{"copy", "a", "b"}
-	answerNames = []string{"", " lost", " rolledback"}
-)
-
-func (w *World) job(who Worker) *job {
-	if who == Copier {
-		return &w.copier
-	}
-	return &w.apply[who-A]
-}
+var answerNames = []string{"", " lost", " rolledback"}
 
 // Do takes a step. It returns false where the step is not possible now, and
 // has changed nothing then.
 func (w *World) Do(s Step) bool {
-	if w.Failed != "" || w.Fault != "" {
+	if w.ended() {
 		return false
 	}
-	j := w.job(s.Worker)
+	j := &w.jobs[s.Worker]
 	switch s.Op {
 	case Commit:
 		return w.commit(s.N, s.Writes)
@@ -90,59 +84,76 @@ func (w *World) Do(s Step) bool {
 		}
 		return w.bound(s.N)
 	case Dispatch:
-		return w.dispatch()
+		return s.Worker <= Copier2 && w.dispatch(j)
 	case Horizon:
-		w.horizon = w.executed
-		return true
+		return w.readHorizon()
 	case Take:
-		if s.Worker == Copier || !w.takeBatch(j, s.Only) {
-			return false
+		switch s.Worker {
+		case A, B:
+			return w.takeBatch(j, s.Only)
+		case Verifier:
+			return w.takeComparison(j)
 		}
-		w.say("took %s", names(j.keys))
-		return true
+	case Verify:
+		return w.beginVerify()
 	case Read:
 		return w.look(j)
 	case WriteRows:
 		return w.write(j, s.Answer)
-	case OneRow:
-		return w.row(j, s.Answer)
+	case Replace:
+		return w.replaceStep(j, s.Answer)
 	case Done:
 		return w.done(j)
 	case Lock:
-		if !w.copied.Done || w.copier.state != idle || w.apply[0].state != idle || w.apply[1].state != idle {
-			return false
-		}
-		w.settle()
-		return true
+		return w.cutOver(s.N)
+	case SaveCheckpoint:
+		return w.save()
+	case Restart:
+		return w.restart(s.Only)
+	case Spoil, Lose:
+		return w.spoil(s.N, s.Op == Lose)
 	}
 	return false
 }
 
 // Finish lets the writers stop and the migration come to its end.
 func (w *World) Finish() {
-	for range 2000 {
-		if w.Failed != "" || w.Fault != "" {
-			return
+	w.settleCommits()
+	for range 500 {
+		for w.deliver() {
 		}
 		moved := false
-		for who := range Worker(3) {
-			for _, op := range []Op{Dispatch, Read, WriteRows, OneRow, Done} {
-				moved = w.Do(Step{Op: op, Worker: who}) || moved
+		for who := range w.jobs {
+			j := &w.jobs[who]
+			moved = w.look(j) || moved
+			moved = w.write(j, OK) || moved
+			for w.replaceStep(j, OK) && !w.ended() {
+				moved = true
+			}
+			moved = w.done(j) || moved
+			if w.ended() {
+				return
 			}
 		}
-		moved = w.Do(Step{Op: Bound}) || moved
+		moved = w.bound(maxKey+1) || moved
+		moved = w.dispatch(&w.jobs[Copier]) || moved
 		if moved {
 			continue
 		}
-		if !w.copied.Done {
+		w.readHorizon()
+		if w.takeBatch(&w.jobs[A], nil) {
+			continue
+		}
+		if !w.copied.Done() {
 			w.Fault = "the copy does not end"
 			return
 		}
-		if w.settle() {
+		if w.beginVerify() || w.takeComparison(&w.jobs[Verifier]) {
+			continue
+		}
+		if w.cutOver(0); w.ended() {
 			return
 		}
-		w.horizon = w.executed
-		w.Do(Step{Op: Take, Worker: A})
 	}
 	w.Fault = "the migration does not end"
 }
@@ -150,10 +161,19 @@ func (w *World) Finish() {
 func (s Step) String() string {
 	out := opNames[s.Op]
 	switch s.Op {
-	case Commit, Visible, Executed, Bound:
+	case Commit, Visible, Executed, Bound, Spoil, Lose:
 		out += " " + strconv.Itoa(s.N)
-	case Take, Read, WriteRows, OneRow, Done:
+	case Lock:
+		if s.N > 0 {
+			out += " " + strconv.Itoa(s.N)
+		}
+	case Dispatch, Take, Read, WriteRows, Replace, Done:
 		out += " " + workerNames[s.Worker]
+	case Restart:
+		for _, who := range s.Only {
+			out += " " + workerNames[who]
+		}
+		return out
 	}
 	for _, k := range s.Only {
 		out += " " + strconv.Itoa(k)
@@ -169,9 +189,9 @@ func (op Write) String() string {
 	case op.To == 0:
 		return "!" + strconv.Itoa(op.From)
 	case op.From == 0:
-		return spell(op.To, op.Caps) + "=" + valueName(op.Value)
+		return spell(op.To, op.Caps) + "=" + valueNames(op.U)
 	}
-	return strconv.Itoa(op.From) + ">" + spell(op.To, op.Caps) + "=" + valueName(op.Value)
+	return strconv.Itoa(op.From) + ">" + spell(op.To, op.Caps) + "=" + valueNames(op.U)
 }
 
 // ParseStep reads what String writes.
@@ -197,8 +217,11 @@ func ParseStep(text string) (Step, error) {
 			s.Answer = Lost
 		case word == "rolledback":
 			s.Answer = RolledBack
-		case word == "copy" || word == "a" || word == "b":
-			s.Worker = map[string]Worker{"copy": Copier, "a": A, "b": B}[word]
+		case slices.Contains(workerNames, word):
+			who := slices.Index(workerNames, word)
+			if s.Worker = Worker(who); s.Op == Restart {
+				s.Worker, s.Only = Copier, append(s.Only, who)
+			}
 		default:
 			op, err := parseWrite(word)
 			if err != nil {
@@ -217,12 +240,18 @@ func parseWrite(word string) (Write, error) {
 		op.From = k
 		return op, err
 	}
-	keys, value, ok := strings.Cut(word, "=")
-	if !ok || len(value) != 1 {
+	keys, values, ok := strings.Cut(word, "=")
+	names := strings.Split(values, "/")
+	if !ok || len(names) > uniques {
 		return op, fmt.Errorf("%q is no write", word)
 	}
-	if value != "-" {
-		op.Value = int8(value[0]-'a') + 1
+	for i, v := range names {
+		if len(v) != 1 {
+			return op, fmt.Errorf("%q is no write", word)
+		}
+		if v != "-" {
+			op.U[i] = int8(v[0]-'a') + 1
+		}
 	}
 	to := keys
 	var err error

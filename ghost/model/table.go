@@ -13,33 +13,48 @@ const maxKey = 8
 // A Table is the rows by key.
 type Table [maxKey + 1]Row
 
-// A Row has a Value that the second unique key is about (0: NULL) and a Note
-// that is another one after every change.
+// A Row has two values that unique keys are about (0: NULL) and a Note that is
+// another one after every change.
 type Row struct {
 	There bool
 	Caps  bool // the key's spelling
-	Value int8
-	Note  int
+	U     [uniques]int8
+	Note  int16
 }
 
-// taken finds the row other than k's that has the value; 0: none.
-func (t *Table) taken(value int8, k int) int {
-	if value == 0 {
-		return 0
-	}
-	for o := range t {
-		if o != k && t[o].There && t[o].Value == value {
-			return o
+const uniques = 2 // besides the chunk key
+
+// taken finds the row other than k's that has one of the row's unique values,
+// by the first index that knows one; 0: none.
+func (t *Table) taken(r Row, k int) int {
+	for i, value := range r.U {
+		if value == 0 {
+			continue
+		}
+		for o := 1; o <= maxKey; o++ {
+			if t[o].U[i] == value && o != k && t[o].There {
+				return o
+			}
 		}
 	}
 	return 0
 }
 
-// duplicate finds two rows with one value.
-func (t *Table) duplicate() bool {
-	for k := range t {
-		if t[k].There && t.taken(t[k].Value, k) != 0 {
-			return true
+// duplicate finds two rows with one value of a unique key, if it is one of the
+// wanted ones.
+func (t *Table) duplicate(want [uniques]bool) bool {
+	for i := range uniques {
+		if !want[i] {
+			continue
+		}
+		var seen uint32
+		for k := 1; k <= maxKey; k++ {
+			if r := &t[k]; r.There && r.U[i] != 0 {
+				if seen&(1<<r.U[i]) != 0 {
+					return true
+				}
+				seen |= 1 << r.U[i]
+			}
 		}
 	}
 	return false
@@ -49,17 +64,25 @@ func (t Table) String() string {
 	var rows []string
 	for k, r := range t {
 		if r.There {
-			rows = append(rows, spell(k, r.Caps)+"="+valueName(r.Value))
+			rows = append(rows, spell(k, r.Caps)+"="+valueNames(r.U))
 		}
 	}
 	return "{" + strings.Join(rows, " ") + "}"
 }
 
-func valueName(v int8) string {
-	if v == 0 {
-		return "-"
+// valueNames writes the unique values as scripts do: b, or b/x where the second
+// is not NULL.
+func valueNames(u [uniques]int8) string {
+	name := func(v int8) string {
+		if v == 0 {
+			return "-"
+		}
+		return string(rune('a' + v - 1))
 	}
-	return string(rune('a' + v - 1))
+	if u[1] == 0 {
+		return name(u[0])
+	}
+	return name(u[0]) + "/" + name(u[1])
 }
 
 // spell writes a key as scripts do.
@@ -82,20 +105,25 @@ func (w *World) literal(k int, caps bool) binlog.Key {
 }
 
 var literals, lower, upper [maxKey + 1]binlog.Key
-var numbers = map[binlog.Key]int{}
 
 func init() {
 	for k := range literals {
 		n := strconv.Itoa(k)
 		literals[k], lower[k], upper[k] = binlog.Key(n), binlog.Key("'k"+n+"'"), binlog.Key("'K"+n+"'")
-		numbers[literals[k]], numbers[lower[k]], numbers[upper[k]] = k, k, k
 	}
 }
 
 // number is the row that the server finds by a key.
-func number(k binlog.Key) int { return numbers[k] }
+func number(k binlog.Key) int {
+	if len(k) == 1 {
+		return int(k[0] - '0')
+	}
+	return int(k[2] - '0')
+}
 
-func name(k binlog.Key) string { return spell(number(k), strings.HasPrefix(string(k), "'K")) }
+func caps(k binlog.Key) bool { return len(k) > 1 && k[1] == 'K' }
+
+func name(k binlog.Key) string { return spell(number(k), caps(k)) }
 
 func names(keys []binlog.Key) string {
 	if len(keys) == 0 {

@@ -1,4 +1,4 @@
-package ghost
+package verify
 
 import (
 	"testing"
@@ -6,26 +6,28 @@ import (
 	"midflight/binlog"
 )
 
+const few = 200
+
 // A row that differs is convicted by the marker written after the comparison,
 // unless a change of it was delivered before the marker.
 func TestVerification(t *testing.T) {
-	on := func() verification {
-		v := newVerification(true)
-		v.on = true
+	on := func() Verification {
+		v := New(true)
+		v.Begin(nil)
 		return v
 	}
 	t.Run("off: nothing is noted", func(t *testing.T) {
-		v := newVerification(true)
-		v.changed("1")
-		v.applied([]binlog.Key{"2"})
+		v := New(true)
+		v.Changed("1")
+		v.Applied([]binlog.Key{"2"})
 		if len(v.dirty) > 0 {
 			t.Errorf("dirty: %v", v.dirty)
 		}
 	})
 	t.Run("changed and applied keys are compared", func(t *testing.T) {
 		v := on()
-		v.changed("1")
-		v.applied([]binlog.Key{"2"})
+		v.Changed("1")
+		v.Applied([]binlog.Key{"2"})
 		if !v.dirty["1"] || !v.dirty["2"] {
 			t.Errorf("dirty: %v", v.dirty)
 		}
@@ -33,7 +35,7 @@ func TestVerification(t *testing.T) {
 	t.Run("a change while it is compared", func(t *testing.T) {
 		v := on()
 		v.checked["1"] = true
-		v.changed("1")
+		v.Changed("1")
 		if v.checked["1"] || !v.dirty["1"] {
 			t.Errorf("checked %v, dirty %v", v.checked, v.dirty)
 		}
@@ -42,13 +44,13 @@ func TestVerification(t *testing.T) {
 		v := on()
 		v.suspect["1"] = true
 		v.tokens["m"] = []binlog.Key{"1"}
-		if v.quiet() {
+		if v.Quiet(few) {
 			t.Error("quiet with a suspect")
 		}
-		if v.passed("another") != nil {
+		if _, convicted := v.Passed("another"); convicted {
 			t.Error("convicted by another marker")
 		}
-		if v.passed("m") == nil {
+		if _, convicted := v.Passed("m"); !convicted {
 			t.Error("not convicted")
 		}
 	})
@@ -56,21 +58,21 @@ func TestVerification(t *testing.T) {
 		v := on()
 		v.suspect["1"] = true
 		v.tokens["m1"] = []binlog.Key{"1"}
-		v.changed("1")        // acquits
+		v.Changed("1")        // acquits
 		v.suspect["1"] = true // differed once more, since
 		v.tokens["m2"] = []binlog.Key{"1"}
-		if v.passed("m1") != nil {
+		if _, convicted := v.Passed("m1"); convicted {
 			t.Error("convicted by the marker of before the change")
 		}
-		if v.passed("m2") == nil {
+		if k, convicted := v.Passed("m2"); !convicted || k != "1" {
 			t.Error("not convicted by its own marker")
 		}
 	})
 	t.Run("a key that may be spelled otherwise stays to be compared", func(t *testing.T) {
-		v := newVerification(false)
-		v.on = true
+		v := New(false)
+		v.Begin(nil)
 		v.checked["a"], v.suspect["b"] = true, true
-		v.changed("A")
+		v.Changed("A")
 		if v.checked["a"] || !v.dirty["b"] || v.suspect["b"] {
 			t.Errorf("checked %v, dirty %v, suspect %v", v.checked, v.dirty, v.suspect)
 		}
@@ -79,22 +81,50 @@ func TestVerification(t *testing.T) {
 		v := on()
 		v.suspect["1"] = true
 		v.tokens["m"] = []binlog.Key{"1"}
-		v.changed("1")
-		if err := v.passed("m"); err != nil || !v.dirty["1"] || len(v.tokens) > 0 {
-			t.Errorf("%v, dirty %v", err, v.dirty)
+		v.Changed("1")
+		if _, convicted := v.Passed("m"); convicted || !v.dirty["1"] || len(v.tokens) > 0 {
+			t.Errorf("convicted: %v, dirty %v", convicted, v.dirty)
 		}
 	})
 	t.Run("quiet with few keys left", func(t *testing.T) {
 		v := on()
-		for k := range smallBacklog {
+		for k := range few {
 			v.dirty[binlog.MakeKey(string(rune('a'+k)))] = true
 		}
-		if !v.quiet() {
+		if !v.Quiet(few) {
 			t.Error("not quiet")
 		}
 		v.checked["x"] = true
-		if v.quiet() {
+		if v.Quiet(few) {
 			t.Error("quiet with more")
 		}
 	})
+}
+
+// After a hidden change a row that differs is applied once; if it differs again
+// and nobody has changed it, it is a fault.
+func TestMend(t *testing.T) {
+	v := New(true)
+	v.Begin(nil)
+	v.Mend()
+	compare := func(token string) ([]binlog.Key, bool) {
+		v.Again([]binlog.Key{"1"})
+		if keys := v.Settled(9, func(binlog.Key) bool { return false }); len(keys) != 1 {
+			t.Fatalf("to compare: %q", keys)
+		}
+		return v.Compared([]binlog.Key{"1"}, token)
+	}
+	if mend, unexplained := compare("m1"); len(mend) != 1 || unexplained || v.Quiet(0) {
+		t.Errorf("the first time: mend %q, unexplained %v", mend, unexplained)
+	}
+	v.Changed("1")
+	if mend, unexplained := compare("m2"); len(mend) != 1 || unexplained {
+		t.Errorf("after a change: mend %q, unexplained %v", mend, unexplained)
+	}
+	if mend, unexplained := compare("m3"); len(mend) != 0 || !unexplained {
+		t.Errorf("once more: mend %q, unexplained %v", mend, unexplained)
+	}
+	if _, convicted := v.Passed("m3"); !convicted {
+		t.Error("not convicted")
+	}
 }
