@@ -129,8 +129,16 @@ func (s *syncer) copyChunk(ctx context.Context, r chunk.Range) (rows, warned int
 				}
 			}
 			again = true
-			if rows, err = s.insertChunk(ctx, conn, r, &outdated); err == nil && s.plan.Converts() {
-				warned, err = countWarnings(ctx, conn)
+			insert := func() (n int64, err error) {
+				if n, err = s.insertChunk(ctx, conn, r, &outdated); err == nil && s.plan.Converts() {
+					warned, err = countWarnings(ctx, conn)
+				}
+				return n, err
+			}
+			if s.plan.Key.Enforced {
+				rows, err = insert()
+			} else { // no duplicate tells if a statement that was given up goes on: it must not commit itself
+				rows, err = transaction(ctx, conn, insert)
 			}
 			return err
 		})

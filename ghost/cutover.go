@@ -46,6 +46,9 @@ func (s *syncer) cutOver(ctx context.Context) error {
 		if g, err = s.openGap(ctx, rowSession(s.request.Settings, s.plan)); err != nil {
 			return err
 		}
+		if err := s.restoreHelper(ctx); err != nil {
+			return err
+		}
 		if err := s.pumpFor(ctx, pause); err != nil {
 			return err
 		}
@@ -112,6 +115,9 @@ func (s *syncer) swapMySQL(ctx context.Context, g *gap, bound time.Duration) err
 	}
 	locked := time.Now()
 	if err := s.settleUnderLock(ctx, g.lock, bound); err != nil {
+		return err
+	}
+	if err := s.dropHelper(ctx, g.lock); err != nil {
 		return err
 	}
 	// Not to be broken off: whether it was done would be hard to tell.

@@ -46,6 +46,10 @@ func (s *syncer) swapMariaDB(ctx context.Context, g *gap, bound time.Duration) e
 	if err != nil {
 		return err
 	}
+	if err := s.dropHelper(ctx, g.lock); err != nil {
+		g.close()
+		return errors.Join(err, <-rename) // the sentry is still there
+	}
 	// From here on B swaps as soon as A is gone, whatever happens to us.
 	_, err = g.lock.ExecContext(ctx, "DROP TABLE /* midflight */ "+sentry.Quoted())
 	if err == nil {

@@ -50,6 +50,8 @@ type syncer struct {
 
 	verify verification
 
+	helperGone bool // dropped for a swap
+
 	fences  map[string]bool // tokens that have come back
 	fenceNo int
 }

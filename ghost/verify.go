@@ -226,7 +226,7 @@ func sameChecksums(ctx context.Context, q mysqld.Queryer, query string) (bool, e
 }
 
 // differentRows returns the keys whose row is on one side only, or has another
-// checksum there.
+// checksum there, or is there twice.
 func differentRows(ctx context.Context, q mysqld.Queryer, query string, columns int) ([]binlog.Key, error) {
 	rows, err := q.QueryContext(ctx, query)
 	if err != nil {
@@ -241,20 +241,23 @@ func differentRows(ctx context.Context, q mysqld.Queryer, query string, columns 
 		into = append(into, &literals[i])
 	}
 	original, shadow := map[binlog.Key]uint64{}, map[binlog.Key]uint64{}
+	different := map[binlog.Key]bool{}
 	for rows.Next() {
 		if err := rows.Scan(into...); err != nil {
 			return nil, err
 		}
+		of, k := shadow, binlog.MakeKey(literals...)
 		if side == "o" {
-			original[binlog.MakeKey(literals...)] = crc
-		} else {
-			shadow[binlog.MakeKey(literals...)] = crc
+			of = original
 		}
+		if _, twice := of[k]; twice { // where the shadow has no unique index of the key
+			different[k] = true
+		}
+		of[k] = crc
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
-	different := map[binlog.Key]bool{}
 	for k, c := range original {
 		if o, ok := shadow[k]; !ok || o != c {
 			different[k] = true

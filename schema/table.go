@@ -74,6 +74,7 @@ type Key struct {
 	Name    string
 	Unique  bool
 	Type    string // BTREE, FULLTEXT, …
+	Hidden  bool   // INVISIBLE, on MariaDB IGNORED: no statement may use it
 	Columns []KeyColumn
 }
 

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -8,11 +9,24 @@ import (
 	"midflight/schema"
 )
 
-// A Key is the chunk key: the columns that identify a row in both tables.
+// A Key is the chunk key: the columns that tell the original's rows apart, and
+// find each in the shadow.
 type Key struct {
 	Index            string          // its name on the original
 	Original, Shadow []schema.Column // the same columns by both names, in key order
+	// Helper: no index of the shadow finds its rows by this key, so it gets one
+	// of ours until the swap.
+	Helper bool
+	// Enforced: a unique index of the shadow refuses a second row of a key. Where
+	// nothing does, no statement may be committed whose answer can get lost.
+	Enforced bool
 }
+
+// HelperIndex is the name of the index that a shadow gets for the time of the
+// copy. It is not unique: the server would make a unique one of NOT NULL columns
+// the clustered index of a table without a primary key, and then rebuild the
+// table to drop it.
+const HelperIndex = "_midflight_key"
 
 // Integers tells whether every column is an integer, so that Go orders keys as
 // the server does.
@@ -20,75 +34,137 @@ func (k Key) Integers() bool {
 	return !slices.ContainsFunc(k.Original, func(c schema.Column) bool { return !c.Integer() })
 }
 
-// chooseKey takes the first key that identifies rows before and after: the
-// primary key if it can, since row images of every binlog_row_image have it.
-func chooseKey(original, altered *schema.Table, names map[string]string) (Key, *Refusal) {
-	identifying := false
+// chooseKey takes the unique key of the original that costs least to follow to
+// the altered table: one that has an index there if there is any. Among equals
+// it is the primary key, since row images of every binlog_row_image have it.
+func chooseKey(original, altered *schema.Table, names map[string]string, strict bool) (Key, *Refusal) {
+	var found []Key
+	var reasons []string
 	for _, k := range original.Keys {
-		if !original.Identifies(k) {
+		if !original.Identifies(k) || k.Hidden {
 			continue
 		}
-		identifying = true
-		if key, ok := shared(k, original, altered, names); ok {
+		key, why := followed(k, original, altered, names, strict)
+		if why != "" {
+			reasons = append(reasons, fmt.Sprintf("of the key %s, %s", k.Name, why))
+			continue
+		}
+		if !key.Helper {
 			return key, nil
 		}
+		found = append(found, key)
 	}
-	if !identifying {
+	switch {
+	case len(found) > 0:
+		return found[0], nil
+	case len(reasons) == 0:
 		return Key{}, &Refusal{
 			Reason: original.Name.String() + " has no primary key and no unique key of NOT NULL columns, so its rows can't be told apart",
 			Hint:   "Add a primary key. " + askDirect,
 		}
 	}
-	return Key{}, refuse("no unique key of NOT NULL columns of %s is still there, unchanged, after the statement", original.Name)
+	return Key{}, refuse("no key tells which row of the new table is which of %s: %s", original.Name, strings.Join(reasons, "; "))
 }
 
-func shared(k schema.Key, original, altered *schema.Table, names map[string]string) (Key, bool) {
-	key := Key{Index: k.Name}
-	var after []string
+// followed finds the key's columns in the altered table, or tells why it can't.
+func followed(k schema.Key, original, altered *schema.Table, names map[string]string, strict bool) (key Key, why string) {
+	key.Index = k.Name
 	for _, kc := range k.Columns {
 		from, _ := original.Column(kc.Name)
 		to, ok := altered.Column(names[fold(kc.Name)])
-		if !ok || names[fold(kc.Name)] == "" || !comparable(from, to) {
-			return Key{}, false
+		if !ok || names[fold(kc.Name)] == "" {
+			return Key{}, "column " + kc.Name + " is dropped"
+		}
+		if why := exact(from); why != "" {
+			return Key{}, why
+		}
+		if !comparable(from, to, strict) {
+			return Key{}, fmt.Sprintf("column %s becomes %s", from.Name, described(to))
 		}
 		key.Original, key.Shadow = append(key.Original, from), append(key.Shadow, to)
-		after = append(after, fold(to.Name))
 	}
+	serves := false
 	for _, a := range altered.Keys {
-		if altered.Identifies(a) && slices.Equal(foldAll(a.Names()), after) {
-			return key, true
+		serves = serves || key.servedBy(a)
+		key.Enforced = key.Enforced || key.enforcedBy(a)
+	}
+	key.Helper = !serves
+	return key, ""
+}
+
+// servedBy: the index finds rows by the key, and ranges of them. It begins with
+// the key's columns, or is unique and no longer than that.
+func (k Key) servedBy(index schema.Key) bool {
+	if index.Type != "BTREE" || index.Hidden {
+		return false
+	}
+	for i, kc := range index.Columns {
+		if i == len(k.Shadow) {
+			return true
+		}
+		if kc.Prefix > 0 || !strings.EqualFold(kc.Name, k.Shadow[i].Name) {
+			return false
 		}
 	}
-	return Key{}, false
+	return index.Unique || len(index.Columns) == len(k.Shadow)
+}
+
+// enforcedBy: no two rows can be equal in the key's columns. (They come from
+// columns that are NOT NULL.)
+func (k Key) enforcedBy(index schema.Key) bool {
+	return index.Unique && !slices.ContainsFunc(index.Columns, func(kc schema.KeyColumn) bool {
+		return !slices.ContainsFunc(k.Shadow, func(c schema.Column) bool { return strings.EqualFold(c.Name, kc.Name) })
+	})
+}
+
+// NoHelper: the server does not give the shadow the index, or doesn't take it
+// back without copying the table.
+func NoHelper(err error) *Refusal {
+	return refuse("the new table can't have an index for the time of the copy by which its rows are found: %v", err)
+}
+
+// exact tells why no literal finds exactly the rows with a value of the column.
+func exact(c schema.Column) (why string) {
+	switch c.Type {
+	case "decimal", "char", "varchar", "binary", "varbinary", "bit", "year", "date", "time", "datetime":
+		return ""
+	}
+	if c.Integer() { // floating point has no exact literal; others none that binlog decodes
+		return ""
+	}
+	return fmt.Sprintf("column %s is %s", c.Name, described(c))
+}
+
+// described is a column's type for people: a long list of members is cut.
+func described(c schema.Column) string {
+	d := c.FullType
+	if runes := []rune(d); len(runes) > 40 {
+		d = string(runes[:40]) + "…"
+	}
+	if c.Collation != "" {
+		d += " " + c.Collation
+	}
+	return d
 }
 
 // comparable: the two columns tell the same values apart and a literal of one
 // finds the row in the other. With another collation 'a' and 'A' may be two
 // keys before and one after.
-func comparable(from, to schema.Column) bool {
-	switch from.Type {
-	case "decimal", "char", "varchar", "binary", "varbinary", "bit", "year", "date", "time", "datetime":
-	case "timestamp": // a literal of it depends on the session's time zone
-		return false
-	case "enum", "set": // sorted by number, compared with a literal by text (Vitess #9546)
-		return false
-	default: // floating point has no exact literal; others none that binlog decodes
-		if !from.Integer() {
-			return false
-		}
-	}
+//
+// strict: what doesn't fit fails the ALTER, so that a narrower column holds all
+// of the values. Outside the strict modes it would cut keys without an error,
+// and the original's literal would no longer find the shadow's row.
+func comparable(from, to schema.Column, strict bool) bool {
 	if from.Integer() && to.Integer() {
-		return holdsIntegers(from, to)
+		return strict || holdsIntegers(from, to)
 	}
 	if from.Type == to.Type && (from.Type == "varchar" || from.Type == "varbinary") {
-		return from.Collation == to.Collation && length(from) <= length(to)
+		return from.Collation == to.Collation && (strict || length(from) <= length(to))
 	}
 	return from.FullType == to.FullType && from.Collation == to.Collation
 }
 
-// holdsIntegers: every value of from is one of to. Outside the strict modes a
-// narrower column would cut keys without an error, and the original's literal
-// would no longer find the shadow's row.
+// holdsIntegers: every value of from is one of to.
 func holdsIntegers(from, to schema.Column) bool {
 	width := map[string]int{"tinyint": 1, "smallint": 2, "mediumint": 3, "int": 4, "bigint": 8}
 	f, t := width[from.Type], width[to.Type]
@@ -107,12 +183,4 @@ func length(c schema.Column) int {
 	digits, _, _ := strings.Cut(rest, ")")
 	n, _ := strconv.Atoi(digits)
 	return n
-}
-
-func foldAll(names []string) []string {
-	folded := make([]string, len(names))
-	for i, n := range names {
-		folded[i] = strings.ToLower(n)
-	}
-	return folded
 }

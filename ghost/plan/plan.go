@@ -57,6 +57,7 @@ type Probe struct {
 	InPlace  bool // ALGORITHM=INPLACE, LOCK=NONE is accepted
 	Metadata bool // … and neither rebuilds the table nor builds an index
 	Copies   bool // without our help the server would copy the rows, and count them in its answer
+	Strict   bool // the session refuses values that don't fit, where others are cut
 }
 
 // A Plan is how the statement will be carried out.
@@ -185,7 +186,7 @@ func Make(s parser.Statement, original, altered *schema.Table, p Probe, mariaDB 
 	if r != nil {
 		return Plan{}, r
 	}
-	key, r := chooseKey(original, altered, names)
+	key, r := chooseKey(original, altered, names, p.Strict)
 	if r != nil {
 		return Plan{}, r
 	}

@@ -70,6 +70,10 @@ var goldens = []struct {
 			Shadow: []schema.Column{in(column("sku", "varchar(20)"), "utf8mb4")}},
 		[]plan.Mapping{{From: in(column("code", "varchar(20)"), "utf8mb4"), To: in(column("sku", "varchar(20)"), "utf8mb4")}},
 		"_utf8mb4 x'f09f9880'", "", true},
+	{"helper", "No index of the shadow begins with the key: it has one of ours.",
+		plan.Key{Index: "PRIMARY", Original: []schema.Column{column("id", "int"), column("a", "int")}, Shadow: []schema.Column{column("id", "int"), column("b", "int")}, Helper: true},
+		[]plan.Mapping{same(column("id", "int"))[0], {From: column("a", "int"), To: column("b", "int")}},
+		binlog.MakeKey("1", "2"), binlog.MakeKey("3", "4"), true},
 	{"renamed", "CHANGE a b INT, CHANGE b a INT: the names are exchanged, the values stay.",
 		keyOf("PRIMARY", column("id", "int")),
 		[]plan.Mapping{same(column("id", "int"))[0],
@@ -120,6 +124,10 @@ func TestStatements(t *testing.T) {
 			say("copy", tables.Copy(r))
 			say("insert", tables.Insert(keys))
 			say("checksums", tables.Checksums(r))
+			if add := tables.AddHelper(); len(add) > 0 {
+				say("add helper", strings.Join(add, "\n"))
+				say("drop helper", strings.Join(tables.DropHelper(), "\n"))
+			}
 			say("not compared", strings.Join(tables.Uncompared(), ", "))
 			if g.statements {
 				say("delete", tables.Delete(keys))

@@ -57,12 +57,30 @@ func (t Tables) Copy(r chunk.Range) string {
 // Delete and Insert together apply keys: the shadow's rows of these keys become
 // the original's as it is now.
 func (t Tables) Delete(keys []binlog.Key) string {
-	return fmt.Sprintf("DELETE %s FROM %s\nWHERE %s", t.tag("apply"), t.Shadow.Quoted(), match(t.Key.Shadow, keys))
+	return t.deleteFrom("apply") + where(match(t.Key.Shadow, keys))
+}
+
+// deleteFrom names the helper index in the form for several tables: the plain
+// DELETE has no place for it, and an index that was made on an empty table is
+// not what the optimizer thinks of.
+func (t Tables) deleteFrom(what string) string {
+	shadow := t.Shadow.Quoted()
+	if t.shadowIndex() == "" {
+		return fmt.Sprintf("DELETE %s FROM %s", t.tag(what), shadow)
+	}
+	return fmt.Sprintf("DELETE %s FROM %s USING %s FORCE INDEX (%s)", t.tag(what), shadow, shadow, mysqld.QuoteName(t.shadowIndex()))
+}
+
+func (t Tables) shadowIndex() string {
+	if t.Key.Helper {
+		return plan.HelperIndex
+	}
+	return ""
 }
 
 // DeleteRange takes a chunk away whose copy has to be made again.
 func (t Tables) DeleteRange(r chunk.Range) string {
-	return fmt.Sprintf("DELETE %s FROM %s%s", t.tag("copy"), t.Shadow.Quoted(), where(t.inRange(t.Key.Shadow, r)))
+	return t.deleteFrom("copy") + where(t.inRange(t.Key.Shadow, r))
 }
 
 // InRange and Match are conditions on the original's rows.
@@ -92,9 +110,29 @@ func (t Tables) Colliding(keys ...binlog.Key) string {
 	for _, c := range t.Key.Shadow {
 		literals = append(literals, literalOf(c, t.Shadow.Quoted()+"."+mysqld.QuoteName(c.Name)))
 	}
-	same := t.Shadow.Quoted() + "." + mysqld.QuoteName(t.Key.Shadow[0].Name)
+	same := t.Shadow.Quoted() + "." + mysqld.QuoteName(t.assignable())
 	return fmt.Sprintf("%s\nON DUPLICATE KEY UPDATE %s = IF(LENGTH(@midflight_others := CONCAT(@midflight_others, CONCAT_WS('\\t', %s), '\\n')) < 0, %s, %s)",
 		t.Insert(keys), same, strings.Join(literals, ", "), same, same)
+}
+
+// assignable is a column of the shadow that takes the value of IF(…, column,
+// column) without a warning. A generated column takes none, and an ENUM's error
+// value is refused as a text.
+func (t Tables) assignable() string {
+	name := t.Key.Shadow[0].Name
+	for _, m := range t.Columns {
+		if m.Literal != plan.FromColumn {
+			continue
+		}
+		if strings.EqualFold(m.To.Name, t.Key.Shadow[0].Name) && kind(m.To) != enum {
+			return name
+		}
+		switch kind(m.To) {
+		case integer, decimal, text, bytes:
+			name = m.To.Name
+		}
+	}
+	return name
 }
 
 // ForgetColliding and Collided reset and read what Colliding found, see

@@ -56,6 +56,16 @@ var changes = []change{
 	{of: twoKeys, alter: "DROP PRIMARY KEY, ADD PRIMARY KEY (code)", path: "copy"},
 	{of: twoKeys, alter: "DROP PRIMARY KEY, DROP INDEX by_code, ADD PRIMARY KEY (code), ADD UNIQUE (id)", path: "copy"},
 	{of: keyless, alter: "ADD PRIMARY KEY (code)", path: "copy"},
+	// One key before, another or none after.
+	{of: twoKeys, alter: "DROP PRIMARY KEY, DROP INDEX by_code, ADD PRIMARY KEY (code)", path: "copy"},
+	{of: twoKeys, alter: "DROP PRIMARY KEY, DROP INDEX by_code", path: "copy"},
+	{of: keyless, alter: "DROP INDEX by_code, ADD COLUMN x INT", path: "copy", loose: true},
+	{of: orders, alter: "DROP PRIMARY KEY, ADD PRIMARY KEY (id, b)", path: "copy", loose: true},
+	{of: orders, alter: "DROP PRIMARY KEY, ADD KEY by_id (id, b DESC)", path: "copy", loose: true},
+	{of: accounts, alter: "DROP PRIMARY KEY, ADD PRIMARY KEY (no, tenant)", path: "copy"},
+	{of: accounts, alter: "DROP PRIMARY KEY, ADD PRIMARY KEY (no)", path: "copy"},
+	{of: accounts, alter: "DROP PRIMARY KEY, MODIFY tenant SMALLINT NULL, DROP KEY one_slot PARTITION BY HASH (no) PARTITIONS 3", path: "copy"},
+	{of: places, alter: "DROP PRIMARY KEY, ADD SPATIAL INDEX by_place (p), ADD FULLTEXT INDEX by_words (about)", path: "copy", loose: true},
 	{of: places, alter: "ADD SPATIAL INDEX by_place (p)", path: "copy"},
 	// The whole table.
 	{of: orders, alter: "OPTIMIZE TABLE {t}", path: "copy"},

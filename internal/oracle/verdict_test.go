@@ -56,6 +56,8 @@ var verdicts = []verdict{
 	{name: "check constraint", columns: "a INT", values: []string{"-1"}, alter: "ADD CONSTRAINT CHECK (a > 0)", only: onlyMariaDB},
 	{name: "geometry NOT NULL", columns: "a POINT NULL", values: []string{"NULL"}, alter: "MODIFY a POINT NOT NULL, ADD SPATIAL INDEX (a)"},
 	{name: "key too long after conversion", columns: "a VARCHAR(3000) CHARACTER SET latin1, KEY (a)", values: []string{"'x'"}, alter: "CONVERT TO CHARACTER SET utf8mb4", only: onlyMySQL},
+	{name: "another primary key over duplicates", columns: "a INT NOT NULL", values: []string{"1", "2", "1"}, alter: "DROP PRIMARY KEY, ADD PRIMARY KEY (a)"},
+	{name: "shorter primary key over duplicates", columns: "a INT NOT NULL, b INT", values: []string{"1, 1", "2, 1", "1, 1"}, alter: "DROP PRIMARY KEY, ADD PRIMARY KEY (a, b)"},
 	// Wrong statements.
 	{name: "unknown column", columns: "a INT", alter: "DROP COLUMN nothing"},
 	{name: "unknown column in an index", columns: "a INT", alter: "ADD INDEX (nothing)"},

@@ -43,6 +43,7 @@ type writer struct {
 	// help of Midflight's.
 	mayDeadlock bool
 	moveOnly    bool // does nothing but move unique values
+	noReplace   bool // nothing tells REPLACE which row
 
 	done      atomic.Int64 // transactions committed
 	deadlocks int
@@ -163,7 +164,7 @@ func (w *writer) change() error {
 			return err
 		}
 		return w.insertRow("INSERT", 1, r)
-	case n < 90 && w.table.unique == "":
+	case n < 90 && w.table.unique == "" && !w.noReplace:
 		return w.insertRow("REPLACE", -1, r)
 	}
 	if w.table.unique != "" {
