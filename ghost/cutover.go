@@ -43,9 +43,11 @@ func (s *syncer) cutOver(ctx context.Context) error {
 		}
 		// The lock session may be anywhere in its statements: a new one.
 		g.close()
-		if g, err = s.openGap(ctx, rowSession(s.request.Settings, s.plan)); err != nil {
+		another, err := s.openGap(ctx, rowSession(s.request.Settings, s.plan))
+		if err != nil {
 			return err
 		}
+		g = another
 		if err := s.restoreHelper(ctx); err != nil {
 			return err
 		}
@@ -183,7 +185,7 @@ func (s *syncer) settleUnderLock(ctx context.Context, conn *sql.Conn, bound time
 	}
 	for len(s.verify.dirty) > 0 {
 		keys := s.settledKeys()
-		different, err := differentRows(until, conn, s.tables.RowChecksums(keys), len(s.plan.Key.Original))
+		different, err := differentRows(until, conn, s.tables.RowChecksums(keys), s.tables)
 		if err != nil {
 			for _, k := range keys {
 				s.verify.dirty[k] = true

@@ -107,7 +107,8 @@ func (forgetful) Release(context.Context, schema.Name) error { return nil }
 func TestRowTwiceIsADifference(t *testing.T) {
 	db := testmysql.Shared(t, testmysql.MySQL).DB(t)
 	row := func(side string, key int) string { return fmt.Sprintf("SELECT '%s', 9, '%d'", side, key) }
-	got, err := differentRows(t.Context(), db, strings.Join([]string{row("o", 1), row("o", 2), row("s", 1), row("s", 2), row("s", 2)}, " UNION ALL "), 1)
+	got, err := differentRows(t.Context(), db, strings.Join([]string{row("o", 1), row("o", 2), row("s", 1), row("s", 2), row("s", 2)}, " UNION ALL "),
+		rowsql.Tables{Key: plan.Key{Original: []schema.Column{{Type: "int"}}}})
 	if err != nil || len(got) != 1 || got[0] != "2" {
 		t.Errorf("%q, %v", got, err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"midflight/binlog"
 	"midflight/ghost/chunk"
+	"midflight/ghost/rowsql"
 	"midflight/mysqld"
 )
 
@@ -185,7 +186,7 @@ func (s *syncer) compareRange(ctx context.Context, r chunk.Range) (different []b
 			if err != nil || equal {
 				return err
 			}
-			different, err = differentRows(ctx, conn, s.tables.RangeRowChecksums(r), len(s.plan.Key.Original))
+			different, err = differentRows(ctx, conn, s.tables.RangeRowChecksums(r), s.tables)
 			return err
 		})
 	})
@@ -195,7 +196,7 @@ func (s *syncer) compareRange(ctx context.Context, r chunk.Range) (different []b
 func (s *syncer) compareKeys(ctx context.Context, w *worker, keys []binlog.Key) (different []binlog.Key, err error) {
 	err = retry(ctx, patience, func() error {
 		return w.use(ctx, func(conn *sql.Conn) (err error) {
-			different, err = differentRows(ctx, conn, s.tables.RowChecksums(keys), len(s.plan.Key.Original))
+			different, err = differentRows(ctx, conn, s.tables.RowChecksums(keys), s.tables)
 			return err
 		})
 	})
@@ -227,7 +228,7 @@ func sameChecksums(ctx context.Context, q mysqld.Queryer, query string) (bool, e
 
 // differentRows returns the keys whose row is on one side only, or has another
 // checksum there, or is there twice.
-func differentRows(ctx context.Context, q mysqld.Queryer, query string, columns int) ([]binlog.Key, error) {
+func differentRows(ctx context.Context, q mysqld.Queryer, query string, t rowsql.Tables) ([]binlog.Key, error) {
 	rows, err := q.QueryContext(ctx, query)
 	if err != nil {
 		return nil, err
@@ -235,7 +236,7 @@ func differentRows(ctx context.Context, q mysqld.Queryer, query string, columns 
 	defer rows.Close()
 	var side string
 	var crc uint64
-	literals := make([]string, columns)
+	literals := make([]string, len(t.Key.Original))
 	into := []any{&side, &crc}
 	for i := range literals {
 		into = append(into, &literals[i])
@@ -246,7 +247,7 @@ func differentRows(ctx context.Context, q mysqld.Queryer, query string, columns 
 		if err := rows.Scan(into...); err != nil {
 			return nil, err
 		}
-		of, k := shadow, binlog.MakeKey(literals...)
+		of, k := shadow, t.MakeKey(literals)
 		if side == "o" {
 			of = original
 		}

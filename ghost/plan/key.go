@@ -28,23 +28,31 @@ type Key struct {
 // table to drop it.
 const HelperIndex = "_midflight_key"
 
-// Integers tells whether every column is an integer, so that Go orders keys as
-// the server does.
+// Integers tells whether every literal is a whole number, so that Go orders keys
+// as the server does.
 func (k Key) Integers() bool {
-	return !slices.ContainsFunc(k.Original, func(c schema.Column) bool { return !c.Integer() })
+	return !slices.ContainsFunc(k.Original, func(c schema.Column) bool {
+		switch c.Type {
+		case "enum", "set", "bit", "year":
+			return false
+		}
+		return !c.Integer()
+	})
 }
 
 // chooseKey takes the unique key of the original that costs least to follow to
 // the altered table: one that has an index there if there is any. Among equals
 // it is the primary key, since row images of every binlog_row_image have it.
-func chooseKey(original, altered *schema.Table, names map[string]string, strict bool) (Key, *Refusal) {
+//
+// zones: the rows are copied in the user's time zone.
+func chooseKey(original, altered *schema.Table, names map[string]string, strict, zones bool) (Key, *Refusal) {
 	var found []Key
 	var reasons []string
 	for _, k := range original.Keys {
 		if !original.Identifies(k) || k.Hidden {
 			continue
 		}
-		key, why := followed(k, original, altered, names, strict)
+		key, why := followed(k, original, altered, names, strict, zones)
 		if why != "" {
 			reasons = append(reasons, fmt.Sprintf("of the key %s, %s", k.Name, why))
 			continue
@@ -67,7 +75,7 @@ func chooseKey(original, altered *schema.Table, names map[string]string, strict 
 }
 
 // followed finds the key's columns in the altered table, or tells why it can't.
-func followed(k schema.Key, original, altered *schema.Table, names map[string]string, strict bool) (key Key, why string) {
+func followed(k schema.Key, original, altered *schema.Table, names map[string]string, strict, zones bool) (key Key, why string) {
 	key.Index = k.Name
 	for _, kc := range k.Columns {
 		from, _ := original.Column(kc.Name)
@@ -75,7 +83,7 @@ func followed(k schema.Key, original, altered *schema.Table, names map[string]st
 		if !ok || names[fold(kc.Name)] == "" {
 			return Key{}, "column " + kc.Name + " is dropped"
 		}
-		if why := exact(from); why != "" {
+		if why := exact(from, zones); why != "" {
 			return Key{}, why
 		}
 		if !comparable(from, to, strict) {
@@ -123,16 +131,42 @@ func NoHelper(err error) *Refusal {
 	return refuse("the new table can't have an index for the time of the copy by which its rows are found: %v", err)
 }
 
+// What is behind a value of an ENUM or SET, the servers find by its index only as
+// a list of all the numbers: rowsql, compared.
+const (
+	mostMembers    = 1000
+	mostSetMembers = 8 // 256 numbers
+)
+
 // exact tells why no literal finds exactly the rows with a value of the column.
-func exact(c schema.Column) (why string) {
+func exact(c schema.Column, zones bool) (why string) {
+	why = fmt.Sprintf("column %s is %s", c.Name, described(c))
 	switch c.Type {
-	case "decimal", "char", "varchar", "binary", "varbinary", "bit", "year", "date", "time", "datetime":
+	case "decimal", "float", "double", "char", "varchar", "binary", "varbinary", "bit", "year", "date", "time", "datetime":
+		return ""
+	case "timestamp":
+		if zones { // one local time may be two moments
+			return why + ", and the statement converts between local and universal time"
+		}
+		return ""
+	case "enum", "set":
+		most := mostMembers
+		if c.Type == "set" {
+			most = mostSetMembers
+		}
+		switch c.Charset {
+		case "utf16", "utf16le", "utf32", "ucs2": // the catalogues don't show their members
+			return why
+		}
+		if members, err := c.Members(); err != nil || len(members) > most {
+			return fmt.Sprintf("column %s is %s of more than %d members", c.Name, map[string]string{"enum": "an ENUM", "set": "a SET"}[c.Type], most)
+		}
 		return ""
 	}
-	if c.Integer() { // floating point has no exact literal; others none that binlog decodes
+	if c.Integer() {
 		return ""
 	}
-	return fmt.Sprintf("column %s is %s", c.Name, described(c))
+	return why + ", which has no exact literal"
 }
 
 // described is a column's type for people: a long list of members is cut.
@@ -158,10 +192,21 @@ func comparable(from, to schema.Column, strict bool) bool {
 	if from.Integer() && to.Integer() {
 		return strict || holdsIntegers(from, to)
 	}
+	if from.Type == to.Type && (from.Type == "enum" || from.Type == "set") {
+		return appended(from, to)
+	}
 	if from.Type == to.Type && (from.Type == "varchar" || from.Type == "varbinary") {
 		return from.Collation == to.Collation && (strict || length(from) <= length(to))
 	}
 	return from.FullType == to.FullType && from.Collation == to.Collation
+}
+
+// appended: every member has the number that it had. (The character set is of no
+// importance to a number.)
+func appended(from, to schema.Column) bool {
+	before, err := from.Members()
+	after, errAfter := to.Members()
+	return err == nil && errAfter == nil && len(before) <= len(after) && slices.Equal(before, after[:len(before)])
 }
 
 // holdsIntegers: every value of from is one of to.

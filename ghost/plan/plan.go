@@ -186,18 +186,18 @@ func Make(s parser.Statement, original, altered *schema.Table, p Probe, mariaDB 
 	if r != nil {
 		return Plan{}, r
 	}
-	key, r := chooseKey(original, altered, names, p.Strict)
+	columns, r := mapColumns(original, altered, names)
 	if r != nil {
 		return Plan{}, r
 	}
-	columns, r := mapColumns(original, altered, names)
+	key, r := chooseKey(original, altered, names, p.Strict, slices.ContainsFunc(columns, Mapping.CrossesZones))
 	if r != nil {
 		return Plan{}, r
 	}
 	return Plan{
 		Path: Copy, Reason: "the change reads or rebuilds the table", Counted: p.Copies,
 		Key: key, Columns: columns,
-		Relaxed: p.InPlace && !slices.ContainsFunc(columns, judged),
+		Relaxed: (p.InPlace || p.Instant) && !slices.ContainsFunc(columns, judged),
 	}, nil
 }
 

@@ -25,6 +25,11 @@ func in(c schema.Column, charset string) schema.Column {
 	return c
 }
 
+func withPrecision(c schema.Column, n int) schema.Column {
+	c.Precision = n
+	return c
+}
+
 func same(cs ...schema.Column) (ms []plan.Mapping) {
 	for _, c := range cs {
 		ms = append(ms, plan.Mapping{From: c, To: c})
@@ -74,6 +79,14 @@ var goldens = []struct {
 		plan.Key{Index: "PRIMARY", Original: []schema.Column{column("id", "int"), column("a", "int")}, Shadow: []schema.Column{column("id", "int"), column("b", "int")}, Helper: true},
 		[]plan.Mapping{same(column("id", "int"))[0], {From: column("a", "int"), To: column("b", "int")}},
 		binlog.MakeKey("1", "2"), binlog.MakeKey("3", "4"), true},
+	{"members", "ENUM and SET: what is behind a number is a list of numbers.",
+		keyOf("PRIMARY", in(column("e", "enum('a','b','c','d','e')"), "latin1"), in(column("s", "set('x','y')"), "latin1")),
+		same(in(column("e", "enum('a','b','c','d','e')"), "latin1"), in(column("s", "set('x','y')"), "latin1"), in(column("n", "char(9)"), "latin1")),
+		binlog.MakeKey("2", "3"), binlog.MakeKey("4", "0"), true},
+	{"number", "FLOAT, and TIMESTAMP of either kind.",
+		keyOf("PRIMARY", column("f", "float"), column("ts", "timestamp"), withPrecision(column("ts6", "timestamp(6)"), 6)),
+		same(column("f", "float"), column("ts", "timestamp"), withPrecision(column("ts6", "timestamp(6)"), 6)),
+		binlog.MakeKey("1.0000000149011612e-01", "FROM_UNIXTIME(1792888200)", "0"), binlog.MakeKey("0e+00", "0", "FROM_UNIXTIME(1792888200.000001)"), true},
 	{"renamed", "CHANGE a b INT, CHANGE b a INT: the names are exchanged, the values stay.",
 		keyOf("PRIMARY", column("id", "int")),
 		[]plan.Mapping{same(column("id", "int"))[0],

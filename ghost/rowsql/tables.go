@@ -152,13 +152,25 @@ func (t Tables) CollidedKeys(collided string) (left, others []binlog.Key) {
 	seen := map[binlog.Key]bool{}
 	for line := range strings.Lines(collided) {
 		literals := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
-		left = append(left, binlog.MakeKey(literals[:n]...))
-		if other := binlog.MakeKey(literals[n:]...); !seen[other] {
+		left = append(left, t.MakeKey(literals[:n]))
+		if other := t.MakeKey(literals[n:]); !seen[other] {
 			seen[other] = true
 			others = append(others, other)
 		}
 	}
 	return left, others
+}
+
+// MakeKey is the key of literals that one of these statements has given.
+func (t Tables) MakeKey(literals []string) binlog.Key {
+	canonical := make([]string, len(literals))
+	for i, l := range literals {
+		var err error
+		if canonical[i], err = binlog.Canonical(t.Key.Original[i], l); err != nil {
+			panic("BUG: " + err.Error())
+		}
+	}
+	return binlog.MakeKey(canonical...)
 }
 
 // Bound finds the n-th key after lo, as literals; no row when there are fewer.

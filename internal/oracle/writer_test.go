@@ -324,6 +324,10 @@ func (t table) match(r *row) string {
 func (t table) fill(tb testing.TB, conn *sql.Conn, on [2]schema.Name, k *keys, r *rand.Rand) []*row {
 	tb.Helper()
 	var rows []*row
+	if _, err := conn.ExecContext(context.Background(), "SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO'"); err != nil { // and zero moments
+		tb.Fatal(err)
+	}
+	defer conn.ExecContext(context.Background(), "SET sql_mode = DEFAULT")
 	for len(rows) < t.rows {
 		var tuples []string
 		var columns []string
