@@ -81,7 +81,7 @@ func newSyncer(ctx context.Context, r *run, stream *binlog.Stream, v *binlog.Vis
 		verifier: &worker{db: r.DB, init: session},
 		backlog:  backlog.New[binlog.TxID](),
 		copied:   backlog.Copied{Integers: p.Key.Integers()},
-		verify:   newVerification(p.Key.Integers()),
+		verify:   newVerification(p.Key.Exact()),
 		fences:   map[string]bool{},
 	}
 	s.ctx, s.cancel = context.WithCancel(ctx)

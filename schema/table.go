@@ -83,6 +83,7 @@ type KeyColumn struct {
 	Name       string // "" for an expression
 	Expression string
 	Prefix     int // indexed length, 0: all of it
+	Desc       bool
 }
 
 // Names of the columns of k; expressions are "".

@@ -14,6 +14,10 @@ import (
 type Key struct {
 	Index            string          // its name on the original
 	Original, Shadow []schema.Column // the same columns by both names, in key order
+	Desc             []bool          // by column: the index goes downwards, and so do the chunks
+	// Prefix, by column, is how many characters the index has, 0: all. Its order is
+	// then not quite that of the values, which decide what belongs to a chunk.
+	Prefix []int
 	// Helper: no index of the shadow finds its rows by this key, so it gets one
 	// of ours until the swap.
 	Helper bool
@@ -22,15 +26,23 @@ type Key struct {
 	Enforced bool
 }
 
+// Prefixed: the index has but the beginning of some column.
+func (k Key) Prefixed() bool {
+	return slices.ContainsFunc(k.Prefix, func(n int) bool { return n > 0 })
+}
+
 // HelperIndex is the name of the index that a shadow gets for the time of the
 // copy. It is not unique: the server would make a unique one of NOT NULL columns
 // the clustered index of a table without a primary key, and then rebuild the
 // table to drop it.
 const HelperIndex = "_midflight_key"
 
-// Integers tells whether every literal is a whole number, so that Go orders keys
-// as the server does.
-func (k Key) Integers() bool {
+// Integers tells whether every literal is a whole number and no column goes
+// downwards, so that Go orders keys as the chunks are.
+func (k Key) Integers() bool { return k.Exact() && !slices.Contains(k.Desc, true) }
+
+// Exact tells whether every literal is a whole number, so that a row has one key.
+func (k Key) Exact() bool {
 	return !slices.ContainsFunc(k.Original, func(c schema.Column) bool {
 		switch c.Type {
 		case "enum", "set", "bit", "year":
@@ -49,7 +61,7 @@ func chooseKey(original, altered *schema.Table, names map[string]string, strict,
 	var found []Key
 	var reasons []string
 	for _, k := range original.Keys {
-		if !original.Identifies(k) || k.Hidden {
+		if !identifies(original, k) {
 			continue
 		}
 		key, why := followed(k, original, altered, names, strict, zones)
@@ -74,6 +86,15 @@ func chooseKey(original, altered *schema.Table, names map[string]string, strict,
 	return Key{}, refuse("no key tells which row of the new table is which of %s: %s", original.Name, strings.Join(reasons, "; "))
 }
 
+// identifies: a primary key of the beginnings of values will do, since what is
+// unique in its beginning is unique.
+//
+// Other such indexes won't: chunks are found by reading in the order of the index
+// (rowsql, Bound), which nothing but the clustered one promises without sorting.
+func identifies(t *schema.Table, k schema.Key) bool {
+	return !k.Hidden && (t.Identifies(k) || k.Name == "PRIMARY" && k.Type == "BTREE")
+}
+
 // followed finds the key's columns in the altered table, or tells why it can't.
 func followed(k schema.Key, original, altered *schema.Table, names map[string]string, strict, zones bool) (key Key, why string) {
 	key.Index = k.Name
@@ -86,10 +107,14 @@ func followed(k schema.Key, original, altered *schema.Table, names map[string]st
 		if why := exact(from, zones); why != "" {
 			return Key{}, why
 		}
+		if kc.Prefix > 0 && length(from) > longestPrefixed {
+			return Key{}, fmt.Sprintf("column %s is longer than %d characters", from.Name, longestPrefixed)
+		}
 		if !comparable(from, to, strict) {
 			return Key{}, fmt.Sprintf("column %s becomes %s", from.Name, described(to))
 		}
 		key.Original, key.Shadow = append(key.Original, from), append(key.Shadow, to)
+		key.Desc, key.Prefix = append(key.Desc, kc.Desc), append(key.Prefix, kc.Prefix)
 	}
 	serves := false
 	for _, a := range altered.Keys {
@@ -110,7 +135,7 @@ func (k Key) servedBy(index schema.Key) bool {
 		if i == len(k.Shadow) {
 			return true
 		}
-		if kc.Prefix > 0 || !strings.EqualFold(kc.Name, k.Shadow[i].Name) {
+		if !strings.EqualFold(kc.Name, k.Shadow[i].Name) || kc.Prefix > 0 && (k.Prefix[i] == 0 || kc.Prefix < k.Prefix[i]) {
 			return false
 		}
 	}
@@ -137,6 +162,10 @@ const (
 	mostMembers    = 1000
 	mostSetMembers = 8 // 256 numbers
 )
+
+// A batch of keys must fit into max_allowed_packet, as literals of two digits for
+// each byte. Where the index has all of the value, it is short enough.
+const longestPrefixed = 2048
 
 // exact tells why no literal finds exactly the rows with a value of the column.
 func exact(c schema.Column, zones bool) (why string) {
@@ -166,7 +195,7 @@ func exact(c schema.Column, zones bool) (why string) {
 	if c.Integer() {
 		return ""
 	}
-	return why + ", which has no exact literal"
+	return why + ", of which Midflight makes no literal"
 }
 
 // described is a column's type for people: a long list of members is cut.

@@ -49,6 +49,7 @@ func table(columns, keys string) *schema.Table {
 			kc := schema.KeyColumn{}
 			var prefix string
 			kc.Name, prefix, _ = strings.Cut(part, ":")
+			kc.Name, kc.Desc = strings.CutSuffix(kc.Name, "-")
 			fmt.Sscan(prefix, &kc.Prefix)
 			k.Columns = append(k.Columns, kc)
 		}
@@ -315,6 +316,14 @@ func TestKey(t *testing.T) {
 		{"another name afterwards", "RENAME INDEX u TO v", "u int", "UNIQUE u(u)", "u int", "UNIQUE v(u)", "u: u>u", true},
 		{"none", "ENGINE=InnoDB", "id int", "", "", "", "refused: can't be told apart", false},
 		{"nullable", "ENGINE=InnoDB", "+id int", "UNIQUE u(id)", "", "", "refused: can't be told apart", false},
+		{"downwards", "ENGINE=InnoDB", "a int", "PRIMARY(a-)", "", "", "PRIMARY: a>a", false},
+		{"upwards afterwards", "DROP PRIMARY KEY, ADD PRIMARY KEY (a)", "a int", "PRIMARY(a-)", "a int", "PRIMARY(a)", "PRIMARY: a>a", false},
+		{"downwards afterwards", "DROP PRIMARY KEY, ADD PRIMARY KEY (a DESC)", "a int", "PRIMARY(a)", "a int", "PRIMARY(a-)", "PRIMARY: a>a", true},
+		{"primary prefix", "ENGINE=InnoDB", "a varchar(90) in latin1", "PRIMARY(a:5)", "", "", "PRIMARY: a>a", false},
+		{"primary prefix of a very long text", "ENGINE=InnoDB", "a varchar(4000) in latin1", "PRIMARY(a:5)", "", "", "refused: column a is longer than 2048 characters", false},
+		{"primary prefix, more of it afterwards", "DROP PRIMARY KEY, ADD PRIMARY KEY (a(9))", "a varchar(90) in latin1", "PRIMARY(a:5)", "a varchar(90) in latin1", "PRIMARY(a:9)", "PRIMARY: a>a", false},
+		{"primary prefix, all of it afterwards", "DROP PRIMARY KEY, ADD PRIMARY KEY (a)", "a varchar(90) in latin1", "PRIMARY(a:5)", "a varchar(90) in latin1", "PRIMARY(a)", "PRIMARY: a>a", false},
+		{"primary prefix, less of it afterwards", "DROP PRIMARY KEY, ADD PRIMARY KEY (a(3))", "a varchar(90) in latin1", "PRIMARY(a:5)", "a varchar(90) in latin1", "PRIMARY(a:3)", "PRIMARY: a>a helped", false},
 		{"prefix", "ENGINE=InnoDB", "a varchar(9) in latin1", "UNIQUE u(a:5)", "", "", "refused: can't be told apart", false},
 		{"not unique", "ENGINE=InnoDB", "a int", "KEY k(a)", "", "", "refused: can't be told apart", false},
 		{"becomes nullable", "MODIFY u INT NULL", "u int", "UNIQUE u(u)", "+u int", "UNIQUE u(u)", "u: u>u", true},

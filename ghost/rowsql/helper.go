@@ -18,6 +18,9 @@ func (t Tables) AddHelper() []string {
 	names := make([]string, len(t.Key.Shadow))
 	for i, c := range t.Key.Shadow {
 		names[i] = mysqld.QuoteName(c.Name)
+		if i < len(t.Key.Prefix) && t.Key.Prefix[i] > 0 {
+			names[i] += fmt.Sprintf("(%d)", t.Key.Prefix[i])
+		}
 	}
 	return []string{t.alterShadow(fmt.Sprintf("ADD INDEX %s (%s), ALGORITHM=INPLACE", mysqld.QuoteName(plan.HelperIndex), strings.Join(names, ", ")))}
 }

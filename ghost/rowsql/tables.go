@@ -175,15 +175,15 @@ func (t Tables) MakeKey(literals []string) binlog.Key {
 
 // Bound finds the n-th key after lo, as literals; no row when there are fewer.
 func (t Tables) Bound(lo binlog.Key, n int) string {
-	return fmt.Sprintf("SELECT %s %s%s%s\nORDER BY %s LIMIT 1 OFFSET %d", t.tag("bound"),
+	return fmt.Sprintf("SELECT %s %s%s%s%s LIMIT 1 OFFSET %d", t.tag("bound"),
 		literalsOf(t.Key.Original), t.from(t.Original, t.Key.Index), where(t.inRange(t.Key.Original, chunk.Range{Lo: lo})),
-		orderBy(t.Key.Original), n-1)
+		t.inOrder(), n-1)
 }
 
 // Keys lists the keys of a range of the original, as literals.
 func (t Tables) Keys(r chunk.Range) string {
-	return fmt.Sprintf("SELECT %s %s%s%s\nORDER BY %s", t.tag("keys"), literalsOf(t.Key.Original),
-		t.from(t.Original, t.Key.Index), where(t.inRange(t.Key.Original, r)), orderBy(t.Key.Original))
+	return fmt.Sprintf("SELECT %s %s%s%s%s", t.tag("keys"), literalsOf(t.Key.Original),
+		t.from(t.Original, t.Key.Index), where(t.inRange(t.Key.Original, r)), t.inOrder())
 }
 
 func (t Tables) tag(what string) string { return fmt.Sprintf("/* midflight m%d %s */", t.ID, what) }

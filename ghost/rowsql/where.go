@@ -17,16 +17,24 @@ import (
 func (t Tables) inRange(key []schema.Column, r chunk.Range) string {
 	var parts []string
 	if r.Lo != "" {
-		parts = append(parts, beyond(key, r.Lo.Literals(), ">", false))
+		parts = append(parts, t.beyond(key, r.Lo.Literals(), ">", false))
 	}
 	if r.Hi != "" {
-		parts = append(parts, beyond(key, r.Hi.Literals(), "<", true))
+		parts = append(parts, t.beyond(key, r.Hi.Literals(), "<", true))
 	}
 	return strings.Join(parts, " AND ")
 }
 
-func beyond(key []schema.Column, bound []string, op string, orEqual bool) string {
-	last := op
+// beyond: op is < or >, for a column that goes upwards.
+func (t Tables) beyond(key []schema.Column, bound []string, op string, orEqual bool) string {
+	ops := make([]string, len(key))
+	for i := range key {
+		ops[i] = op
+		if t.desc(i) {
+			ops[i] = map[string]string{"<": ">", ">": "<"}[op]
+		}
+	}
+	last := ops[len(ops)-1]
 	if orEqual {
 		last += "="
 	}
@@ -35,14 +43,14 @@ func beyond(key []schema.Column, bound []string, op string, orEqual bool) string
 	}
 	var alternatives, equal []string
 	for i, c := range key {
-		o := op
+		o := ops[i]
 		if i == len(key)-1 {
 			o = last
 		}
 		alternatives = append(alternatives, strings.Join(append(equal[:len(equal):len(equal)], compared(c, o, bound[i])), " AND "))
 		equal = append(equal, compared(c, "=", bound[i]))
 	}
-	return compared(key[0], op+"=", bound[0]) + " AND (" + strings.Join(alternatives, " OR ") + ")"
+	return compared(key[0], ops[0]+"=", bound[0]) + " AND (" + strings.Join(alternatives, " OR ") + ")"
 }
 
 // compared: ENUM and SET are sorted by their number, but no server uses an index
@@ -130,12 +138,23 @@ func match(key []schema.Column, keys []binlog.Key) string {
 	return in(key[0], firsts) + " AND (" + strings.Join(alternatives, " OR ") + ")"
 }
 
-func orderBy(key []schema.Column) string {
-	names := make([]string, len(key))
-	for i, c := range key {
-		names[i] = mysqld.QuoteName(c.Name)
+func (t Tables) desc(i int) bool { return i < len(t.Key.Desc) && t.Key.Desc[i] }
+
+// inOrder of the chunks. By an index of beginnings no server sorts, but both read
+// the rows in its order: that is near enough for a chunk's end, which may be any
+// value behind the last.
+func (t Tables) inOrder() string {
+	if t.Key.Prefixed() {
+		return ""
 	}
-	return strings.Join(names, ", ")
+	names := make([]string, len(t.Key.Original))
+	for i, c := range t.Key.Original {
+		names[i] = mysqld.QuoteName(c.Name)
+		if t.desc(i) {
+			names[i] += " DESC"
+		}
+	}
+	return "\nORDER BY " + strings.Join(names, ", ")
 }
 
 func literalsOf(key []schema.Column) string {

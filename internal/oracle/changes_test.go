@@ -116,6 +116,14 @@ var changes = []change{
 	{of: byState, alter: "MODIFY k ENUM('z','a','','日','3','more') NOT NULL", path: "copy"},
 	{of: byState, alter: "CONVERT TO CHARACTER SET utf8mb3, DROP PRIMARY KEY", path: "copy", loose: true, values: map[string]values{"t": words}},
 	{of: stateSecond, alter: "DROP PRIMARY KEY, ADD PRIMARY KEY (n)", path: "copy"},
+	// Downwards, and beginnings.
+	{of: mixed, alter: "ADD COLUMN x INT NOT NULL DEFAULT 1 FIRST", path: "copy"},
+	{of: mixed, alter: "DROP PRIMARY KEY, ADD PRIMARY KEY (b, a DESC)", path: "copy"},
+	{of: downwards, alter: "MODIFY k BIGINT NOT NULL AUTO_INCREMENT", path: "copy"},
+	{of: lettersDown, alter: "ENGINE=InnoDB", path: "copy"},
+	{of: beginnings, alter: "ADD COLUMN x INT NOT NULL DEFAULT 1 FIRST", path: "copy"},
+	{of: beginnings, alter: "DROP PRIMARY KEY, ADD PRIMARY KEY (k)", path: "copy"},
+	{of: beginnings, alter: "DROP PRIMARY KEY", path: "copy", loose: true},
 	// Generated, invisible, geometry.
 	{of: computed, alter: "MODIFY b BIGINT NOT NULL DEFAULT 0", path: "copy"},
 	{of: computed, alter: "ADD COLUMN third INT AS (a * 3) STORED AFTER a, ADD COLUMN seen INT NOT NULL DEFAULT 9 INVISIBLE, DROP COLUMN upper_t", path: "copy"},

@@ -26,9 +26,12 @@ func keyed(name string, newKey func(n int64, r *rand.Rand) []string, columns ...
 	}
 }
 
-func (t table) orderedBy(key string) table {
-	t.keys = "PRIMARY KEY (" + key + ")"
-	return t
+func ordered(key string, of func(testmysql.Flavor) table) func(testmysql.Flavor) table {
+	return func(f testmysql.Flavor) table {
+		t := of(f)
+		t.keys = "PRIMARY KEY (" + key + ")"
+		return t
+	}
 }
 
 func one(format func(n int64, r *rand.Rand) string) func(int64, *rand.Rand) []string {
@@ -75,6 +78,16 @@ var (
 	byHours = keyed("by_hours", one(func(n int64, r *rand.Rand) string {
 		return fmt.Sprintf("'%s%02d:%02d:%02d.%06d'", []string{"", "-"}[n%2], n*7919%838, n%60, n%60, n%1000000)
 	}), "k TIME(6)")
+	mixed = ordered("a, b DESC", keyed("mixed", func(n int64, r *rand.Rand) []string {
+		return []string{fmt.Sprint(n % 7), fmt.Sprint(n * 7919 % 1000003)}
+	}, "a INT", "b INT"))
+	downwards   = ordered("k DESC", keyed("downwards", sequence, "k INT AUTO_INCREMENT"))
+	lettersDown = ordered("k DESC, n", keyed("letters_down", func(n int64, r *rand.Rand) []string {
+		return []string{[]string{"'z'", "'B'", "'a'", "'ä'"}[n%4], fmt.Sprint(n * 7919 % 1000003)}
+	}, "k VARCHAR(20)", "n INT"))
+	beginnings = ordered("k(10)", keyed("beginnings", one(func(n int64, r *rand.Rand) string {
+		return fmt.Sprintf("'%c%08d-%s'", "aBc"[n%3], n*7919%1e8, strings.Repeat("xY", int(n%20)))
+	}), "k VARCHAR(60)"))
 	// zero is a key of 0 in a column that numbers rows.
 	byZero = keyed("by_zero", one(func(n int64, r *rand.Rand) string { return fmt.Sprint(n - 1) }), "k INT AUTO_INCREMENT")
 )
