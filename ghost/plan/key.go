@@ -18,6 +18,10 @@ type Key struct {
 	// Prefix, by column, is how many characters the index has, 0: all. Its order is
 	// then not quite that of the values, which decide what belongs to a chunk.
 	Prefix []int
+	// Computed, by column, is the shadow's own column that Shadow is computed from,
+	// where that is a column of ours: the ALTER converts the key, and order and
+	// equality have to be the original's. Else it has no name.
+	Computed []schema.Column
 	// Helper: no index of the shadow finds its rows by this key, so it gets one
 	// of ours until the swap.
 	Helper bool
@@ -58,7 +62,7 @@ func (k Key) Exact() bool {
 //
 // zones: the rows are copied in the user's time zone.
 func chooseKey(original, altered *schema.Table, names map[string]string, strict, zones bool) (Key, *Refusal) {
-	var found []Key
+	var best *Key
 	var reasons []string
 	for _, k := range original.Keys {
 		if !identifies(original, k) {
@@ -69,14 +73,13 @@ func chooseKey(original, altered *schema.Table, names map[string]string, strict,
 			reasons = append(reasons, fmt.Sprintf("of the key %s, %s", k.Name, why))
 			continue
 		}
-		if !key.Helper {
-			return key, nil
+		if best == nil || key.cost() < best.cost() {
+			best = &key
 		}
-		found = append(found, key)
 	}
 	switch {
-	case len(found) > 0:
-		return found[0], nil
+	case best != nil:
+		return *best, nil
 	case len(reasons) == 0:
 		return Key{}, &Refusal{
 			Reason: original.Name.String() + " has no primary key and no unique key of NOT NULL columns, so its rows can't be told apart",
@@ -84,6 +87,17 @@ func chooseKey(original, altered *schema.Table, names map[string]string, strict,
 		}
 	}
 	return Key{}, refuse("no key tells which row of the new table is which of %s: %s", original.Name, strings.Join(reasons, "; "))
+}
+
+// cost of following a key: nothing, an index, or a column and an index.
+func (k Key) cost() int {
+	switch {
+	case slices.ContainsFunc(k.Computed, func(c schema.Column) bool { return c.Name != "" }):
+		return 2
+	case k.Helper:
+		return 1
+	}
+	return 0
 }
 
 // identifies: a primary key of the beginnings of values will do, since what is
@@ -110,10 +124,16 @@ func followed(k schema.Key, original, altered *schema.Table, names map[string]st
 		if kc.Prefix > 0 && length(from) > longestPrefixed {
 			return Key{}, fmt.Sprintf("column %s is longer than %d characters", from.Name, longestPrefixed)
 		}
-		if !comparable(from, to, strict) {
+		var computed schema.Column
+		switch {
+		case comparable(from, to, strict):
+		case reversible(from, to, strict):
+			to, computed = from, to
+			to.Name = helperColumn(len(key.Computed))
+		default:
 			return Key{}, fmt.Sprintf("column %s becomes %s", from.Name, described(to))
 		}
-		key.Original, key.Shadow = append(key.Original, from), append(key.Shadow, to)
+		key.Original, key.Shadow, key.Computed = append(key.Original, from), append(key.Shadow, to), append(key.Computed, computed)
 		key.Desc, key.Prefix = append(key.Desc, kc.Desc), append(key.Prefix, kc.Prefix)
 	}
 	serves := false
@@ -218,6 +238,9 @@ func described(c schema.Column) string {
 // of the values. Outside the strict modes it would cut keys without an error,
 // and the original's literal would no longer find the shadow's row.
 func comparable(from, to schema.Column, strict bool) bool {
+	if to.Generated && !from.Generated {
+		return false
+	}
 	if from.Integer() && to.Integer() {
 		return strict || holdsIntegers(from, to)
 	}
@@ -251,10 +274,11 @@ func holdsIntegers(from, to schema.Column) bool {
 	return false
 }
 
-// length is the n of varchar(n).
+// length is the n of varchar(n) and of decimal(n,2).
 func length(c schema.Column) int {
 	_, rest, _ := strings.Cut(c.FullType, "(")
 	digits, _, _ := strings.Cut(rest, ")")
+	digits, _, _ = strings.Cut(digits, ",")
 	n, _ := strconv.Atoi(digits)
 	return n
 }

@@ -15,6 +15,18 @@ func (t Tables) AddHelper() []string {
 	if !t.Key.Helper {
 		return nil
 	}
+	var columns []string
+	for i, own := range t.Key.Computed {
+		if own.Name == "" {
+			continue
+		}
+		c := t.Key.Shadow[i]
+		definition := c.FullType
+		if c.Charset != "" && c.Charset != "binary" {
+			definition += " CHARACTER SET " + c.Charset + " COLLATE " + c.Collation
+		}
+		columns = append(columns, fmt.Sprintf("ADD COLUMN %s %s GENERATED ALWAYS AS (%s) VIRTUAL", mysqld.QuoteName(c.Name), definition, mysqld.QuoteName(own.Name)))
+	}
 	names := make([]string, len(t.Key.Shadow))
 	for i, c := range t.Key.Shadow {
 		names[i] = mysqld.QuoteName(c.Name)
@@ -22,7 +34,12 @@ func (t Tables) AddHelper() []string {
 			names[i] += fmt.Sprintf("(%d)", t.Key.Prefix[i])
 		}
 	}
-	return []string{t.alterShadow(fmt.Sprintf("ADD INDEX %s (%s), ALGORITHM=INPLACE", mysqld.QuoteName(plan.HelperIndex), strings.Join(names, ", ")))}
+	index := t.alterShadow(fmt.Sprintf("ADD INDEX %s (%s), ALGORITHM=INPLACE", mysqld.QuoteName(plan.HelperIndex), strings.Join(names, ", ")))
+	if len(columns) == 0 {
+		return []string{index}
+	}
+	// Virtual columns and indexes can't be changed in place by one statement.
+	return []string{t.alterShadow(strings.Join(columns, ", ") + ", ALGORITHM=INSTANT"), index}
 }
 
 // DropHelper: see AddHelper.
@@ -30,7 +47,17 @@ func (t Tables) DropHelper() []string {
 	if !t.Key.Helper {
 		return nil
 	}
-	return []string{t.alterShadow(fmt.Sprintf("DROP INDEX %s, ALGORITHM=INPLACE", mysqld.QuoteName(plan.HelperIndex)))}
+	var columns []string
+	for i, own := range t.Key.Computed {
+		if own.Name != "" {
+			columns = append(columns, "DROP COLUMN "+mysqld.QuoteName(t.Key.Shadow[i].Name))
+		}
+	}
+	index := t.alterShadow(fmt.Sprintf("DROP INDEX %s, ALGORITHM=INPLACE", mysqld.QuoteName(plan.HelperIndex)))
+	if len(columns) == 0 {
+		return []string{index}
+	}
+	return []string{index, t.alterShadow(strings.Join(columns, ", ") + ", ALGORITHM=INSTANT")}
 }
 
 func (t Tables) alterShadow(change string) string {

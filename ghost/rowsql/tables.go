@@ -119,17 +119,18 @@ func (t Tables) Colliding(keys ...binlog.Key) string {
 // column) without a warning. A generated column takes none, and an ENUM's error
 // value is refused as a text.
 func (t Tables) assignable() string {
-	name := t.Key.Shadow[0].Name
+	name, plain := "", false
 	for _, m := range t.Columns {
 		if m.Literal != plan.FromColumn {
 			continue
 		}
-		if strings.EqualFold(m.To.Name, t.Key.Shadow[0].Name) && kind(m.To) != enum {
-			return name
+		k := kind(m.To)
+		takes := k == integer || k == decimal || k == text && !long(m.To) || k == bytes && !long(m.To)
+		if strings.EqualFold(m.To.Name, t.Key.Shadow[0].Name) && (takes || k != enum) {
+			return m.To.Name
 		}
-		switch kind(m.To) {
-		case integer, decimal, text, bytes:
-			name = m.To.Name
+		if name == "" || takes && !plain {
+			name, plain = m.To.Name, takes
 		}
 	}
 	return name

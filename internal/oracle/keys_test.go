@@ -34,6 +34,18 @@ func ordered(key string, of func(testmysql.Flavor) table) func(testmysql.Flavor)
 	}
 }
 
+// spelled: upper and lower case are one in the key.
+func spelled(of func(testmysql.Flavor) table) func(testmysql.Flavor) table {
+	return func(f testmysql.Flavor) table {
+		t := of(f)
+		t.variant = func(key []string, r *rand.Rand) []string {
+			change := []func(string) string{strings.ToUpper, strings.ToLower}[r.IntN(2)]
+			return append([]string{change(key[0])}, key[1:]...)
+		}
+		return t
+	}
+}
+
 func one(format func(n int64, r *rand.Rand) string) func(int64, *rand.Rand) []string {
 	return func(n int64, r *rand.Rand) []string { return []string{format(n, r)} }
 }
@@ -75,6 +87,10 @@ var (
 	byGaps = keyed("by_gaps", one(func(n int64, r *rand.Rand) string {
 		return fmt.Sprint([]int64{-n, n * 1e11, math.MaxInt64 - n, math.MinInt64 + n}[n%4])
 	}), "k BIGINT")
+	// Quotes are right before and after it becomes a text.
+	byNumber = keyed("by_number", one(func(n int64, r *rand.Rand) string {
+		return fmt.Sprintf("'%d'", []int64{-n, n * 1e11, math.MaxInt64 - n, math.MinInt64 + n}[n%4])
+	}), "k BIGINT")
 	byHours = keyed("by_hours", one(func(n int64, r *rand.Rand) string {
 		return fmt.Sprintf("'%s%02d:%02d:%02d.%06d'", []string{"", "-"}[n%2], n*7919%838, n%60, n%60, n%1000000)
 	}), "k TIME(6)")
@@ -88,6 +104,13 @@ var (
 	beginnings = ordered("k(10)", keyed("beginnings", one(func(n int64, r *rand.Rand) string {
 		return fmt.Sprintf("'%c%08d-%s'", "aBc"[n%3], n*7919%1e8, strings.Repeat("xY", int(n%20)))
 	}), "k VARCHAR(60)"))
+	latinWords = spelled(keyed("latin_words", one(func(n int64, r *rand.Rand) string {
+		return fmt.Sprintf("'%s-%07dx%s'", []string{"ä", "Z", "ß", "a", "_", "Ö b"}[n%6], n*7919%1e7, []string{"", " ", "É"}[n%3])
+	}), "k VARCHAR(30) CHARACTER SET latin1"))
+	gbkWords = spelled(keyed("gbk_words", func(n int64, r *rand.Rand) []string {
+		return []string{fmt.Sprintf("CONCAT(_gbk x'%s', _gbk 'k%d')", []string{"8A5C", "C4E3", ""}[n%3], n*7919%1e7), fmt.Sprint(n % 3)}
+	}, "k VARCHAR(30) CHARACTER SET gbk", "n INT"))
+	codes = keyed("codes", one(func(n int64, r *rand.Rand) string { return fmt.Sprintf("'%c%07d'", "aBc"[n%3], n*7919%1e7) }), "k CHAR(12) CHARACTER SET latin1 COLLATE latin1_bin")
 	// zero is a key of 0 in a column that numbers rows.
 	byZero = keyed("by_zero", one(func(n int64, r *rand.Rand) string { return fmt.Sprint(n - 1) }), "k INT AUTO_INCREMENT")
 )
