@@ -159,9 +159,3 @@ func FuzzAssemble(f *testing.F) {
 		_ = a.add(b)
 	})
 }
-
-func FuzzMembers(f *testing.F) {
-	f.Add("enum('a','b')")
-	f.Add(`set('it''s','\\')`)
-	f.Fuzz(func(t *testing.T, s string) { _, _ = members(s) })
-}

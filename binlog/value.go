@@ -3,6 +3,7 @@ package binlog
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/bits"
 	"slices"
 	"strings"
@@ -59,7 +60,7 @@ var wireTypes = map[string][]byte{
 	"char": {typeString}, "binary": {typeString}, "varchar": {typeVarchar, typeVarString}, "varbinary": {typeVarchar, typeVarString},
 	"tinytext": {typeBlob}, "text": {typeBlob}, "mediumtext": {typeBlob}, "longtext": {typeBlob},
 	"tinyblob": {typeBlob}, "blob": {typeBlob}, "mediumblob": {typeBlob}, "longblob": {typeBlob},
-	"enum": {typeEnum}, "set": {typeSet},
+	"enum": {typeEnum}, "set": {typeSet}, "float": {typeFloat}, "double": {typeDouble},
 }
 
 // realType undoes what the server does to STRING: ENUM and SET come as one,
@@ -119,7 +120,7 @@ func size(data []byte, t byte, meta uint16) (int, error) {
 	return 0, fmt.Errorf("column of unknown type %d", real)
 }
 
-// value decodes a key column for Literal: int64, uint64, []byte, time.Time for
+// value decodes a key column for Literal: int64, uint64, float64, []byte, time.Time for
 // TIMESTAMP (zero: 0000-00-00), and text for DECIMAL and the other temporals.
 func value(c schema.Column, data []byte, t byte, meta uint16) (any, error) {
 	real, length := realType(t, meta)
@@ -133,6 +134,10 @@ func value(c schema.Column, data []byte, t byte, meta uint16) (any, error) {
 		}
 		shift := 64 - 8*len(data)
 		return int64(little(data)<<shift) >> shift, nil
+	case typeFloat:
+		return float64(math.Float32frombits(uint32(little(data)))), nil
+	case typeDouble:
+		return math.Float64frombits(little(data)), nil
 	case typeBit:
 		return big(data), nil
 	case typeEnum, typeSet:

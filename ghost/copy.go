@@ -10,6 +10,7 @@ import (
 
 	"midflight/binlog"
 	"midflight/ghost/chunk"
+	"midflight/ghost/rowsql"
 	"midflight/mysqld"
 )
 
@@ -103,7 +104,7 @@ func (s *syncer) bound(ctx context.Context, lo binlog.Key, n int) (binlog.Key, e
 	var hi binlog.Key
 	err := retry(ctx, patience, func() error {
 		return s.copier.use(ctx, func(conn *sql.Conn) error {
-			keys, err := readKeys(ctx, conn, s.tables.Bound(lo, n), len(s.plan.Key.Original))
+			keys, err := readKeys(ctx, conn, s.tables.Bound(lo, n), s.tables)
 			if err == nil && len(keys) > 0 {
 				hi = keys[0]
 			}
@@ -129,8 +130,16 @@ func (s *syncer) copyChunk(ctx context.Context, r chunk.Range) (rows, warned int
 				}
 			}
 			again = true
-			if rows, err = s.insertChunk(ctx, conn, r, &outdated); err == nil && s.plan.Converts() {
-				warned, err = countWarnings(ctx, conn)
+			insert := func() (n int64, err error) {
+				if n, err = s.insertChunk(ctx, conn, r, &outdated); err == nil && s.plan.Converts() {
+					warned, err = countWarnings(ctx, conn)
+				}
+				return n, err
+			}
+			if s.plan.Key.Enforced {
+				rows, err = insert()
+			} else { // no duplicate tells if a statement that was given up goes on: it must not commit itself
+				rows, err = transaction(ctx, conn, insert)
 			}
 			return err
 		})
@@ -150,7 +159,7 @@ func (s *syncer) insertChunk(ctx context.Context, conn *sql.Conn, r chunk.Range,
 	if !mysqld.IsDuplicateKey(err) {
 		return rows, err
 	}
-	keys, err := readKeys(ctx, conn, s.tables.Keys(r), len(s.plan.Key.Original))
+	keys, err := readKeys(ctx, conn, s.tables.Keys(r), s.tables)
 	if err != nil {
 		return 0, err
 	}
@@ -158,14 +167,14 @@ func (s *syncer) insertChunk(ctx context.Context, conn *sql.Conn, r chunk.Range,
 }
 
 // readKeys runs a query whose columns are the key's literals.
-func readKeys(ctx context.Context, conn *sql.Conn, query string, columns int) ([]binlog.Key, error) {
+func readKeys(ctx context.Context, conn *sql.Conn, query string, t rowsql.Tables) ([]binlog.Key, error) {
 	rows, err := conn.QueryContext(ctx, query)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	literals := make([]string, columns)
-	into := make([]any, columns)
+	literals := make([]string, len(t.Key.Original))
+	into := make([]any, len(literals))
 	for i := range literals {
 		into[i] = &literals[i]
 	}
@@ -174,7 +183,7 @@ func readKeys(ctx context.Context, conn *sql.Conn, query string, columns int) ([
 		if err := rows.Scan(into...); err != nil {
 			return nil, err
 		}
-		keys = append(keys, binlog.MakeKey(literals...))
+		keys = append(keys, t.MakeKey(literals))
 	}
 	return keys, rows.Err()
 }

@@ -43,7 +43,12 @@ func (s *syncer) cutOver(ctx context.Context) error {
 		}
 		// The lock session may be anywhere in its statements: a new one.
 		g.close()
-		if g, err = s.openGap(ctx, rowSession(s.request.Settings, s.plan)); err != nil {
+		another, err := s.openGap(ctx, rowSession(s.request.Settings, s.plan))
+		if err != nil {
+			return err
+		}
+		g = another
+		if err := s.restoreHelper(ctx); err != nil {
 			return err
 		}
 		if err := s.pumpFor(ctx, pause); err != nil {
@@ -120,6 +125,9 @@ func (s *syncer) swapMySQL(ctx context.Context, g *gap, bound time.Duration) err
 	}
 	locked := time.Now()
 	if err := s.settleUnderLock(ctx, g.lock, bound); err != nil {
+		return err
+	}
+	if err := s.dropHelper(ctx, g.lock); err != nil {
 		return err
 	}
 	// Not to be broken off: whether it was done would be hard to tell.
@@ -231,7 +239,7 @@ func (s *syncer) settleUnderLock(ctx context.Context, conn *sql.Conn, bound time
 	}
 	for s.verify.Left() > 0 {
 		keys := s.verify.Settled(batch, s.backlog.Has)
-		different, err := differentRows(until, conn, s.tables.RowChecksums(keys), len(s.plan.Key.Original))
+		different, err := differentRows(until, conn, s.tables.RowChecksums(keys), s.tables)
 		if err != nil {
 			s.verify.Again(keys)
 			s.verify.Forget()

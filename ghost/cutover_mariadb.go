@@ -46,6 +46,10 @@ func (s *syncer) swapMariaDB(ctx context.Context, g *gap, bound time.Duration) e
 	if err != nil {
 		return err
 	}
+	if err := s.dropHelper(ctx, g.lock); err != nil {
+		g.close()
+		return errors.Join(err, <-rename.outcome) // the sentry is still there
+	}
 	if err := s.moveTriggersMariaDB(ctx, g, shadow); err != nil {
 		if back := rename.takeBack(ctx, s.DB); back == nil {
 			return obstacle("BUG: the RENAME went through a table lock of ours")

@@ -21,7 +21,7 @@ func (s *syncer) logOffender(ctx context.Context, rows string, verdict error) {
 	defer w.close()
 	var keys []binlog.Key
 	err := w.use(ctx, func(conn *sql.Conn) (err error) {
-		keys, err = readKeys(ctx, conn, s.tables.KeysWhere(rows), len(s.plan.Key.Original))
+		keys, err = readKeys(ctx, conn, s.tables.KeysWhere(rows), s.tables)
 		return err
 	})
 	if err != nil {

@@ -256,6 +256,7 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 	if err != nil {
 		return p, err
 	}
+	asked.Strict = strict
 	p, refusal = plan.Make(r.request.Statement, r.original, altered, asked, r.Flavor.MariaDB)
 	if refusal != nil {
 		return r.smallOr(ctx, refusal)
@@ -313,7 +314,7 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 		return p, err
 	}
 	r.tables = rowsql.Tables{ID: r.status.ID, Original: r.original.Name, Shadow: shadow, Key: p.Key, Columns: p.Columns, Started: now, Lossy: !strict, First: firstNumber(r.request.Statement)}
-	return p, nil
+	return r.makeHelper(ctx, p)
 }
 
 // mustBeFree refuses to touch a table that we did not make, and drops one of

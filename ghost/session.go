@@ -82,7 +82,7 @@ func rowSession(settings []Setting, p plan.Plan) []string {
 		"sql_select_limit = DEFAULT",
 		"autocommit = 1",
 	}
-	if zone != "" && slices.ContainsFunc(p.Columns, crossesZones) {
+	if zone != "" && slices.ContainsFunc(p.Columns, plan.Mapping.CrossesZones) {
 		set = append(set, "time_zone = "+mysqld.QuoteString(zone))
 	}
 	return []string{
@@ -90,10 +90,6 @@ func rowSession(settings []Setting, p plan.Plan) []string {
 		// Consistent reads of INSERT … SELECT lock nothing on the original.
 		"SET /* midflight */ SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
 	}
-}
-
-func crossesZones(m plan.Mapping) bool {
-	return m.Literal == plan.FromColumn && (m.From.Type == "timestamp") != (m.To.Type == "timestamp")
 }
 
 // rowMode is the user's sql_mode as ALTER TABLE applies it to rows. An id of 0

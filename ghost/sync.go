@@ -58,6 +58,8 @@ type syncer struct {
 	unseen *binlog.TxID // the latest hidden change that not every reader sees yet
 	around string       // see hiding
 
+	helperGone bool // dropped for a swap
+
 	fences  map[string]bool // tokens that have come back
 	fenceNo int
 }
@@ -87,7 +89,7 @@ func newSyncer(ctx context.Context, r *run, stream *binlog.Stream, v *binlog.Vis
 		verifier: &worker{db: r.DB, init: session},
 		backlog:  backlog.New[binlog.TxID](),
 		copied:   backlog.NewCopied(p.Key.Integers() && !p.Numbers()),
-		verify:   verify.New(p.Key.Integers()),
+		verify:   verify.New(p.Key.Exact()),
 		fences:   map[string]bool{},
 	}
 	s.began = s.hiding()

@@ -10,6 +10,7 @@ import (
 
 	"midflight/binlog"
 	"midflight/ghost/chunk"
+	"midflight/ghost/rowsql"
 	"midflight/mysqld"
 )
 
@@ -97,7 +98,7 @@ func (s *syncer) compareRange(ctx context.Context, r chunk.Range) (different []b
 			if err != nil || equal {
 				return err
 			}
-			different, err = differentRows(ctx, conn, s.tables.RangeRowChecksums(r), len(s.plan.Key.Original))
+			different, err = differentRows(ctx, conn, s.tables.RangeRowChecksums(r), s.tables)
 			return err
 		})
 	})
@@ -107,7 +108,7 @@ func (s *syncer) compareRange(ctx context.Context, r chunk.Range) (different []b
 func (s *syncer) compareKeys(ctx context.Context, w *worker, keys []binlog.Key) (different []binlog.Key, err error) {
 	err = retry(ctx, patience, func() error {
 		return w.use(ctx, func(conn *sql.Conn) (err error) {
-			different, err = differentRows(ctx, conn, s.tables.RowChecksums(keys), len(s.plan.Key.Original))
+			different, err = differentRows(ctx, conn, s.tables.RowChecksums(keys), s.tables)
 			return err
 		})
 	})
@@ -138,8 +139,8 @@ func sameChecksums(ctx context.Context, q mysqld.Queryer, query string) (bool, e
 }
 
 // differentRows returns the keys whose row is on one side only, or has another
-// checksum there.
-func differentRows(ctx context.Context, q mysqld.Queryer, query string, columns int) ([]binlog.Key, error) {
+// checksum there, or is there twice.
+func differentRows(ctx context.Context, q mysqld.Queryer, query string, t rowsql.Tables) ([]binlog.Key, error) {
 	rows, err := q.QueryContext(ctx, query)
 	if err != nil {
 		return nil, err
@@ -147,26 +148,29 @@ func differentRows(ctx context.Context, q mysqld.Queryer, query string, columns 
 	defer rows.Close()
 	var side string
 	var crc uint64
-	literals := make([]string, columns)
+	literals := make([]string, len(t.Key.Original))
 	into := []any{&side, &crc}
 	for i := range literals {
 		into = append(into, &literals[i])
 	}
 	original, shadow := map[binlog.Key]uint64{}, map[binlog.Key]uint64{}
+	different := map[binlog.Key]bool{}
 	for rows.Next() {
 		if err := rows.Scan(into...); err != nil {
 			return nil, err
 		}
+		of, k := shadow, t.MakeKey(literals)
 		if side == "o" {
-			original[binlog.MakeKey(literals...)] = crc
-		} else {
-			shadow[binlog.MakeKey(literals...)] = crc
+			of = original
 		}
+		if _, twice := of[k]; twice { // where the shadow has no unique index of the key
+			different[k] = true
+		}
+		of[k] = crc
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
-	different := map[binlog.Key]bool{}
 	for k, c := range original {
 		if o, ok := shadow[k]; !ok || o != c {
 			different[k] = true

@@ -76,11 +76,11 @@ func readKeys(ctx context.Context, db mysqld.Queryer, t *Table) error {
 	if err != nil {
 		return err
 	}
-	expression := "COALESCE(expression, '')"
+	expression, hidden := "COALESCE(expression, '')", "is_visible = 'NO'"
 	if f.MariaDB { // no functional indexes there, and no column of that name
-		expression = "''"
+		expression, hidden = "''", "ignored = 'YES'"
 	}
-	rows, err := db.QueryContext(ctx, `SELECT /* midflight */ index_name, non_unique, index_type, COALESCE(column_name, ''), `+expression+`, COALESCE(sub_part, 0)
+	rows, err := db.QueryContext(ctx, `SELECT /* midflight */ index_name, non_unique, index_type, COALESCE(column_name, ''), `+expression+`, COALESCE(sub_part, 0), COALESCE(collation, '') = 'D', `+hidden+`
 FROM information_schema.statistics WHERE table_schema = ? AND table_name = ? ORDER BY index_name = 'PRIMARY' DESC, index_name, seq_in_index`, t.Name.Schema, t.Name.Table)
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ FROM information_schema.statistics WHERE table_schema = ? AND table_name = ? ORD
 		var k Key
 		var kc KeyColumn
 		var nonUnique bool
-		if err := rows.Scan(&k.Name, &nonUnique, &k.Type, &kc.Name, &kc.Expression, &kc.Prefix); err != nil {
+		if err := rows.Scan(&k.Name, &nonUnique, &k.Type, &kc.Name, &kc.Expression, &kc.Prefix, &kc.Desc, &k.Hidden); err != nil {
 			return err
 		}
 		k.Unique = !nonUnique

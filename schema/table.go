@@ -94,6 +94,7 @@ type Key struct {
 	Name    string
 	Unique  bool
 	Type    string // BTREE, FULLTEXT, …
+	Hidden  bool   // INVISIBLE, on MariaDB IGNORED: no statement may use it
 	Columns []KeyColumn
 }
 
@@ -102,6 +103,7 @@ type KeyColumn struct {
 	Name       string // "" for an expression
 	Expression string
 	Prefix     int // indexed length, 0: all of it
+	Desc       bool
 }
 
 // Names of the columns of k; expressions are "".

@@ -16,6 +16,11 @@ type Mapping struct {
 	Converted bool // From and To differ in type, character set or collation
 }
 
+// CrossesZones: what the value becomes depends on the session's time zone.
+func (m Mapping) CrossesZones() bool {
+	return m.Literal == FromColumn && (m.From.Type == "timestamp") != (m.To.Type == "timestamp")
+}
+
 // A Literal names a value that the copy has to give because the column's own
 // default isn't what the server's ALTER would fill in.
 type Literal int

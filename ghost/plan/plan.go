@@ -58,6 +58,7 @@ type Probe struct {
 	InPlace  bool // ALGORITHM=INPLACE, LOCK=NONE is accepted
 	Metadata bool // … and neither rebuilds the table nor builds an index
 	Copies   bool // without our help the server would copy the rows, and count them in its answer
+	Strict   bool // the session refuses values that don't fit, where others are cut
 }
 
 // A Plan is how the statement will be carried out.
@@ -199,18 +200,18 @@ func Make(s parser.Statement, original, altered *schema.Table, p Probe, mariaDB 
 	if r != nil {
 		return Plan{}, r
 	}
-	key, r := chooseKey(original, altered, names)
+	columns, r := mapColumns(original, altered, names, mariaDB)
 	if r != nil {
 		return Plan{}, r
 	}
-	columns, r := mapColumns(original, altered, names, mariaDB)
+	key, r := chooseKey(original, altered, names, p.Strict, slices.ContainsFunc(columns, Mapping.CrossesZones))
 	if r != nil {
 		return Plan{}, r
 	}
 	return Plan{
 		Path: Copy, Reason: "the change reads or rebuilds the table", Counted: p.Copies,
 		Key: key, Columns: columns,
-		Relaxed: p.InPlace && !slices.ContainsFunc(columns, judged),
+		Relaxed: (p.InPlace || p.Instant) && !slices.ContainsFunc(columns, judged),
 	}, nil
 }
 

@@ -44,10 +44,12 @@ func table(columns, keys string) *schema.Table {
 		if name, unique := strings.CutPrefix(head, "UNIQUE "); unique || head == "PRIMARY" {
 			k.Name, k.Unique = name, true
 		}
+		k.Name, k.Hidden = strings.CutPrefix(k.Name, "HIDDEN ")
 		for part := range strings.SplitSeq(list, ",") {
 			kc := schema.KeyColumn{}
 			var prefix string
 			kc.Name, prefix, _ = strings.Cut(part, ":")
+			kc.Name, kc.Desc = strings.CutSuffix(kc.Name, "-")
 			fmt.Sscan(prefix, &kc.Prefix)
 			k.Columns = append(k.Columns, kc)
 		}
@@ -296,22 +298,55 @@ func TestKey(t *testing.T) {
 		{"renamed", "CHANGE id no INT", "id int", "PRIMARY(id)", "no int", "PRIMARY(no)", "PRIMARY: id>no", true},
 		{"widened", "MODIFY id BIGINT", "id int", "PRIMARY(id)", "id bigint", "PRIMARY(id)", "PRIMARY: id>id", true},
 		{"composite", "ENGINE=InnoDB", "a int; b varchar(9) in latin1", "PRIMARY(a,b)", "", "", "PRIMARY: a,b>a,b", false},
-		{"other order afterwards", "DROP PRIMARY KEY, ADD PRIMARY KEY (b,a)", "a int; b int", "PRIMARY(a,b)", "a int; b int", "PRIMARY(b,a)", "refused: still there, unchanged", false},
+		{"other order afterwards", "DROP PRIMARY KEY, ADD PRIMARY KEY (b,a)", "a int; b int", "PRIMARY(a,b)", "a int; b int", "PRIMARY(b,a)", "PRIMARY: a,b>a,b helped", true},
+		{"no key afterwards", "DROP PRIMARY KEY", "id int", "PRIMARY(id)", "id int", "", "PRIMARY: id>id helped loose", true},
+		{"an index that isn't unique afterwards", "DROP PRIMARY KEY, ADD INDEX (id, a)", "id int; a int", "PRIMARY(id)", "id int; a int", "KEY i(id,a)", "PRIMARY: id>id loose", true},
+		{"another key afterwards", "DROP PRIMARY KEY, ADD PRIMARY KEY (a)", "id int; a int", "PRIMARY(id)", "id int; a int", "PRIMARY(a)", "PRIMARY: id>id helped loose", true},
+		{"a longer key afterwards", "DROP PRIMARY KEY, ADD PRIMARY KEY (id, a)", "id int; a int", "PRIMARY(id)", "id int; a int", "PRIMARY(id,a)", "PRIMARY: id>id loose", true},
+		{"a shorter key afterwards", "DROP PRIMARY KEY, ADD PRIMARY KEY (id)", "id int; a int", "PRIMARY(id,a)", "id int; a int", "PRIMARY(id)", "PRIMARY: id,a>id,a", true},
+		{"the key's end afterwards", "DROP PRIMARY KEY, ADD PRIMARY KEY (a)", "id int; a int", "PRIMARY(id,a)", "id int; a int", "PRIMARY(a)", "PRIMARY: id,a>id,a helped", true},
+		{"an index of its beginning is too little", "DROP PRIMARY KEY, ADD INDEX (id)", "id int; a int", "PRIMARY(id,a)", "id int; a int", "KEY k(id)", "PRIMARY: id,a>id,a helped loose", true},
+		{"an index of a prefix is too little", "DROP PRIMARY KEY, ADD INDEX (id(4))", "id varchar(9) in latin1", "PRIMARY(id)", "id varchar(9) in latin1", "KEY k(id:4)", "PRIMARY: id>id helped loose", false},
+		{"a hidden index serves nobody", "ALTER INDEX u INVISIBLE", "u int; a int", "UNIQUE u(u)", "u int; a int", "UNIQUE HIDDEN u(u)", "u: u>u helped", true},
+		{"a hidden key is no chunk key", "ENGINE=InnoDB", "u int", "UNIQUE HIDDEN u(u)", "", "", "refused: can't be told apart", true},
+		{"the key that keeps its index", "DROP PRIMARY KEY", "id int; u int", "PRIMARY(id); UNIQUE u(u)", "id int; u int", "UNIQUE u(u)", "u: u>u", true},
 		{"the primary key goes, another stays", "DROP PRIMARY KEY", "id int; u int", "PRIMARY(id); UNIQUE u(u)", "id int; u int", "UNIQUE u(u)", "u: u>u", true},
 		{"another name afterwards", "RENAME INDEX u TO v", "u int", "UNIQUE u(u)", "u int", "UNIQUE v(u)", "u: u>u", true},
 		{"none", "ENGINE=InnoDB", "id int", "", "", "", "refused: can't be told apart", false},
 		{"nullable", "ENGINE=InnoDB", "+id int", "UNIQUE u(id)", "", "", "refused: can't be told apart", false},
+		{"downwards", "ENGINE=InnoDB", "a int", "PRIMARY(a-)", "", "", "PRIMARY: a>a", false},
+		{"upwards afterwards", "DROP PRIMARY KEY, ADD PRIMARY KEY (a)", "a int", "PRIMARY(a-)", "a int", "PRIMARY(a)", "PRIMARY: a>a", false},
+		{"downwards afterwards", "DROP PRIMARY KEY, ADD PRIMARY KEY (a DESC)", "a int", "PRIMARY(a)", "a int", "PRIMARY(a-)", "PRIMARY: a>a", true},
+		{"primary prefix", "ENGINE=InnoDB", "a varchar(90) in latin1", "PRIMARY(a:5)", "", "", "PRIMARY: a>a", false},
+		{"primary prefix of a very long text", "ENGINE=InnoDB", "a varchar(4000) in latin1", "PRIMARY(a:5)", "", "", "refused: column a is longer than 2048 characters", false},
+		{"primary prefix, more of it afterwards", "DROP PRIMARY KEY, ADD PRIMARY KEY (a(9))", "a varchar(90) in latin1", "PRIMARY(a:5)", "a varchar(90) in latin1", "PRIMARY(a:9)", "PRIMARY: a>a", false},
+		{"primary prefix, all of it afterwards", "DROP PRIMARY KEY, ADD PRIMARY KEY (a)", "a varchar(90) in latin1", "PRIMARY(a:5)", "a varchar(90) in latin1", "PRIMARY(a)", "PRIMARY: a>a", false},
+		{"primary prefix, less of it afterwards", "DROP PRIMARY KEY, ADD PRIMARY KEY (a(3))", "a varchar(90) in latin1", "PRIMARY(a:5)", "a varchar(90) in latin1", "PRIMARY(a:3)", "PRIMARY: a>a helped", false},
 		{"prefix", "ENGINE=InnoDB", "a varchar(9) in latin1", "UNIQUE u(a:5)", "", "", "refused: can't be told apart", false},
 		{"not unique", "ENGINE=InnoDB", "a int", "KEY k(a)", "", "", "refused: can't be told apart", false},
-		{"becomes nullable", "MODIFY u INT NULL", "u int", "UNIQUE u(u)", "+u int", "UNIQUE u(u)", "refused: still there", false},
-		{"column dropped", "DROP id", "id int; a int", "PRIMARY(id)", "a int", "", "refused: still there", false},
-		{"dropped and added: another column", "DROP id, ADD id INT NOT NULL", "id int; a int", "PRIMARY(id)", "a int; id int", "PRIMARY(id)", "refused: still there", false},
-		{"another collation", "MODIFY a VARCHAR(9) CHARACTER SET utf8mb4", "a varchar(9) in latin1", "PRIMARY(a)", "a varchar(9) in utf8mb4", "PRIMARY(a)", "refused: still there", false},
+		{"becomes nullable", "MODIFY u INT NULL", "u int", "UNIQUE u(u)", "+u int", "UNIQUE u(u)", "u: u>u", true},
+		{"column dropped", "DROP id", "id int; a int", "PRIMARY(id)", "a int", "", "refused: of the key PRIMARY, column id is dropped", false},
+		{"dropped and added: another column", "DROP id, ADD id INT NOT NULL", "id int; a int", "PRIMARY(id)", "a int; id int", "PRIMARY(id)", "refused: column id is dropped", false},
+		{"another collation", "MODIFY a VARCHAR(9) CHARACTER SET utf8mb4", "a varchar(9) in latin1", "PRIMARY(a)", "a varchar(9) in utf8mb4", "PRIMARY(a)", "PRIMARY: a>_midflight_key1 helped loose", false},
+		{"another character set of one column", "MODIFY b", "a int; b varchar(9) in latin1", "PRIMARY(a,b)", "a int; b varchar(9) in utf8mb4", "PRIMARY(a,b)", "PRIMARY: a,b>a,_midflight_key2 helped loose", false},
+		{"what is not converted comes first", "MODIFY a", "a varchar(9) in latin1; b int", "PRIMARY(a); UNIQUE b(b)", "a varchar(9) in utf8mb4; b int", "PRIMARY(a)", "b: b>b helped loose", true},
+		{"a generated column's values need not be those", "MODIFY a INT AS (b)", "a int; b int", "UNIQUE a(a)", "=a int; b int", "UNIQUE a(a)", "refused: column a becomes int", true},
 		{"longer text", "MODIFY a VARCHAR(20)", "a varchar(9) in latin1", "PRIMARY(a)", "a varchar(20) in latin1", "PRIMARY(a)", "PRIMARY: a>a", false},
-		{"char is padded", "MODIFY a CHAR(20)", "a char(9) in latin1", "PRIMARY(a)", "a char(20) in latin1", "PRIMARY(a)", "refused: still there", false},
-		{"double", "ENGINE=InnoDB", "a double", "PRIMARY(a)", "", "", "refused: still there", false},
-		{"timestamp", "ENGINE=InnoDB", "a timestamp", "PRIMARY(a)", "", "", "refused: still there", false},
-		{"the second when the first can't be", "ENGINE=InnoDB", "a double; b int", "PRIMARY(a); UNIQUE b(b)", "", "", "b: b>b", true},
+		{"char is padded", "MODIFY a CHAR(20)", "a char(9) in latin1", "PRIMARY(a)", "a char(20) in latin1", "PRIMARY(a)", "PRIMARY: a>_midflight_key1 helped loose", false},
+		{"double", "ENGINE=InnoDB", "a double", "PRIMARY(a)", "", "", "PRIMARY: a>a", false},
+		{"timestamp", "ENGINE=InnoDB", "a timestamp", "PRIMARY(a)", "", "", "PRIMARY: a>a", false},
+		{"timestamp beside a conversion by time zone", "MODIFY b DATETIME", "a timestamp; b timestamp", "PRIMARY(a)", "a timestamp; b datetime", "PRIMARY(a)", "refused: column a is timestamp, and the statement converts", false},
+		{"timestamp that is converted", "MODIFY a DATETIME", "a timestamp", "PRIMARY(a)", "a datetime", "PRIMARY(a)", "refused: column a is timestamp, and the statement converts", false},
+		{"enum", "ENGINE=InnoDB", "a enum('x','y')", "PRIMARY(a)", "", "", "PRIMARY: a>a", true},
+		{"enum with more members", "MODIFY a", "a enum('x','y') in latin1", "PRIMARY(a)", "a enum('x','y','') in utf8mb4", "PRIMARY(a)", "PRIMARY: a>a", true},
+		{"enum in another order", "MODIFY a", "a enum('x','y')", "PRIMARY(a)", "a enum('y','x')", "PRIMARY(a)", "refused: column a becomes enum('y','x')", true},
+		{"enum with a character set, in another order", "MODIFY a", "a enum('x','y') in latin1", "PRIMARY(a)", "a enum('y','z','x') in utf8mb4", "PRIMARY(a)", "PRIMARY: a>_midflight_key1 helped loose", true},
+		{"enum with fewer members", "MODIFY a", "a enum('x','y')", "PRIMARY(a)", "a enum('x')", "PRIMARY(a)", "refused: column a becomes enum('x')", true},
+		{"enum of very many members", "ENGINE=InnoDB", "a enum('m'" + strings.Repeat(",'m'", 1000) + ")", "PRIMARY(a)", "", "", "refused: column a is an ENUM of more than 1000 members", true},
+		{"enum in utf16, whose catalogue has no readable members", "ENGINE=InnoDB", "a enum('x','y') in utf16", "PRIMARY(a)", "", "", "refused: column a is enum('x','y') utf16_bin", true},
+		{"set", "ENGINE=InnoDB", "a set('x','y')", "PRIMARY(a)", "", "", "PRIMARY: a>a", true},
+		{"set of many members", "ENGINE=InnoDB", "a set('1','2','3','4','5','6','7','8','9')", "PRIMARY(a)", "", "", "refused: column a is a SET of more than 8 members", true},
+		{"the second when the first can't be", "ENGINE=InnoDB", "a json; b int", "PRIMARY(a); UNIQUE b(b)", "", "", "b: b>b", true},
 	} {
 		if c.after == "" {
 			c.after, c.keysAfter = c.before, c.keys
@@ -334,7 +369,14 @@ func TestKey(t *testing.T) {
 			}
 			return strings.Join(s, ",")
 		}
-		if got := p.Key.Index + ": " + columns(p.Key.Original) + ">" + columns(p.Key.Shadow); got != c.want || p.Key.Integers() != c.integers {
+		got := p.Key.Index + ": " + columns(p.Key.Original) + ">" + columns(p.Key.Shadow)
+		if p.Key.Helper {
+			got += " helped"
+		}
+		if !p.Key.Enforced {
+			got += " loose"
+		}
+		if got != c.want || p.Key.Integers() != c.integers {
 			t.Errorf("%s: %s, integers %v; want %s, %v", c.name, got, p.Key.Integers(), c.want, c.integers)
 		}
 	}
@@ -350,8 +392,71 @@ func TestNarrowerKeyIsNoKey(t *testing.T) {
 	} {
 		from, _ := table(c[0], "").Column("a")
 		to, _ := table(c[1], "").Column("a")
-		if comparable(from, to) {
+		if comparable(from, to, false) {
 			t.Errorf("%s to %s is taken as a chunk key, whatever the sql_mode", c[0], c[1])
+		}
+	}
+}
+
+// What can be computed back is followed by a column of ours.
+func TestReversible(t *testing.T) {
+	for _, c := range []struct {
+		from, to      string
+		strict, loose bool
+	}{
+		{"a varchar(9) in latin1", "a varchar(9) in utf8mb4", true, true},
+		{"a varchar(9) in latin1", "a varchar(8) in utf8mb4", true, false},
+		{"a varchar(9) in utf8mb4", "a varchar(9) in latin1", true, false},
+		{"a varchar(9) in utf8mb4", "a varchar(9) in utf8mb3", true, false},
+		{"a varchar(9) in utf8mb3", "a varchar(9) in utf8mb4", true, true},
+		{"a varchar(9) in ascii", "a varchar(9) in latin1", true, true},
+		{"a varchar(9) in ucs2", "a varchar(9) in utf8mb3", true, true},
+		{"a varchar(9) in gbk", "a varchar(9) in utf8mb4", true, true},
+		{"a varchar(9) in cp932", "a varchar(9) in utf8mb4", false, false},
+		{"a varchar(9) in utf8mb4", "a varchar(9) in big5", false, false},
+		{"a char(9) in latin1", "a varchar(9) in latin1", true, true},
+		{"a varchar(9) in latin1", "a char(9) in latin1", false, false},
+		{"a varchar(9) in latin1", "a text in latin1", false, false},
+		{"a varchar(9) in latin1", "a varbinary(9)", false, false},
+		{"a varbinary(9)", "a varchar(9) in latin1", false, false},
+		{"a binary(9)", "a varbinary(9)", true, true},
+		{"a varbinary(9)", "a binary(9)", false, false},
+		{"a enum('x','y') in latin1", "a varchar(9) in latin1", true, false},
+		{"a enum('x','y') in latin1", "a enum('y') in latin1", false, false},
+		{"a int", "a varchar(20) in latin1", true, true},
+		{"a int", "a varchar(9) in latin1", true, false},
+		{"a int", "a decimal(20,0)", true, true},
+		{"a int", "a decimal(12,4)", true, false},
+		{"a int", "a double", false, false},
+		{"a decimal(10,2)", "a decimal(12,4)", true, true},
+		{"a decimal(10,2)", "a decimal(11,4)", true, false},
+		{"a decimal(10,2)", "a decimal(12,1)", false, false},
+		{"a decimal(10,2)", "a decimal(12,4) unsigned", true, false},
+		{"a float", "a double", true, true},
+		{"a float(7,3)", "a double", false, false},
+		{"a double", "a float", false, false},
+		{"a date", "a datetime", true, true},
+		{"a datetime", "a date", false, false},
+		{"a date", "a timestamp", false, false},
+		{"a varchar(9) in latin1", "a int", false, false},
+	} {
+		from, to := table(c.from, "").Columns[0], table(c.to, "").Columns[0]
+		if strict, loose := reversible(from, to, true), reversible(from, to, false); strict != c.strict || loose != c.loose {
+			t.Errorf("%s to %s: %v, outside strict mode %v", c.from, c.to, strict, loose)
+		}
+	}
+	from, to := table("a varchar(9) in latin1", "").Columns[0], table("a varchar(9) in utf8mb4", "").Columns[0]
+	to.AutoInc = true
+	if reversible(from, to, true) {
+		t.Error("no generated column may refer to an AUTO_INCREMENT column")
+	}
+	for _, c := range []struct {
+		typ           string
+		before, after int
+		want          bool
+	}{{"datetime", 0, 6, true}, {"datetime", 6, 3, false}, {"time", 3, 6, true}, {"timestamp", 0, 6, false}} {
+		if got := reversible(schema.Column{Type: c.typ, Precision: c.before}, schema.Column{Type: c.typ, Precision: c.after}, true); got != c.want {
+			t.Errorf("%s(%d) to (%d): %v", c.typ, c.before, c.after, got)
 		}
 	}
 }
@@ -364,6 +469,7 @@ func TestRelaxed(t *testing.T) {
 		want  bool
 	}{
 		{"the server would not read the rows", "id int; d date", Probe{InPlace: true}, true},
+		{"the server would not even look at them", "id int; d date", Probe{Instant: true}, true},
 		{"the server would copy", "id int; d date", Probe{}, false},
 		{"a column is converted", "id int; d datetime", Probe{InPlace: true}, false},
 	} {

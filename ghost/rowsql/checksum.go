@@ -21,7 +21,7 @@ func (t Tables) Checksums(r chunk.Range) string {
 	}
 	original, shadow := t.rowExpressions()
 	return t.tag("verify") + " " + side(t.Original, t.Key.Index, t.Key.Original, original) +
-		"\nUNION ALL\n" + side(t.Shadow, "", t.Key.Shadow, shadow)
+		"\nUNION ALL\n" + side(t.Shadow, t.shadowIndex(), t.Key.Shadow, shadow)
 }
 
 // RowChecksums lists the rows of keys in both tables: side ('o' or 's'), CRC32,
@@ -41,7 +41,7 @@ func (t Tables) rows(inOriginal, inShadow, index string) string {
 	original, shadow := t.rowExpressions()
 	return fmt.Sprintf("%s SELECT 'o', COALESCE(CRC32(%s), 0), %s%s%s\nUNION ALL\nSELECT 's', COALESCE(CRC32(%s), 0), %s%s%s", t.tag("verify"),
 		original, literalsOf(t.Key.Original), t.from(t.Original, index), where(inOriginal),
-		shadow, literalsOf(t.Key.Shadow), t.from(t.Shadow, ""), where(inShadow))
+		shadow, literalsOf(t.Key.Shadow), t.from(t.Shadow, t.shadowIndex()), where(inShadow))
 }
 
 // rowExpressions are, for either table, one byte string of a row's values. Long

@@ -25,6 +25,11 @@ func in(c schema.Column, charset string) schema.Column {
 	return c
 }
 
+func withPrecision(c schema.Column, n int) schema.Column {
+	c.Precision = n
+	return c
+}
+
 func same(cs ...schema.Column) (ms []plan.Mapping) {
 	for _, c := range cs {
 		ms = append(ms, plan.Mapping{From: c, To: c})
@@ -70,6 +75,34 @@ var goldens = []struct {
 			Shadow: []schema.Column{in(column("sku", "varchar(20)"), "utf8mb4")}},
 		[]plan.Mapping{{From: in(column("code", "varchar(20)"), "utf8mb4"), To: in(column("sku", "varchar(20)"), "utf8mb4")}},
 		"_utf8mb4 x'f09f9880'", "", true},
+	{"helper", "No index of the shadow begins with the key: it has one of ours.",
+		plan.Key{Index: "PRIMARY", Original: []schema.Column{column("id", "int"), column("a", "int")}, Shadow: []schema.Column{column("id", "int"), column("b", "int")}, Helper: true},
+		[]plan.Mapping{same(column("id", "int"))[0], {From: column("a", "int"), To: column("b", "int")}},
+		binlog.MakeKey("1", "2"), binlog.MakeKey("3", "4"), true},
+	{"members", "ENUM and SET: what is behind a number is a list of numbers.",
+		keyOf("PRIMARY", in(column("e", "enum('a','b','c','d','e')"), "latin1"), in(column("s", "set('x','y')"), "latin1")),
+		same(in(column("e", "enum('a','b','c','d','e')"), "latin1"), in(column("s", "set('x','y')"), "latin1"), in(column("n", "char(9)"), "latin1")),
+		binlog.MakeKey("2", "3"), binlog.MakeKey("4", "0"), true},
+	{"number", "FLOAT, and TIMESTAMP of either kind.",
+		keyOf("PRIMARY", column("f", "float"), column("ts", "timestamp"), withPrecision(column("ts6", "timestamp(6)"), 6)),
+		same(column("f", "float"), column("ts", "timestamp"), withPrecision(column("ts6", "timestamp(6)"), 6)),
+		binlog.MakeKey("1.0000000149011612e-01", "FROM_UNIXTIME(1792888200)", "0"), binlog.MakeKey("0e+00", "0", "FROM_UNIXTIME(1792888200.000001)"), true},
+	{"downwards", "A key of mixed directions: chunks follow the index.",
+		plan.Key{Index: "PRIMARY", Original: []schema.Column{column("a", "int"), column("e", "enum('x','y','z')"), column("c", "int")},
+			Shadow: []schema.Column{column("a", "int"), column("e", "enum('x','y','z')"), column("c", "int")}, Desc: []bool{false, true, true}},
+		same(column("a", "int"), column("e", "enum('x','y','z')"), column("c", "int")),
+		binlog.MakeKey("1", "3", "5"), binlog.MakeKey("2", "1", "-5"), true},
+	{"prefix", "The primary key has the beginning of a value; values decide, and are read in its order.",
+		plan.Key{Index: "PRIMARY", Original: []schema.Column{in(column("name", "varchar(60)"), "utf8mb4")},
+			Shadow: []schema.Column{in(column("name", "varchar(60)"), "utf8mb4")}, Prefix: []int{10}, Helper: true},
+		same(in(column("name", "varchar(60)"), "utf8mb4")),
+		"_utf8mb4 x'61'", "_utf8mb4 x'62'", true},
+	{"computed", "A column of the key is converted: the shadow gets one with the original's order and equality.",
+		plan.Key{Index: "PRIMARY", Original: []schema.Column{column("id", "int"), in(column("name", "varchar(60)"), "latin1")},
+			Shadow:   []schema.Column{column("id", "int"), in(column("_midflight_key2", "varchar(60)"), "latin1")},
+			Computed: []schema.Column{{}, in(column("na`me", "varchar(60)"), "utf8mb4")}, Helper: true},
+		[]plan.Mapping{converted(in(column("name", "varchar(60)"), "latin1"), in(column("na`me", "varchar(60)"), "utf8mb4")), same(column("id", "int"))[0]},
+		binlog.MakeKey("1", "_latin1 x'61'"), binlog.MakeKey("2", "_latin1 x'62'"), true},
 	{"renamed", "CHANGE a b INT, CHANGE b a INT: the names are exchanged, the values stay.",
 		keyOf("PRIMARY", column("id", "int")),
 		[]plan.Mapping{same(column("id", "int"))[0],
@@ -120,6 +153,10 @@ func TestStatements(t *testing.T) {
 			say("copy", tables.Copy(r))
 			say("insert", tables.Insert(keys))
 			say("checksums", tables.Checksums(r))
+			if add := tables.AddHelper(); len(add) > 0 {
+				say("add helper", strings.Join(add, "\n"))
+				say("drop helper", strings.Join(tables.DropHelper(), "\n"))
+			}
 			say("not compared", strings.Join(tables.Uncompared(), ", "))
 			if g.statements {
 				say("delete", tables.Delete(keys))

@@ -53,18 +53,36 @@ func (s Start) literal(c schema.Column) string {
 // Copy carries one range over. A plain INSERT: a row that is there already is a
 // fault or a user's duplicate, and neither may be hidden by IGNORE or REPLACE.
 func (t Tables) Copy(r chunk.Range) string {
-	return t.insert("copy", inOrder) + t.from(t.Original, t.Key.Index) + where(t.inRange(t.Key.Original, r))
+	return t.insert("copy", byKey) + t.from(t.Original, t.Key.Index) + where(t.inRange(t.Key.Original, r))
 }
 
 // Delete and Insert together apply keys: the shadow's rows of these keys become
 // the original's as it is now.
 func (t Tables) Delete(keys []binlog.Key) string {
-	return fmt.Sprintf("DELETE %s FROM %s\nWHERE %s", t.tag("apply"), t.Shadow.Quoted(), match(t.Key.Shadow, keys))
+	return t.deleteFrom("apply") + where(match(t.Key.Shadow, keys))
+}
+
+// deleteFrom names the helper index in the form for several tables: the plain
+// DELETE has no place for it, and an index that was made on an empty table is
+// not what the optimizer thinks of.
+func (t Tables) deleteFrom(what string) string {
+	shadow := t.Shadow.Quoted()
+	if t.shadowIndex() == "" {
+		return fmt.Sprintf("DELETE %s FROM %s", t.tag(what), shadow)
+	}
+	return fmt.Sprintf("DELETE %s FROM %s USING %s FORCE INDEX (%s)", t.tag(what), shadow, shadow, mysqld.QuoteName(t.shadowIndex()))
+}
+
+func (t Tables) shadowIndex() string {
+	if t.Key.Helper {
+		return plan.HelperIndex
+	}
+	return ""
 }
 
 // DeleteRange takes a chunk away whose copy has to be made again.
 func (t Tables) DeleteRange(r chunk.Range) string {
-	return fmt.Sprintf("DELETE %s FROM %s%s", t.tag("copy"), t.Shadow.Quoted(), where(t.inRange(t.Key.Shadow, r)))
+	return t.deleteFrom("copy") + where(t.inRange(t.Key.Shadow, r))
 }
 
 // InRange and Match are conditions on the original's rows.
@@ -75,7 +93,7 @@ func (t Tables) Match(keys []binlog.Key) string { return match(t.Key.Original, k
 
 // Insert is the second half of applying, see Delete.
 func (t Tables) Insert(keys []binlog.Key) string {
-	return t.insertKeys(keys, inOrder)
+	return t.insertKeys(keys, byKey)
 }
 
 func (t Tables) insertKeys(keys []binlog.Key, n numbering) string {
@@ -98,9 +116,30 @@ func (t Tables) Colliding(keys ...binlog.Key) string {
 	for _, c := range t.Key.Shadow {
 		literals = append(literals, literalOf(c, t.Shadow.Quoted()+"."+mysqld.QuoteName(c.Name)))
 	}
-	same := t.Shadow.Quoted() + "." + mysqld.QuoteName(t.Key.Shadow[0].Name)
+	same := t.Shadow.Quoted() + "." + mysqld.QuoteName(t.assignable())
 	return fmt.Sprintf("%s\nON DUPLICATE KEY UPDATE %s = IF(LENGTH(@midflight_others := CONCAT(@midflight_others, CONCAT_WS('\\t', %s), '\\n')) < 0, %s, %s)",
 		t.insertKeys(keys, asTheyCome), same, strings.Join(literals, ", "), same, same)
+}
+
+// assignable is a column of the shadow that takes the value of IF(…, column,
+// column) without a warning. A generated column takes none, and an ENUM's error
+// value is refused as a text.
+func (t Tables) assignable() string {
+	name, plain := "", false
+	for _, m := range t.Columns {
+		if m.Literal != plan.FromColumn {
+			continue
+		}
+		k := kind(m.To)
+		takes := k == integer || k == decimal || k == text && !long(m.To) || k == bytes && !long(m.To)
+		if strings.EqualFold(m.To.Name, t.Key.Shadow[0].Name) && (takes || k != enum) {
+			return m.To.Name
+		}
+		if name == "" || takes && !plain {
+			name, plain = m.To.Name, takes
+		}
+	}
+	return name
 }
 
 // ForgetColliding and Collided reset and read what Colliding found, see
@@ -120,8 +159,8 @@ func (t Tables) CollidedKeys(collided string) (left, others []binlog.Key) {
 	seen := map[binlog.Key]bool{}
 	for line := range strings.Lines(collided) {
 		literals := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
-		left = append(left, binlog.MakeKey(literals[:n]...))
-		if other := binlog.MakeKey(literals[n:]...); !seen[other] {
+		left = append(left, t.MakeKey(literals[:n]))
+		if other := t.MakeKey(literals[n:]); !seen[other] {
 			seen[other] = true
 			others = append(others, other)
 		}
@@ -129,11 +168,23 @@ func (t Tables) CollidedKeys(collided string) (left, others []binlog.Key) {
 	return left, others
 }
 
+// MakeKey is the key of literals that one of these statements has given.
+func (t Tables) MakeKey(literals []string) binlog.Key {
+	canonical := make([]string, len(literals))
+	for i, l := range literals {
+		var err error
+		if canonical[i], err = binlog.Canonical(t.Key.Original[i], l); err != nil {
+			panic("BUG: " + err.Error())
+		}
+	}
+	return binlog.MakeKey(canonical...)
+}
+
 // Bound finds the n-th key after lo, as literals; no row when there are fewer.
 func (t Tables) Bound(lo binlog.Key, n int) string {
-	return fmt.Sprintf("SELECT %s %s%s%s\nORDER BY %s LIMIT 1 OFFSET %d", t.tag("bound"),
+	return fmt.Sprintf("SELECT %s %s%s%s%s LIMIT 1 OFFSET %d", t.tag("bound"),
 		literalsOf(t.Key.Original), t.from(t.Original, t.Key.Index), where(t.inRange(t.Key.Original, chunk.Range{Lo: lo})),
-		orderBy(t.Key.Original), n-1)
+		t.inOrder(), n-1)
 }
 
 // Keys lists the keys of a range of the original, as literals.
@@ -143,8 +194,8 @@ func (t Tables) Keys(r chunk.Range) string {
 
 // KeysWhere lists the keys of the original's rows for which a condition is true.
 func (t Tables) KeysWhere(condition string) string {
-	return fmt.Sprintf("SELECT %s %s%s%s\nORDER BY %s", t.tag("keys"), literalsOf(t.Key.Original),
-		t.from(t.Original, t.Key.Index), where(condition), orderBy(t.Key.Original))
+	return fmt.Sprintf("SELECT %s %s%s%s%s", t.tag("keys"), literalsOf(t.Key.Original),
+		t.from(t.Original, t.Key.Index), where(condition), t.inOrder())
 }
 
 func (t Tables) tag(what string) string { return fmt.Sprintf("/* midflight m%d %s */", t.ID, what) }
@@ -153,7 +204,7 @@ func (t Tables) tag(what string) string { return fmt.Sprintf("/* midflight m%d %
 type numbering int
 
 const (
-	inOrder    numbering = iota // of the chunk key
+	byKey      numbering = iota // in the order of the chunk key
 	asTheyCome                  // ON DUPLICATE KEY UPDATE can't refer to the rows of a query with a window (MariaDB)
 )
 
@@ -174,7 +225,7 @@ func (t Tables) insert(what string, n numbering) string {
 		case plan.StartTime:
 			from[i] = t.Started.literal(m.To)
 		case plan.Number:
-			from[i] = "@midflight_number + ROW_NUMBER() OVER (ORDER BY " + orderBy(t.Key.Original) + ")"
+			from[i] = "@midflight_number + ROW_NUMBER() OVER (" + strings.TrimSpace(t.inOrder()) + ")"
 			if n == asTheyCome {
 				from[i] = "(@midflight_number := @midflight_number + 1)"
 			}
