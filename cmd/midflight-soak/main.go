@@ -109,59 +109,93 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	return nil
 }
 
+// A soaking is the work on one flavor, perhaps on several servers: what kills
+// one is a finding, and the next case gets another.
+type soaking struct {
+	options
+	flavor localserver.Flavor
+	dir    string
+	tally  soak.Tally
+	next   atomic.Uint64
+	say    sync.Mutex
+	out    io.Writer
+}
+
 func soakFlavor(ctx context.Context, o options, f localserver.Flavor, dir string, stdout io.Writer) (ok bool, err error) {
-	site, err := soak.Start(ctx, f, o.program, o.grants, dir)
+	s := &soaking{options: o, flavor: f, dir: dir, out: stdout}
+	share := time.Duration(o.minutes * float64(time.Minute) / float64(len(o.flavors)))
+	limited, cancel := context.WithTimeout(ctx, share)
+	defer cancel()
+	began := time.Now()
+	s.next.Store(o.from - 1)
+	for more := true; more && limited.Err() == nil; {
+		if more, err = s.onOneServer(ctx, limited); err != nil {
+			return false, err
+		}
+	}
+	cases := s.tally.Print(stdout, fmt.Sprintf("\n%s, from seed %d", f, o.from))
+	fmt.Fprintf(stdout, "%.0f cases a minute\n", float64(cases)/time.Since(began).Minutes())
+	return len(s.tally.Failed()) == 0, nil
+}
+
+// onOneServer runs cases until the time or the seeds are over, or the server.
+func (s *soaking) onOneServer(ctx, limited context.Context) (more bool, err error) {
+	site, err := soak.Start(ctx, s.flavor, s.program, s.grants, s.dir)
 	if err != nil {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, site.Close()) }()
-	share := time.Duration(o.minutes * float64(time.Minute) / float64(len(o.flavors)))
-	limited, cancel := context.WithTimeout(ctx, share)
-	defer cancel()
 	var (
-		tally soak.Tally
-		next  atomic.Uint64
-		say   sync.Mutex
-		wait  sync.WaitGroup
+		wait sync.WaitGroup
+		dead atomic.Bool
 	)
-	began := time.Now()
-	next.Store(o.from - 1)
-	for range o.parallel {
+	for range s.parallel {
 		wait.Add(1)
 		go func() {
 			defer wait.Done()
-			for limited.Err() == nil {
-				seed := next.Add(1)
-				if o.to != 0 && seed > o.to {
+			for limited.Err() == nil && !dead.Load() {
+				seed := s.next.Add(1)
+				if s.to != 0 && seed > s.to {
 					return
 				}
-				c := soak.Draw(seed, f)
-				out, err := site.Run(ctx, c)
-				if ctx.Err() != nil {
-					return
+				if s.one(ctx, site, seed) {
+					dead.Store(true)
 				}
-				if err != nil {
-					out.Findings = append(out.Findings, "the soak itself: "+err.Error())
-				}
-				tally.Add(c, out)
-				if len(out.Findings) == 0 {
-					if o.from == o.to {
-						fmt.Fprintf(stdout, "%s-- %s\n", c.Script(), strings.Join(out.Classes, ", "))
-					}
-					continue
-				}
-				if o.shrink {
-					c, out = site.Shrink(ctx, c, out, 2*time.Minute)
-				}
-				say.Lock()
-				fmt.Fprintf(stdout, "\n=== FAILED %s seed %d (%s)\n%s\n--- findings\n%s\n--- history\n%s\n", f, seed, strings.Join(out.Classes, ", "), c.Script(),
-					strings.Join(out.Findings, "\n"), strings.Join(out.History, "\n"))
-				say.Unlock()
 			}
 		}()
 	}
 	wait.Wait()
-	fmt.Fprintf(stdout, "\n%s, seeds %d to %d, %.0f cases a minute:\n", f, o.from, next.Load(), float64(next.Load()-o.from+1)/time.Since(began).Minutes())
-	tally.Print(stdout)
-	return len(tally.Failed()) == 0, nil
+	return dead.Load(), nil
+}
+
+// one runs a case and tells what was found; died: the site is of no use any more.
+func (s *soaking) one(ctx context.Context, site *soak.Site, seed uint64) (died bool) {
+	c := soak.Draw(seed, s.flavor)
+	out, err := site.Run(ctx, c)
+	if ctx.Err() != nil {
+		return true
+	}
+	if last := site.Died(ctx); last != "" {
+		out.Findings, died = append(out.Findings, "the end: "+last), true
+	} else if err != nil {
+		out.Findings = append(out.Findings, "the soak itself: "+err.Error())
+	}
+	s.tally.Add(c, out)
+	if len(out.Findings) == 0 {
+		if s.from == s.to {
+			fmt.Fprintf(s.out, "%s-- %s\n", c.Script(), strings.Join(out.Classes, ", "))
+		}
+		return died
+	}
+	if s.shrink && !died {
+		c, out = site.Shrink(ctx, c, out, 2*time.Minute)
+		if ctx.Err() != nil || site.Died(ctx) != "" {
+			died = true
+		}
+	}
+	s.say.Lock()
+	defer s.say.Unlock()
+	fmt.Fprintf(s.out, "\n=== FAILED %s seed %d (%s)\n%s\n--- findings\n%s\n--- history\n%s\n", s.flavor, seed, strings.Join(out.Classes, ", "), c.Script(),
+		strings.Join(out.Findings, "\n"), strings.Join(out.History, "\n"))
+	return died
 }

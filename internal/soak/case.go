@@ -179,3 +179,9 @@ func (t Table) without(name string) Table {
 
 // audit is where triggers write.
 const audit = "CREATE TABLE soak_audit (id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, what VARCHAR(20), n VARCHAR(40))"
+
+// fulltext: the table has a FULLTEXT key, or gets one.
+func (c Case) fulltext() bool {
+	return slices.ContainsFunc(c.Table.Keys, func(k Key) bool { return k.Kind == "FULLTEXT KEY" }) ||
+		slices.ContainsFunc(c.Alters, func(a Alter) bool { return strings.Contains(strings.Join(a.Actions, " "), "FULLTEXT") })
+}

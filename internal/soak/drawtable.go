@@ -207,6 +207,16 @@ func drawKeys(r *rand.Rand, f localserver.Flavor, t Table, names *namer) []Key {
 		if !slices.ContainsFunc(k.Parts, func(p Part) bool { return p.Column == t.Number }) && (len(k.Parts) == 0 || one(r, 2)) {
 			k.Parts = slices.Insert(k.Parts, r.IntN(len(k.Parts)+1), direct(t.Number))
 		}
+		for _, p := range k.Parts {
+			for i := range t.Columns {
+				if t.Columns[i].Name == p.Column && !t.Columns[i].NotNull {
+					t.Columns[i].NotNull = true
+					if t.Columns[i].Default == "DEFAULT NULL" {
+						t.Columns[i].Default = ""
+					}
+				}
+			}
+		}
 		keys = append(keys, k)
 	case n < 19:
 		keys = append(keys, Key{Kind: "UNIQUE KEY", Name: names.name(r, "u"), Parts: []Part{direct(t.Number)}})
@@ -217,7 +227,9 @@ func drawKeys(r *rand.Rand, f localserver.Flavor, t Table, names *namer) []Key {
 		case 0, 1:
 			k.Kind = "UNIQUE KEY"
 		case 2:
-			if c, ok := anyOf(r, t, func(c Column) bool { return c.Type.Kind == Char || c.Type.Kind == Text }); ok && c.Generated == "" && t.Partition == "" {
+			if c, ok := anyOf(r, t, func(c Column) bool {
+				return (c.Type.Kind == Char || c.Type.Kind == Text) && c.Type.Charset != "utf16" && c.Type.Charset != "ucs2"
+			}); ok && c.Generated == "" {
 				keys = append(keys, Key{Kind: "FULLTEXT KEY", Name: k.Name, Parts: []Part{direct(c.Name)}})
 			}
 			continue
@@ -228,7 +240,7 @@ func drawKeys(r *rand.Rand, f localserver.Flavor, t Table, names *namer) []Key {
 			continue
 		case 4:
 			if f == localserver.MySQL {
-				if c, ok := anyOf(r, t, func(c Column) bool { return c.Type.Kind == Integer || c.Type.Kind == Char }); ok {
+				if c, ok := anyOf(r, t, func(c Column) bool { return !c.Auto && (c.Type.Kind == Integer || c.Type.Kind == Char) }); ok {
 					e := "((" + q(c.Name) + " IS NULL))"
 					if c.Type.Kind == Char {
 						e = "((LEFT(" + q(c.Name) + ", 5)))"

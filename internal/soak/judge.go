@@ -58,6 +58,9 @@ func (j *judge) verdict(ctx context.Context, got answer, id string) (goOn bool, 
 		return false, nil
 	case got.err != nil && want.err != nil && j.said(got.err, 0) == j.said(want.err, 1):
 		j.o.Classes = append(j.o.Classes, fmt.Sprintf("error %d", e.Number))
+		if e.Number == 1064 || e.Number == 1105 {
+			j.o.note("%.300s: %.200s", j.statement, e.Message)
+		}
 		return false, nil
 	case got.err != nil:
 		return j.again(ctx, got, want)

@@ -2,11 +2,14 @@ package soak
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/go-sql-driver/mysql"
 
 	"midflight/mysqld"
 	"midflight/schema"
@@ -48,7 +51,9 @@ func (s *Site) Run(ctx context.Context, c Case) (o Outcome, err error) {
 	if err != nil || refused != nil {
 		if refused != nil {
 			o.Classes = append(o.Classes, "no such table")
-			o.note("table refused: %.120s", refused)
+			var e *mysql.MySQLError
+			errors.As(refused, &e)
+			o.note("table refused: %.120s", e)
 			return o, nil
 		}
 		return o, err

@@ -120,6 +120,20 @@ func (s *Site) Close() error {
 	return s.server.Remove()
 }
 
+// Died tells whether the server or Midflight has ended, with their last words.
+func (s *Site) Died(ctx context.Context) (lastWords string) {
+	select {
+	case <-s.ended:
+		return "midflight ended:\n" + s.lastWords(60)
+	default:
+	}
+	if err := s.direct.PingContext(ctx); err != nil && ctx.Err() == nil {
+		log := strings.Split(s.server.ErrorLog(), "\n")
+		return fmt.Sprintf("the server ended (%v):\n%s", err, strings.Join(log[max(0, len(log)-80):], "\n"))
+	}
+	return ""
+}
+
 func (s *Site) lastWords(n int) string {
 	b, err := os.ReadFile(s.log)
 	if err != nil {

@@ -46,11 +46,12 @@ func (t *Tally) Failed() []uint64 {
 	return slices.Clone(t.failed)
 }
 
-// Print writes the counts, the greatest first.
-func (t *Tally) Print(w io.Writer) {
+// Print writes the counts, the greatest first, and returns how many cases they
+// are of.
+func (t *Tally) Print(w io.Writer, title string) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	fmt.Fprintf(w, "%d cases, %.1f s each, %d transactions, %d failed\n", t.cases, t.took.Seconds()/float64(max(1, t.cases)), t.writes, len(t.failed))
+	fmt.Fprintf(w, "%s: %d cases, %.1f s each, %d transactions, %d failed\n", title, t.cases, t.took.Seconds()/float64(max(1, t.cases)), t.writes, len(t.failed))
 	for _, counts := range []map[string]int{t.classes, t.notes} {
 		keys := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
 			if counts[a] != counts[b] {
@@ -63,4 +64,5 @@ func (t *Tally) Print(w io.Writer) {
 		}
 		fmt.Fprintln(w)
 	}
+	return t.cases
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
+	"midflight/internal/localserver"
 	"midflight/mysqld"
 	"midflight/schema"
 )
@@ -30,6 +31,9 @@ type writing struct {
 	source *source
 	before string // the table's definition
 	index  int
+	// MariaDB dies of ROLLBACK TO SAVEPOINT on a table with a FULLTEXT key
+	// (assertion result != FTS_INVALID in fts0fts.cc; seen on 10.11.18).
+	noSavepoints bool
 
 	done   atomic.Int64 // transactions committed
 	failed atomic.Int64 // rolled back since a statement failed on both twins
@@ -57,7 +61,8 @@ func (s *Site) startWriter(ctx context.Context, c Case, i int, on [2]schema.Name
 	}
 	return &writing{
 		writer: w, on: on, conn: conn, index: i, before: before,
-		source: &source{table: c.Table, r: rand.New(rand.NewPCG(w.Seed, 1)), base: i * ownRows, size: c.Rows / max(1, len(c.Writers))},
+		noSavepoints: c.fulltext() && s.Flavor == localserver.MariaDB,
+		source:       &source{table: c.Table, r: rand.New(rand.NewPCG(w.Seed, 1)), base: i * ownRows, size: c.Rows / max(1, len(c.Writers))},
 	}, nil
 }
 
@@ -121,7 +126,7 @@ func (w *writing) transaction(ctx context.Context) (over bool, err error) {
 	var trail []string
 	saved := false
 	for range 1 + r.IntN(4) {
-		if one(r, 12) && !saved {
+		if one(r, 12) && !saved && !w.noSavepoints {
 			saved = true
 			if err := exec("SAVEPOINT here"); err != nil {
 				return false, err
