@@ -37,6 +37,9 @@ type Table struct {
 	Options   string
 	Partition string
 	Triggers  []Trigger
+	// Typed replaces all of that: a case that was found, as a person would write
+	// it. Its statements make the table and its rows.
+	Typed []string
 }
 
 type Column struct {
@@ -76,10 +79,11 @@ type Trigger struct {
 type Alter struct {
 	Head    string // ALTER TABLE {t} …
 	Actions []string
+	Tail    string // PARTITION BY … follows without a comma
 }
 
 func (a Alter) Text(table string) string {
-	return strings.TrimSpace(strings.ReplaceAll(a.Head, "{t}", mysqld.QuoteName(table)) + " " + strings.Join(a.Actions, ", "))
+	return strings.TrimSpace(strings.ReplaceAll(a.Head, "{t}", mysqld.QuoteName(table)) + " " + strings.Join(a.Actions, ", ") + " " + a.Tail)
 }
 
 // A Writer is a session that changes both twins in one transaction.

@@ -38,7 +38,15 @@ func drawAlter(r *rand.Rand, f localserver.Flavor, t Table) Alter {
 	for range pick(r, []int{1, 1, 1, 2, 2, 3, 4}) {
 		a.Actions = append(a.Actions, d.action()...)
 	}
-	if one(r, 12) {
+	if t.Partition != "" && one(r, 4) {
+		a.Tail = "REMOVE PARTITIONING"
+	} else if one(r, 25) {
+		a.Tail = partition(r, t)
+		if one(r, 2) {
+			a.Actions = nil
+		}
+	}
+	if len(a.Actions) > 0 && one(r, 12) {
 		a.Actions = append(a.Actions, pick(r, []string{"ALGORITHM=COPY", "LOCK=NONE", "ALGORITHM=DEFAULT", "LOCK=DEFAULT", "ALGORITHM=COPY, LOCK=SHARED"}))
 	}
 	return a
@@ -150,10 +158,9 @@ func (d alterDraw) action() []string {
 	case n < 95:
 		return one1(pick(r, []string{"ALTER COLUMN " + q(c.Name) + " DROP DEFAULT", "ALTER COLUMN " + q(c.Name) + " SET DEFAULT '1'"}))
 	case n < 98:
-		if t.Partition != "" {
-			return one1("REMOVE PARTITIONING")
-		}
-		return one1(partition(r, t))
+		return one1("FORCE")
+	case !one(r, 3):
+		return one1("ENGINE=InnoDB")
 	}
 	return one1(pick(r, []string{"DROP COLUMN " + q("no such"), "DROP INDEX nothing", "ADD INDEX (nothing)", "MODIFY " + q(c.Name) + " INT UNSIGNED NOT", "ADD COLUMN " + q(c.Name) + " INT", "CONVERT TO CHARACTER SET klingon", "FORCE"}))
 }

@@ -53,7 +53,7 @@ func (s *Site) Run(ctx context.Context, c Case) (o Outcome, err error) {
 			o.Classes = append(o.Classes, "no such table")
 			var e *mysql.MySQLError
 			errors.As(refused, &e)
-			o.note("table refused: %.120s", e)
+			o.note("table refused: %.220s", e)
 			return o, nil
 		}
 		return o, err
@@ -100,12 +100,23 @@ func (s *Site) create(ctx context.Context, c Case, on [2]schema.Name) (refused, 
 				return nil, err
 			}
 		}
+		for _, q := range c.Table.Typed {
+			if err := exec(q); err != nil {
+				return nil, err
+			}
+		}
+		if c.Table.Typed != nil {
+			continue
+		}
 		if err := exec(c.Table.Create(s.Flavor)); err != nil {
 			if mysqld.IsServerError(err) {
 				return err, nil
 			}
 			return nil, err
 		}
+	}
+	if c.Table.Typed != nil {
+		return nil, nil
 	}
 	if err := exec("SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', timestamp = 1600000000.123456, unique_checks = 1"); err != nil {
 		return nil, err
@@ -230,10 +241,9 @@ func (s *Site) alter(ctx context.Context, c Case, a Alter, writers []Writer, on 
 	if len(o.Findings) > 0 {
 		h, _ := list(ctx, s.direct, `SELECT CONCAT_WS(' ', e.happened_at, m.id, e.event) FROM midflight.events e JOIN midflight.migrations m ON m.id = e.migration_id WHERE m.schema_name = ? ORDER BY e.id DESC LIMIT 40`, on[0].Schema)
 		slices.Reverse(h)
-		o.History = append(o.History, "-- Midflight's events:")
-		o.History = append(o.History, h...)
+		events := append([]string{"-- Midflight's events:"}, h...)
 		h, _ = list(ctx, s.direct, `SELECT CONCAT_WS(' ', id, phase, strategy, reason, rows_copied, 'backlog', backlog, waiting_for, error) FROM midflight.migrations WHERE schema_name = ?`, on[0].Schema)
-		o.History = append(o.History, h...)
+		o.History = slices.Concat(events, h, o.History)
 	}
 	return goOn, err
 }

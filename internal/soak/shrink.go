@@ -102,6 +102,9 @@ func variants(c Case) func(yield func(Case) bool) {
 			}
 		}
 		for i, a := range c.Alters {
+			if a.Tail != "" && len(a.Actions) > 0 && !try(func(v *Case) { v.Alters = slices.Clone(c.Alters); v.Alters[i].Tail = "" }) {
+				return
+			}
 			for k := range a.Actions {
 				if len(a.Actions) > 1 && !try(func(v *Case) {
 					v.Alters = slices.Clone(c.Alters)
