@@ -122,7 +122,7 @@ func (c Column) definition(f localserver.Flavor) string {
 		b += " INVISIBLE"
 	}
 	if c.Comment != "" {
-		b += " COMMENT " + mysqld.QuoteString(c.Comment)
+		b += " COMMENT " + quoteText(c.Comment)
 	}
 	return b
 }

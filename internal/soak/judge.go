@@ -51,6 +51,26 @@ func (j *judge) verdict(ctx context.Context, got answer, id string) (goOn bool, 
 	if err != nil {
 		return false, err
 	}
+	// docs/limits.md, "Different from the server": LOCK=NONE is honoured by
+	// copying where the server would refuse it.
+	if n := mysqld.Number(want.err); mysqld.IsAlgorithmRefused(want.err) && strings.Contains(j.statement, "LOCK=NONE") {
+		j.o.note("LOCK=NONE honoured, error %d of the server", n)
+		if want, err = j.nativeText(ctx, strings.ReplaceAll(j.statement, "LOCK=NONE", "LOCK=DEFAULT")); err != nil {
+			return false, err
+		}
+	}
+	// MariaDB sometimes does not find a renamed column in a CHECK or a generated
+	// column of its own, until the table is opened anew. (Seen on 10.11.18, on
+	// tables that had been written to.)
+	if e := want.err; e != nil && mysqld.Number(e) == 1054 && strings.Contains(j.statement, "RENAME COLUMN") && (strings.HasSuffix(e.Error(), "in 'CHECK'") || strings.HasSuffix(e.Error(), "in 'GENERATED ALWAYS AS'")) {
+		j.o.note("MariaDB had to open the table anew")
+		if _, err := j.direct.ExecContext(ctx, "FLUSH TABLES "+j.on[1].Quoted()); err != nil {
+			return false, err
+		}
+		if want, err = j.native(ctx); err != nil {
+			return false, err
+		}
+	}
 	switch {
 	case got.err == nil && want.err != nil:
 		j.o.Classes = append(j.o.Classes, "too lenient")
@@ -74,7 +94,7 @@ func (j *judge) verdict(ctx context.Context, got answer, id string) (goOn bool, 
 		path = strings.Join(p, "")
 	}
 	j.o.Classes = append(j.o.Classes, path)
-	j.answers(got, want)
+	j.answers(path, got, want)
 	return true, errors.Join(j.equal(ctx), j.nothingLeft(ctx))
 }
 
@@ -82,6 +102,12 @@ func (j *judge) verdict(ctx context.Context, got answer, id string) (goOn bool, 
 // nobody writes, Midflight must come to the server's verdict.
 func (j *judge) again(ctx context.Context, got, want answer) (goOn bool, err error) {
 	first := j.said(got.err, 0)
+	// Known: binlog_row_image = MINIMAL of a table whose chunk key isn't its
+	// primary key. The images lack it, and the migration ends cleanly.
+	if strings.Contains(first, "the row image lacks the key column") {
+		j.o.Classes = append(j.o.Classes, "gave up: a MINIMAL row image without the chunk key")
+		return false, nil
+	}
 	if strings.Contains(first, "Midflight: ") {
 		if !j.killed {
 			j.o.Classes = append(j.o.Classes, "gave up")
@@ -115,16 +141,20 @@ func (j *judge) again(ctx context.Context, got, want answer) (goOn bool, err err
 
 // native is the server's own ALTER of the twin, by a session of the same
 // settings.
-func (j *judge) native(ctx context.Context) (answer, error) {
+func (j *judge) native(ctx context.Context) (answer, error) { return j.nativeText(ctx, j.statement) }
+
+func (j *judge) nativeText(ctx context.Context, statement string) (answer, error) {
 	s, err := open(ctx, j.server.Addr, j.on[1].Schema, j.Settings)
 	if err != nil {
 		return answer{}, err
 	}
 	defer s.close()
-	return s.say(ctx, j.statement), nil
+	return s.say(ctx, statement), nil
 }
 
 var (
+	records   = regexp.MustCompile(`Records: [1-9]\d*`)
+	checkName = regexp.MustCompile(`Check constraint '.*?'`)
 	digits    = regexp.MustCompile(`\d+`)
 	rowNumber = regexp.MustCompile(`\brow \d+`)
 	temporary = regexp.MustCompile(`#sql-[0-9a-f_]+`) // the server's own new table
@@ -145,6 +175,10 @@ func (j *judge) said(err error, twin int) string {
 	text = temporary.ReplaceAllString(text, "#sql")
 	text = entry.ReplaceAllString(text, "Duplicate entry '…' for key")
 	text = value.ReplaceAllString(text, "$1'…' for")
+	// Known: MySQL names the constraints of a table made LIKE another anew, so an
+	// error about one has another name (docs/limits.md: CHECK constraints with
+	// names of their own).
+	text = checkName.ReplaceAllString(text, "Check constraint '…'")
 	return strings.ReplaceAll(text, j.on[twin].Schema, "db")
 }
 
@@ -264,11 +298,17 @@ func (j *judge) sameTriggers(ctx context.Context) error {
 // docs/limits.md, "Different from the server": warnings are counted as of the
 // rows when they were first copied, so with writers their number isn't compared;
 // SHOW WARNINGS has the first alone, and "at row N" counts within the first chunk.
-func (j *judge) answers(got, want answer) {
+func (j *judge) answers(path string, got, want answer) {
 	ours, theirs := got.info, want.info
-	if j.writers > 0 {
-		ours, _, _ = strings.Cut(ours, "  Warnings")
-		theirs, _, _ = strings.Cut(theirs, "  Warnings")
+	if j.writers > 0 { // where the definition stays, they went on after the swap
+		ours = records.ReplaceAllString(strings.SplitN(ours, "  Warnings", 2)[0], "Records: N")
+		theirs = records.ReplaceAllString(strings.SplitN(theirs, "  Warnings", 2)[0], "Records: N")
+	}
+	// The session wants a copy of every table (old_alter_table), Midflight has
+	// found a cheaper path: nothing was copied, and it says so.
+	if path != "copy" && path != "direct" && strings.Contains(strings.Join(j.Settings, " "), "alter_") && records.MatchString(theirs) {
+		j.o.note("a copy that was asked for by a setting was not needed")
+		theirs = ours
 	}
 	if ours != theirs {
 		j.o.find("the answer is %q, the server's %q", got.info, want.info)
@@ -285,7 +325,15 @@ func (j *judge) answers(got, want answer) {
 		}
 		return j.said(errors.New(list[0]), twin)
 	}
-	if a, b := first(got.warnings, 0), first(want.warnings, 1); a != b {
+	// MESSAGE_TEXT of a condition has 128 characters at most: an end of "..." says
+	// that there was more (intercept, signal).
+	a, b := first(got.warnings, 0), first(want.warnings, 1)
+	if cut, ok := strings.CutSuffix(a, "..."); ok && len(got.warnings[0]) > 128 {
+		if len(want.warnings) > 0 && strings.HasPrefix(j.said(errors.New(strings.ReplaceAll(want.warnings[0], "'", "")), 1), strings.ReplaceAll(cut, "'", "")) {
+			return
+		}
+	}
+	if a != b {
 		j.o.find("the first warning is %q, the server's %q", a, b)
 	}
 }

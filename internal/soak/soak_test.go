@@ -177,4 +177,12 @@ var foundCases = []found{
 		why: "a named CHECK is added, not enforced", only: localserver.MySQL, table: []string{"CREATE TABLE t (n INT NOT NULL PRIMARY KEY)"},
 		alter: "ALTER TABLE t ADD CONSTRAINT c CHECK (n <> 13) NOT ENFORCED", class: "refused: CHECK constraint",
 	},
+	{
+		why: "a VECTOR that stays", only: localserver.MySQL, table: []string{"CREATE TABLE t (n INT NOT NULL PRIMARY KEY, v VECTOR(3) NOT NULL)", "INSERT INTO t VALUES (1, STRING_TO_VECTOR('[1,2,3]'))"},
+		alter: "ALTER TABLE t ADD x VARBINARY(30) NOT NULL", class: "copy",
+	},
+	{
+		why: "a VECTOR's table is partitioned", only: localserver.MySQL, table: []string{"CREATE TABLE t (n INT NOT NULL PRIMARY KEY, v VECTOR(3) NOT NULL)", "INSERT INTO t VALUES (1, STRING_TO_VECTOR('[1,2,3]'))"},
+		alter: "ALTER TABLE t PARTITION BY HASH (n) PARTITIONS 3", class: "copy",
+	},
 }

@@ -14,6 +14,10 @@ type statement struct {
 	text string
 	args []any  // makes it a prepared one
 	load string // rows for LOAD DATA LOCAL
+	// lock comes first where the statement reads rows that it does not change:
+	// below REPEATABLE READ it would not lock them, and another writer's REPLACE
+	// of one could come between the twins.
+	lock string
 	// withID is the same statement with the number that the server has given to
 	// the first twin's row.
 	withID string
@@ -142,7 +146,8 @@ func (s *source) draw() statement {
 				values = append(values, q(c.Name))
 			}
 		}
-		return statement{text: "INSERT INTO {t} (" + names(columns) + ") SELECT " + strings.Join(values, ", ") + " FROM {t} AS source WHERE " + s.mine()}
+		mine := s.mine()
+		return statement{lock: mine, text: "INSERT INTO {t} (" + names(columns) + ") SELECT " + strings.Join(values, ", ") + " FROM {t} AS source WHERE " + mine}
 	case n < 30:
 		return statement{text: "REPLACE INTO {t} (" + names(columns) + ") VALUES " + s.row(columns, s.some())}
 	case n < 37:
@@ -165,7 +170,8 @@ func (s *source) draw() statement {
 		}
 	case n < 87:
 		return statement{text: fmt.Sprintf("DELETE a FROM {t} AS a JOIN (SELECT %d AS x UNION SELECT %d) AS b ON a.%s = b.x", s.some(), s.some(), number)}
-	case n < 91:
+	case n < 91 && !slices.ContainsFunc(columns, func(c Column) bool { return c.Type.Kind == Vector && c.NotNull }):
+		// LOAD DATA makes a VECTOR of no bytes, which no other statement takes.
 		return s.load(columns)
 	case n < 97:
 		for _, c := range s.writable() {
@@ -212,7 +218,8 @@ func (s *source) swap() statement {
 		return statement{text: "DELETE FROM {t} WHERE " + s.mine()}
 	}
 	c, n, number := q(pick(s.r, some).Name), s.some(), q(s.table.Number)
-	return statement{text: fmt.Sprintf("UPDATE {t} AS a JOIN {t} AS b ON a.%[1]s = %[2]d AND b.%[1]s = %[3]d SET a.%[4]s = b.%[4]s", number, n, s.some(), c)}
+	m := s.some()
+	return statement{lock: fmt.Sprintf("%s IN (%d, %d)", number, n, m), text: fmt.Sprintf("UPDATE {t} AS a JOIN {t} AS b ON a.%[1]s = %[2]d AND b.%[1]s = %[3]d SET a.%[4]s = b.%[4]s", number, n, m, c)}
 }
 
 func (s *source) load(columns []Column) statement {

@@ -175,6 +175,11 @@ func (w *writing) both(ctx context.Context, st statement) error {
 			mysql.RegisterReaderHandler(name, func() io.Reader { return strings.NewReader(st.load) })
 			q = strings.ReplaceAll(q, "{load}", name)
 		}
+		if st.lock != "" {
+			if _, err := w.conn.ExecContext(ctx, "SELECT 1 FROM "+n.Quoted()+" WHERE "+st.lock+" FOR UPDATE"); err != nil {
+				return fmt.Errorf("writer %d: lock rows: %w", w.index, err)
+			}
+		}
 		result, err := w.conn.ExecContext(ctx, q, st.args...)
 		if err == nil {
 			rows[i], _ = result.RowsAffected()
