@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -114,21 +115,29 @@ func (r *run) probe(ctx context.Context, conn *sql.Conn) (plan.Probe, error) {
 	if err := r.makeTwin(ctx, conn, t); err != nil {
 		return p, err
 	}
-	// It would be in the way of the next twin's CHECK constraints.
-	defer conn.ExecContext(context.WithoutCancel(ctx), "DROP TABLE /* midflight */ "+t.Quoted())
-	if statement.Kind == parser.AlterTable && !r.copyOnly {
-		_, err := conn.ExecContext(ctx, text(statement, t, "INSTANT", ""))
-		if err == nil {
-			p.Instant = true
-			return p, nil
-		}
-		if !mysqld.IsServerError(err) {
-			return p, err
-		}
+	// A CHECK constraint that it has got would keep its name from the next table.
+	defer conn.ExecContext(context.WithoutCancel(ctx), "DROP TABLE /* midflight */ IF EXISTS "+t.Quoted())
+	was, err := schema.Read(ctx, conn, t)
+	if err != nil {
+		return p, err
 	}
 	before, err := innodbIDs(ctx, conn, f, t)
 	if err != nil {
 		return p, err
+	}
+	if statement.Kind == parser.AlterTable && !r.copyOnly {
+		_, err := conn.ExecContext(ctx, text(statement, t, "INSTANT", ""))
+		if err == nil {
+			// MariaDB accepts INSTANT for PARTITION BY and REMOVE PARTITIONING, too,
+			// and copies. (Seen on 10.11.)
+			after, err := innodbIDs(ctx, conn, f, t)
+			p.Instant = !anyNew(before, after) && !anyNew(tablesOf(after), tablesOf(before))
+			p.Copies = p.Copies || !p.Instant
+			return p, err
+		}
+		if !mysqld.IsServerError(err) {
+			return p, err
+		}
 	}
 	if _, err := conn.ExecContext(ctx, text(statement, t, "INPLACE", "NONE")); err != nil {
 		if !mysqld.IsServerError(err) {
@@ -152,8 +161,25 @@ func (r *run) probe(ctx context.Context, conn *sql.Conn) (plan.Probe, error) {
 		return p, err
 	}
 	// A rebuild gives the table a new id, an index that is built has one.
-	p.Metadata = !slices.ContainsFunc(after, func(id string) bool { return !slices.Contains(before, id) })
+	p.Metadata = !anyNew(before, after)
+	if p.Metadata && was.Partitioned { // MySQL's catalogue doesn't have the indexes of partitions
+		now, err := schema.Read(ctx, conn, t)
+		if err != nil {
+			return p, err
+		}
+		p.Metadata = !slices.ContainsFunc(now.Keys, func(k schema.Key) bool {
+			return !slices.ContainsFunc(was.Keys, func(w schema.Key) bool { return reflect.DeepEqual(k, w) })
+		})
+	}
 	return p, nil
+}
+
+func anyNew(before, after []string) bool {
+	return slices.ContainsFunc(after, func(id string) bool { return !slices.Contains(before, id) })
+}
+
+func tablesOf(ids []string) []string {
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return id[0] != 't' })
 }
 
 // converts: the statement names a storage engine.
@@ -161,15 +187,16 @@ func converts(s parser.Statement) bool {
 	return slices.ContainsFunc(s.Actions, func(a parser.Action) bool { return a.Kind == parser.Engine })
 }
 
-// innodbIDs are the table's and its indexes' ids in InnoDB's catalogue.
+// innodbIDs are the table's and its indexes' ids in InnoDB's catalogue, where
+// each partition is a table.
 func innodbIDs(ctx context.Context, conn *sql.Conn, f mysqld.Flavor, t schema.Name) ([]string, error) {
-	prefix := "innodb_"
+	plain, prefix := t.Schema+"/"+t.Table, "innodb_"
 	if f.MariaDB {
 		prefix = "innodb_sys_"
 	}
-	rows, err := conn.QueryContext(ctx, fmt.Sprintf(`SELECT /* midflight */ CONCAT('t', table_id) FROM information_schema.%[1]stables WHERE name = ?
-UNION ALL SELECT CONCAT('i', i.index_id) FROM information_schema.%[1]sindexes i JOIN information_schema.%[1]stables t ON t.table_id = i.table_id WHERE t.name = ?`, prefix),
-		t.Schema+"/"+t.Table, t.Schema+"/"+t.Table)
+	rows, err := conn.QueryContext(ctx, fmt.Sprintf(`SELECT /* midflight */ CONCAT('t', table_id) FROM information_schema.%[1]stables WHERE name = ? OR name LIKE ?
+UNION ALL SELECT CONCAT('i', i.index_id) FROM information_schema.%[1]sindexes i JOIN information_schema.%[1]stables t ON t.table_id = i.table_id WHERE t.name = ? OR t.name LIKE ?`, prefix),
+		plain, plain+"#p#%", plain, plain+"#p#%")
 	if err != nil {
 		return nil, fmt.Errorf("read the ids of %s: %w", t, err)
 	}

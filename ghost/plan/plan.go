@@ -211,7 +211,7 @@ func Make(s parser.Statement, original, altered *schema.Table, p Probe, mariaDB 
 	return Plan{
 		Path: Copy, Reason: "the change reads or rebuilds the table", Counted: p.Copies,
 		Key: key, Columns: columns,
-		Relaxed: (p.InPlace || p.Instant) && !slices.ContainsFunc(columns, judged),
+		Relaxed: !p.Copies && !slices.ContainsFunc(columns, judged),
 	}, nil
 }
 

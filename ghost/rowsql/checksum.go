@@ -64,6 +64,9 @@ func (t Tables) rowExpressions() (original, shadow string) {
 		onull = append(onull, "ISNULL("+mysqld.QuoteName(m.From.Name)+")")
 		snull = append(snull, "ISNULL("+mysqld.QuoteName(m.To.Name)+")")
 	}
+	if len(o) == 0 { // every column converts: there is the number of rows to compare
+		return "''", "''"
+	}
 	row := func(values, nulls []string) string {
 		return "CONCAT_WS('#', " + strings.Join(values, ", ") + ", CONCAT(" + strings.Join(nulls, ", ") + "))"
 	}
