@@ -279,7 +279,7 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 	if err != nil {
 		return p, err
 	}
-	altered, err := schema.Read(ctx, conn, r.scratch.table)
+	altered, err := schema.Read(ctx, r.DB, r.scratch.table)
 	if err != nil {
 		return p, err
 	}

@@ -69,7 +69,9 @@ func (c Config) driver() (*mysql.Config, error) {
 	// whoever asks next, unless the asker wants it fresh. (MariaDB, which does
 	// not know the variable, skips comments of versions 5.7 to 9.99.)
 	const fresh = " /*!80000 , information_schema_stats_expiry = 0 */"
-	d.Params = map[string]string{"time_zone": "'+00:00'", "sql_mode": "''", "autocommit": "1" + fresh}
+	// A generated invisible primary key is a column like any other in row images.
+	const whole = " /*!80030 , show_gipk_in_create_table_and_information_schema = 1 */"
+	d.Params = map[string]string{"time_zone": "'+00:00'", "sql_mode": "''", "autocommit": "1" + fresh + whole}
 	return d, nil
 }
 

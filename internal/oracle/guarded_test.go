@@ -180,3 +180,35 @@ func TestNumbersInOrder(t *testing.T) {
 		}
 	})
 }
+
+// TestHiddenPrimaryKey: the primary key that the server has generated stays, also
+// where the session does not get to see it.
+func TestHiddenPrimaryKey(t *testing.T) {
+	eachSite(t, func(t *testing.T, s *site) {
+		if s.flavor != testmysql.MySQL {
+			t.Skip("MySQL's")
+		}
+		for _, shown := range []string{"ON", "OFF"} {
+			on := s.twins(t, "t")
+			for _, n := range on {
+				conn := session(t, s.server.Addr, n.Schema, "SET sql_generate_invisible_primary_key = 1", "CREATE TABLE t (a INT, b VARCHAR(20))")
+				mustExec(t, conn, "INSERT INTO t VALUES (1, 'x'), (1, 'x'), (NULL, 'y')")
+			}
+			settings := "SET sql_generate_invisible_primary_key = 1, show_gipk_in_create_table_and_information_schema = " + shown
+			const alter = "ALTER TABLE t ADD COLUMN c INT NOT NULL DEFAULT 3 FIRST, MODIFY b VARCHAR(30) CHARACTER SET latin1"
+			mustExec(t, session(t, s.server.Addr, on[1].Schema, settings), alter)
+			user := s.session(t, on[0].Schema, settings, "SET @midflight_strategy = 'copy', @midflight_cutover = 'manual', @midflight_async = 1", alter)
+			awaitPhase(t, s.root, on[0].Schema, "ready")
+			for _, n := range on {
+				mustExec(t, user, "UPDATE "+n.Quoted()+" SET a = 7 WHERE a IS NULL")
+			}
+			mustExec(t, user, "CALL midflight.cutover((SELECT MAX(id) FROM midflight.migrations))")
+			awaitPhase(t, s.root, on[0].Schema, "completed")
+			got, _ := definition(t, s.root, on[0])
+			if want, _ := definition(t, s.root, on[1]); got != want || !strings.Contains(got, "my_row_id") {
+				t.Errorf("shown %s: the definition is\n%s\nthe server makes\n%s", shown, got, want)
+			}
+			sameContents(t, contents(t, s.root, s.flavor, on[0], ""), contents(t, s.root, s.flavor, on[1], ""))
+		}
+	})
+}
