@@ -277,5 +277,5 @@ func (r *run) follow(ctx context.Context, p plan.Plan) (*syncer, error) {
 		stream.Close()
 		return nil, fmt.Errorf("ask how the server tells what is visible: %w", err)
 	}
-	return newSyncer(ctx, r, stream, visibility, p), nil
+	return newSyncer(ctx, r, from, stream, visibility, p), nil
 }
