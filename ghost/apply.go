@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"sync"
 	"time"
 
 	"midflight/binlog"
@@ -53,7 +54,7 @@ func (s *syncer) applyKeys(keys []binlog.Key) {
 	}
 	s.start(applyJob, func(ctx context.Context) func() error {
 		began := time.Now()
-		delta, outdated, err := s.apply(ctx, t, keys)
+		delta, err := s.apply(ctx, t, keys)
 		took := time.Since(began)
 		return func() error {
 			if err != nil {
@@ -62,7 +63,6 @@ func (s *syncer) applyKeys(keys []binlog.Key) {
 			s.backlog.Done(keys)
 			s.rows += delta
 			s.verify.Applied(keys)
-			s.applyAgain(outdated)
 			s.Observe(KeysApplied{len(keys), took})
 			return nil
 		}
@@ -70,32 +70,31 @@ func (s *syncer) applyKeys(keys []binlog.Key) {
 }
 
 // applyAgain puts rows that were deleted because they were in the way into the
-// backlog.
-func (s *syncer) applyAgain(outdated []binlog.Key) {
-	for _, k := range outdated {
+// backlog. It is called before anything else is learned.
+func (s *syncer) applyAgain() {
+	for _, k := range s.outdated.take() {
 		s.backlog.Again(k, s.last)
 		s.verify.Changed(k)
 	}
 }
 
 // apply makes the shadow's rows of keys what the original's are now, in one
-// transaction, and returns by how many rows the shadow grew, and which other
-// keys are to be applied again. It may be repeated at will: what it writes
-// depends on the original alone.
-func (s *syncer) apply(ctx context.Context, t rowsql.Tables, keys []binlog.Key) (delta int64, outdated []binlog.Key, err error) {
+// transaction, and returns by how many rows the shadow grew. It may be repeated
+// at will: what it writes depends on the original alone.
+func (s *syncer) apply(ctx context.Context, t rowsql.Tables, keys []binlog.Key) (delta int64, err error) {
 	err = retry(ctx, patience, func() error {
 		return s.applier.use(ctx, func(conn *sql.Conn) (err error) {
 			delta, err = transaction(ctx, conn, func() (int64, error) { return deleteAndInsert(ctx, conn, t, keys) })
 			if mysqld.IsDuplicateKey(err) {
-				delta, err = s.replaceColliding(ctx, conn, t, keys, &outdated)
+				delta, _, err = s.replaceColliding(ctx, conn, t, keys)
 			}
 			return err
 		})
 	})
 	if err == nil || !mysqld.IsServerError(err) || mysqld.IsLockConflict(err) {
-		return delta, outdated, wrap(err, "apply changes")
+		return delta, wrap(err, "apply changes")
 	}
-	return 0, nil, s.verdict(ctx, err, s.tables.Match(keys))
+	return 0, s.verdict(ctx, err, s.tables.Match(keys))
 }
 
 // deleteAndInsert returns by how many rows the shadow grew, also where the
@@ -115,53 +114,82 @@ func deleteAndInsert(ctx context.Context, conn *sql.Conn, t rowsql.Tables, keys 
 // under the shadow's unique key: then that is the user's duplicate, and the
 // ALTER fails as the server's own would.
 //
-// A row that is out of date is only deleted here, and added to outdated: the
-// owner has it applied again. To replace it at once could go on without end,
+// A row that is out of date is only deleted here, and the owner has it applied
+// again. To replace it at once could go on without end,
 // since its new value may be in the way of the next row: UPDATE t SET u = u + 1
 // makes one chain of the whole table.
 //
-// outdated is only ever added to: after a lost answer nobody knows whether the
-// deletion was committed, and the next try wouldn't find the row any more.
-func (s *syncer) replaceColliding(ctx context.Context, conn *sql.Conn, t rowsql.Tables, keys []binlog.Key, outdated *[]binlog.Key) (int64, error) {
-	return transaction(ctx, conn, func() (delta int64, err error) {
+// The owner is told before the deletion is committed, not after: between the two
+// (long, if the answer is lost) the row would differ with no change on its way,
+// and verification would convict it. It stays told whatever becomes of the
+// transaction, since the next try wouldn't find the row any more.
+//
+// It returns by how many rows the shadow grew, and how many that were in the way
+// it has lost.
+func (s *syncer) replaceColliding(ctx context.Context, conn *sql.Conn, t rowsql.Tables, keys []binlog.Key) (delta, outdated int64, err error) {
+	delta, err = transaction(ctx, conn, func() (delta int64, err error) {
+		outdated = 0
 		for part := range slicesOf(keys, batch) {
-			grown, err := s.replacePart(ctx, conn, t, part, outdated)
+			grown, lost, err := s.replacePart(ctx, conn, t, part)
 			if err != nil {
 				return 0, err
 			}
 			delta += grown
+			outdated += lost
 		}
 		return delta, nil
 	})
+	return delta, outdated, err
+}
+
+// outdated are keys that workers have deleted the rows of, see replaceColliding.
+type outdated struct {
+	mu   sync.Mutex // guards the field below
+	keys []binlog.Key
+}
+
+func (o *outdated) add(keys []binlog.Key) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.keys = append(o.keys, keys...)
+}
+
+func (o *outdated) take() []binlog.Key {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	keys := o.keys
+	o.keys = nil
+	return keys
 }
 
 // A row that comes into the way between two statements needs another round.
 const maxRounds = 100
 
-func (s *syncer) replacePart(ctx context.Context, conn *sql.Conn, t rowsql.Tables, keys []binlog.Key, outdated *[]binlog.Key) (delta int64, err error) {
+func (s *syncer) replacePart(ctx context.Context, conn *sql.Conn, t rowsql.Tables, keys []binlog.Key) (delta, outdated int64, err error) {
 	for range maxRounds {
 		grown, err := deleteAndInsert(ctx, conn, t, keys)
 		delta += grown
 		if !mysqld.IsDuplicateKey(err) {
-			return delta, err
+			return delta, outdated, err
 		}
 		grown, left, others, err := findColliding(ctx, conn, t, keys)
 		delta += grown
 		if err != nil || len(left) == 0 { // none: what was in the way has gone meanwhile
-			return delta, err
+			return delta, outdated, err
 		}
 		if err := s.mustNotBeEqual(ctx, slices.Concat(left, others)); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		gone, err := exec(ctx, conn, t.Delete(others))
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
+		s.outdated.add(others)
 		delta -= gone
-		*outdated = append(*outdated, others...)
+		outdated += gone
 		keys = left
 	}
-	return 0, obstacle("rows exchange their unique values faster than they can be applied")
+	return 0, 0, obstacle("rows exchange their unique values faster than they can be applied")
 }
 
 // findColliding inserts the rows of keys whose unique values are free; it

@@ -83,10 +83,9 @@ func (s *syncer) dispatchCopy() {
 			s.copied.Commit(r)
 			s.ranges = append(s.ranges, r)
 			s.applyTurn = !s.copied.Integers() && !s.copied.Done() && s.backlog.Len() > 0
-			s.applyAgain(outdated)
 			s.rows += rows
 			s.warned.in(r, warned)
-			copied := max(rows+int64(len(outdated)), 0) // what went out of the way isn't taken off
+			copied := max(rows+outdated, 0) // what went out of the way isn't taken off
 			s.status.RowsCopied += copied
 			if r.Hi != "" {
 				s.sizer.Took(took)
@@ -117,10 +116,10 @@ func (s *syncer) bound(ctx context.Context, lo binlog.Key, n int) (binlog.Key, e
 // patience with lock conflicts and lost connections of one job.
 const patience = 2 * time.Minute
 
-// copyChunk copies one range in one transaction and returns the rows copied,
-// how many values the server warned of, and which other keys are to be applied
-// again.
-func (s *syncer) copyChunk(ctx context.Context, r chunk.Range) (rows, warned int64, outdated []binlog.Key, err error) {
+// copyChunk copies one range in one transaction and returns by how many rows
+// the shadow grew, how many values the server warned of, and how many rows were
+// in the way and are gone.
+func (s *syncer) copyChunk(ctx context.Context, r chunk.Range) (rows, warned, outdated int64, err error) {
 	again := false
 	err = retry(ctx, patience, func() error {
 		return s.copier.use(ctx, func(conn *sql.Conn) (err error) {
@@ -131,7 +130,7 @@ func (s *syncer) copyChunk(ctx context.Context, r chunk.Range) (rows, warned int
 			}
 			again = true
 			insert := func() (n int64, err error) {
-				if n, err = s.insertChunk(ctx, conn, r, &outdated); err == nil && s.plan.Converts() {
+				if n, outdated, err = s.insertChunk(ctx, conn, r); err == nil && s.plan.Converts() {
 					warned, err = countWarnings(ctx, conn)
 				}
 				return n, err
@@ -147,23 +146,23 @@ func (s *syncer) copyChunk(ctx context.Context, r chunk.Range) (rows, warned int
 	if err == nil || !mysqld.IsServerError(err) || mysqld.IsLockConflict(err) {
 		return rows, warned, outdated, wrap(err, "copy a chunk")
 	}
-	return 0, 0, nil, s.verdict(ctx, err, s.tables.InRange(r))
+	return 0, 0, 0, s.verdict(ctx, err, s.tables.InRange(r))
 }
 
 // insertChunk is one INSERT … SELECT. A duplicate key means that a row of the
 // shadow is not up to date, or that the user's change makes two rows equal:
 // then the chunk is copied like changed keys, which tells the one from the
 // other.
-func (s *syncer) insertChunk(ctx context.Context, conn *sql.Conn, r chunk.Range, outdated *[]binlog.Key) (int64, error) {
-	rows, err := insertRows(ctx, conn, s.tables, s.tables.Copy(r))
+func (s *syncer) insertChunk(ctx context.Context, conn *sql.Conn, r chunk.Range) (rows, outdated int64, err error) {
+	rows, err = insertRows(ctx, conn, s.tables, s.tables.Copy(r))
 	if !mysqld.IsDuplicateKey(err) {
-		return rows, err
+		return rows, 0, err
 	}
 	keys, err := readKeys(ctx, conn, s.tables.Keys(r), s.tables)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return s.replaceColliding(ctx, conn, s.tables, keys, outdated)
+	return s.replaceColliding(ctx, conn, s.tables, keys)
 }
 
 // readKeys runs a query whose columns are the key's literals.

@@ -229,6 +229,11 @@ func (s *syncer) settleUnderLock(ctx context.Context, conn *sql.Conn, bound time
 		s.rows += delta
 		if err != nil {
 			s.backlog.Return(keys)
+			// The rows may be gone from the shadow, and one of them be known by
+			// another spelling to the verification.
+			for _, k := range s.verify.Keys() {
+				s.backlog.Again(k, s.last)
+			}
 			if mysqld.IsDuplicateKey(err) || mysqld.IsKilled(err) { // told apart without the lock; a late watchdog
 				return fmt.Errorf("%w: %w", errTooSoon, err)
 			}

@@ -286,7 +286,7 @@ func (r *run) follow(ctx context.Context, p plan.Plan) (*syncer, error) {
 		stream.Close()
 		return nil, err
 	}
-	s := newSyncer(ctx, r, stream, visibility, p)
+	s := newSyncer(ctx, r, from, stream, visibility, p)
 	s.names = names
 	return s, nil
 }

@@ -34,8 +34,10 @@ type syncer struct {
 
 	backlog *backlog.Backlog[binlog.TxID]
 	last    binlog.TxID // of the latest transaction received
-	applied binlog.Position
-	look    bool // something happened since the horizon was last read in vain
+	// Everything up to applied is in the shadow, or ahead of the copy.
+	received, applied binlog.Position
+	outdated          outdated
+	look              bool // something happened since the horizon was last read in vain
 
 	copying bool
 	copied  backlog.Copied
@@ -77,12 +79,13 @@ const (
 	nativeJob
 )
 
-func newSyncer(ctx context.Context, r *run, stream *binlog.Stream, v *binlog.Visibility, p plan.Plan) *syncer {
+func newSyncer(ctx context.Context, r *run, from binlog.Position, stream *binlog.Stream, v *binlog.Visibility, p plan.Plan) *syncer {
 	session := rowSession(r.request.Settings, p)
 	s := &syncer{
 		run: r, plan: p,
 		visibility: v,
-		txs:        make(chan binlog.Tx, 256), streamE: make(chan error, 1),
+		received:   from, applied: from,
+		txs: make(chan binlog.Tx, 256), streamE: make(chan error, 1),
 		done: make(chan func() error), busy: map[job]bool{},
 		copier:   &worker{db: r.DB, init: session},
 		applier:  &worker{db: r.DB, init: session},
@@ -141,6 +144,7 @@ func (s *syncer) start(j job, f func(context.Context) func() error) {
 		s.done <- func() error {
 			delete(s.busy, j)
 			s.look = true
+			s.applyAgain()
 			return outcome()
 		}
 	}()
@@ -195,6 +199,7 @@ const maxBacklog = 200_000
 
 // receive takes a transaction from the stream.
 func (s *syncer) receive(tx binlog.Tx) error {
+	s.applyAgain()
 	if tx.UnknownXA != "" {
 		s.hid(tx.ID, "the XA transaction "+tx.UnknownXA+" was prepared before the migration began")
 	}
@@ -220,12 +225,21 @@ func (s *syncer) receive(tx binlog.Tx) error {
 			return err
 		}
 	}
-	s.last = tx.ID
-	if s.backlog.Len() == 0 {
-		s.applied = tx.After
-	}
+	s.last, s.received = tx.ID, tx.After
+	s.advance()
 	s.look = true
 	return nil
+}
+
+// advance moves the position from which somebody could resume.
+//
+// Invariant: every change up to it was applied, or forgotten since a chunk beyond
+// the watermark reads it; so the backlog must be empty, what is being applied
+// included.
+func (s *syncer) advance() {
+	if s.backlog.Len() == 0 {
+		s.applied = s.received
+	}
 }
 
 // housekeep, every second: what the operator wants, the published status, a
@@ -237,6 +251,8 @@ func (s *syncer) housekeep() {
 	s.progress()
 	status := s.status
 	s.shown.Store(&status)
+	s.applyAgain()
+	s.advance()
 	checkpoint := Checkpoint{Watermark: s.copied.Watermark(), Position: s.applied, Rows: s.rows}
 	s.start(housekeeping, func(ctx context.Context) func() error {
 		control, err := s.Store.Control(ctx, status.ID)

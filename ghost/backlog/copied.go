@@ -17,7 +17,7 @@ import (
 type Copied struct {
 	integers   bool       // the chunk key consists of integers
 	dispatched binlog.Key // every chunk up to here was handed to a worker
-	last       bool       // the last chunk, which has no upper bound, too
+	last       bool       // and the last one too, which begins there and has no upper bound
 	flying     []chunk.Range
 }
 
@@ -25,10 +25,10 @@ type Copied struct {
 // them, so that Go orders keys as the server does.
 func NewCopied(integers bool) Copied { return Copied{integers: integers} }
 
-// Resume goes on from a checkpoint: all up to the watermark is committed, or,
-// when done, everything. What the shadow has beyond it is to be removed.
-func Resume(integers bool, watermark binlog.Key, done bool) Copied {
-	return Copied{integers: integers, dispatched: watermark, last: done}
+// Resume goes on from a checkpoint: all up to the watermark is committed. The
+// shadow may have rows beyond it, so each chunk's range is emptied first.
+func Resume(integers bool, watermark binlog.Key) Copied {
+	return Copied{integers: integers, dispatched: watermark}
 }
 
 // Dispatch notes that a worker is about to copy r. From then on none of its keys
@@ -37,7 +37,9 @@ func (c *Copied) Dispatch(r chunk.Range) {
 	if c.last || r.Lo != c.dispatched {
 		panic("BUG: chunks are dispatched with a gap between them")
 	}
-	c.dispatched, c.last = r.Hi, r.Hi == ""
+	if c.last = r.Hi == ""; !c.last {
+		c.dispatched = r.Hi
+	}
 	c.flying = append(c.flying, r)
 }
 
@@ -50,8 +52,9 @@ func (c *Copied) Commit(r chunk.Range) {
 	c.flying = slices.Delete(c.flying, i, i+1)
 }
 
-// Watermark: all up to here is committed. "" is nothing; or, when it is Done,
-// everything.
+// Watermark: all up to here is committed; "" is nothing. When it is Done this is
+// where the last chunk began, so that whoever resumes copies that one again
+// instead of taking "everything" for "nothing".
 func (c *Copied) Watermark() binlog.Key {
 	if len(c.flying) > 0 {
 		return c.flying[0].Lo

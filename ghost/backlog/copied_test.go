@@ -34,7 +34,7 @@ func TestPlace(t *testing.T) {
 	only := copied(true, keys{""}) // one chunk is the whole table
 	done := copied(true, keys{""}, 0)
 	three := copied(true, keys{"10", "20", "30"}, 1) // the second is through before the first
-	resumed := Resume(true, "10", false)
+	resumed := Resume(true, "10")
 	for _, c := range []struct {
 		name   string
 		copied Copied
@@ -62,7 +62,6 @@ func TestPlace(t *testing.T) {
 		{"above three in flight", three, "31", Ahead},
 		{"resumed, behind", resumed, "10", Behind},
 		{"resumed, ahead", resumed, "11", Ahead},
-		{"resumed when all was copied", Resume(true, "", true), "11", Behind},
 	} {
 		if got := c.copied.Place(c.k); got != c.want {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
@@ -82,7 +81,7 @@ func TestPlaceOfOtherKeys(t *testing.T) {
 		{copied(false, keys{"'k'", "'t'"}, 1), InFlight},
 		{copied(false, keys{"'t'", ""}, 0), InFlight},
 		{copied(false, keys{""}, 0), Behind},
-		{Resume(false, "'k'", false), Behind},
+		{Resume(false, "'k'"), Behind},
 		// The engine stops copying at so many keys in the backlog
 		// (ghost.maxBacklog), until they are applied: between two chunks
 		// something must move, or the copy waits for the apply and the apply
@@ -108,7 +107,8 @@ func TestWatermark(t *testing.T) {
 		{"the second is through before the first", copied(true, keys{"10", "20", "30"}, 1), "", false},
 		{"then the first", copied(true, keys{"10", "20", "30"}, 1, 0), "20", false},
 		{"the last is through before the one below", copied(true, keys{"10", "20", ""}, 0, 2), "10", false},
-		{"done", copied(true, keys{"10", ""}, 0, 1), "", true},
+		{"done", copied(true, keys{"10", ""}, 0, 1), "10", true},
+		{"done, the last through before the one below", copied(true, keys{"10", "20", ""}, 0, 2, 1), "20", true},
 	} {
 		if got, done := c.copied.Watermark(), c.copied.Done(); got != c.want || done != c.done {
 			t.Errorf("%s: %q, done %v, want %q, %v", c.name, got, done, c.want, c.done)

@@ -39,7 +39,6 @@ type engine struct {
 // A checkpoint is what the next engine begins with.
 type checkpoint struct {
 	watermark binlog.Key
-	done      bool
 	position  int
 }
 
@@ -47,8 +46,8 @@ type checkpoint struct {
 func (w *World) begin(from checkpoint) {
 	tokens, restarts := w.tokens, w.restarts
 	w.engine = engine{backlog: backlog.New[int](), saved: from, delivered: from.position, applied: from.position, tokens: tokens, restarts: restarts}
-	w.copied = backlog.Resume(!w.Spellings, from.watermark, from.done)
-	if from.done || from.watermark != "" {
+	w.copied = backlog.Resume(!w.Spellings, from.watermark)
+	if from.watermark != "" {
 		w.ranges = []chunk.Range{{Hi: from.watermark}}
 	}
 }
@@ -173,16 +172,15 @@ func (w *World) outdated(keys []binlog.Key) {
 
 // save writes a checkpoint.
 func (w *World) save() bool {
-	c := checkpoint{watermark: w.copied.Watermark(), done: w.copied.Done(), position: w.applied}
+	c := checkpoint{watermark: w.copied.Watermark(), position: w.applied}
 	if w.backlog.Len() == 0 || w.Rules.PositionEarly {
 		c.position = w.delivered
 	}
 	if w.Rules.WatermarkDispatched {
-		c.watermark, c.done = w.copied.Dispatched(), w.copied.AllDispatched()
+		c.watermark = w.copied.Dispatched()
 	}
 	if w.Rules.WatermarkLatest && len(w.ranges) > 0 {
-		latest := w.ranges[len(w.ranges)-1]
-		c.watermark, c.done = latest.Hi, latest.Hi == ""
+		c.watermark = w.ranges[len(w.ranges)-1].Hi
 	}
 	w.saved = c
 	if w.Say != nil {

@@ -74,7 +74,7 @@ func Random(seed uint64, rules Rules) (Run, *World) {
 	// The writers stop at some time: whatever is wrong then stays wrong, since no
 	// later change of the row mends it.
 	n := 40 + g.IntN(80)
-	stop := g.IntN(n)
+	stop := n/4 + g.IntN(3*n/4)
 	for i := range n {
 		if s := g.step(w, i < stop); s.Op >= 0 {
 			do(s)
@@ -116,8 +116,14 @@ func (g *generator) step(w *World, writing bool) Step {
 	case n < 18 && writing:
 		return Step{Op: Commit, N: g.next(), Writes: g.writes(w)}
 	case n < 26:
+		if g.IntN(2) == 0 {
+			return Step{Op: Visible, N: w.first(func(t *tx) bool { return !t.visible })}
+		}
 		return Step{Op: Visible, N: g.pending(w)}
 	case n < 34:
+		if g.IntN(2) == 0 {
+			return Step{Op: Executed, N: w.first(func(t *tx) bool { return t.visible && !w.executed.has(t.id) })}
+		}
 		return Step{Op: Executed, N: g.pending(w)}
 	case n < 46:
 		return Step{Op: Deliver}
@@ -134,8 +140,13 @@ func (g *generator) step(w *World, writing bool) Step {
 	case n < 97 && g.spoils:
 		return Step{Op: Spoil + Op(g.IntN(2)), N: 1 + g.IntN(g.keys)}
 	}
-	s := Step{Op: Take, Worker: A + Worker(g.IntN(2))}
-	for k := 1; k <= maxKey; k++ {
+	return g.takeSome(A + Worker(g.IntN(2)))
+}
+
+// takeSome: a batch has only so many keys, whichever they are.
+func (g *generator) takeSome(who Worker) Step {
+	s := Step{Op: Take, Worker: who}
+	for k := 1; k <= g.keys; k++ {
 		if g.IntN(2) == 0 {
 			s.Only = append(s.Only, k)
 		}
@@ -170,8 +181,10 @@ func (g *generator) workOf(w *World, who Worker) Step {
 		switch {
 		case who == Verifier && !w.verify.On():
 			return Step{Op: Verify}
-		case who > Copier2:
+		case who == Verifier || who > Copier2 && g.IntN(2) == 0:
 			return Step{Op: Take, Worker: who}
+		case who > Copier2:
+			return g.takeSome(who)
 		case !w.bounded:
 			return Step{Op: Bound, N: 1 + g.IntN(4)}
 		}
@@ -205,7 +218,7 @@ func (g *generator) inQuarrel(w *World, writing bool) Step {
 	case n < 3 && writing:
 		return Step{Op: Commit, N: g.next(), Writes: g.writes(w)}
 	case n < 4:
-		return Step{Op: Executed, N: w.first(func(t *tx) bool { return !w.executed.has(t.id) })}
+		return Step{Op: Executed, N: w.first(func(t *tx) bool { return t.visible && !w.executed.has(t.id) })}
 	case n < 6:
 		return Step{Op: Deliver}
 	case n < 7:

@@ -2,13 +2,15 @@ package model
 
 import (
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 )
 
-// interleavings that each test run looks at; more of them: go test -count.
+// interleavings that each test run looks at (30 µs each); more: go test -count.
 const interleavings = 1_000_000
 
 // search runs seeds from first on until one goes wrong, or n are done.
@@ -61,6 +63,57 @@ func TestRandom(t *testing.T) {
 	if failed == 0 || failed > runs/2 {
 		t.Errorf("%d of %d runs ended by the user's duplicate: the writers are not as meant", failed, runs)
 	}
+}
+
+// Whatever a step can be happens in random runs, and is possible often enough.
+func TestRandomRunsHaveEverything(t *testing.T) {
+	const runs = 3000
+	happened := map[string]int{}
+	for seed := range uint64(runs) {
+		r, w := Random(seed, Real())
+		in := map[string]bool{}
+		replay := New(r.Setting, Real())
+		for _, s := range r.Steps {
+			replay.Do(s)
+			what := opNames[s.Op]
+			switch s.Op {
+			case Dispatch, Take, Read, WriteRows, Replace, Done:
+				what += " " + workerNames[s.Worker]
+			}
+			in[what+answerNames[s.Answer]] = true
+			if len(replay.copied.Watermark()) > 0 && !replay.copied.Done() && replay.jobs[Copier].state != idle && replay.jobs[Copier2].state != idle {
+				in["two chunks behind another"] = true
+			}
+		}
+		in["swapped"] = w.Swapped
+		in["the user's duplicate"] = strings.HasPrefix(w.Failed, "duplicate")
+		in["a spoiled row is convicted"] = strings.HasPrefix(w.Failed, "row")
+		for what, did := range in {
+			if did {
+				happened[what]++
+			}
+		}
+	}
+	want := slices.Clone(opNames)
+	for op, workers := range map[Op][]string{Dispatch: workerNames[:2], Take: workerNames[2:], Read: workerNames, WriteRows: workerNames, Replace: workerNames[:4], Done: workerNames} {
+		want = slices.DeleteFunc(want, func(name string) bool { return name == opNames[op] })
+		for _, who := range workers {
+			want = append(want, opNames[op]+" "+who)
+			if op == WriteRows && who != "v" || op == Replace && who == "a" {
+				want = append(want, opNames[op]+" "+who+" lost", opNames[op]+" "+who+" rolledback")
+			}
+		}
+	}
+	want = append(want, "two chunks behind another", "swapped", "the user's duplicate", "a spoiled row is convicted")
+	for _, what := range want {
+		if happened[what] < runs/1000 {
+			t.Errorf("%q in %d of %d runs", what, happened[what], runs)
+		}
+	}
+	if happened["swapped"] < runs*3/4 {
+		t.Errorf("%d of %d runs end with a swap", happened["swapped"], runs)
+	}
+	t.Log(happened)
 }
 
 // A script that is written and read again is the same run.
