@@ -185,4 +185,28 @@ var foundCases = []found{
 		why: "a VECTOR's table is partitioned", only: localserver.MySQL, table: []string{"CREATE TABLE t (n INT NOT NULL PRIMARY KEY, v VECTOR(3) NOT NULL)", "INSERT INTO t VALUES (1, STRING_TO_VECTOR('[1,2,3]'))"},
 		alter: "ALTER TABLE t PARTITION BY HASH (n) PARTITIONS 3", class: "copy",
 	},
+	{
+		why: "a text becomes BIT as its number", table: []string{"CREATE TABLE t (n INT NOT NULL PRIMARY KEY, c VARCHAR(9))", "INSERT INTO t VALUES (1, '7')"},
+		alter: "ALTER TABLE t MODIFY c BIT(64)", class: "refused: ALTER TABLE makes other values",
+	},
+	{
+		why: "a text becomes BIT as its number, small", table: []string{"CREATE TABLE t (n INT NOT NULL PRIMARY KEY, c VARCHAR(9))", "INSERT INTO t VALUES (1, '7')"}, strategy: "auto",
+		alter: "ALTER TABLE t MODIFY c BIT(64)", class: "direct",
+	},
+	{
+		why: "a FLOAT becomes a text", table: []string{"CREATE TABLE t (n INT NOT NULL PRIMARY KEY, c FLOAT)", "INSERT INTO t VALUES (1, 3.6)"}, strategy: "auto",
+		alter: "ALTER TABLE t MODIFY c VARCHAR(30)", class: "direct",
+	},
+	{
+		why: "a DOUBLE becomes a YEAR", table: []string{"CREATE TABLE t (n INT NOT NULL PRIMARY KEY, c DOUBLE)", "INSERT INTO t VALUES (1, 3.6)"}, strategy: "auto",
+		alter: "ALTER TABLE t MODIFY c YEAR", class: "direct",
+	},
+	{
+		why: "an integer becomes a date", table: []string{"CREATE TABLE t (n INT NOT NULL PRIMARY KEY, c INT)", "INSERT INTO t VALUES (1, 101)"}, strategy: "auto",
+		alter: "ALTER TABLE t MODIFY c DATE", settings: []string{"SET sql_mode = ''"}, class: "direct",
+	},
+	{
+		why: "an integer becomes an ENUM", table: []string{"CREATE TABLE t (n INT NOT NULL PRIMARY KEY, c INT)", "INSERT INTO t VALUES (1, 7)"}, strategy: "auto",
+		alter: "ALTER TABLE t MODIFY c ENUM('7','x')", settings: []string{"SET sql_mode = ''"}, class: "direct",
+	},
 }
