@@ -4,7 +4,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # make, not a test run, says how long fuzzing takes: make fuzz FUZZTIME=10m
 FUZZTIME = 30s
 
-.PHONY: help build servers drivers test test-fast lint demo bench-proxy exam golden fuzz clean
+.PHONY: help build servers drivers test test-fast lint demo bench-proxy exam golden fuzz soak clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -61,6 +61,10 @@ fuzz: ## fuzz every target for FUZZTIME
 		echo "$$(dirname $$file) $${func#func }"; \
 		go test -run='^$$' -fuzz="^$${func#func }\$$" -fuzztime=$(FUZZTIME) $$(dirname $$file) </dev/null || exit; \
 	done
+
+soak: servers build ## draw ALTERs under load and let the server judge: docs/soak.md
+	@go build -o bin/midflight-soak ./cmd/midflight-soak
+	@env="$$(scripts/servers env)" && eval "$$env" && exec bin/midflight-soak -midflight bin/midflight $(ARGS)
 
 clean: ## remove what build has made (the servers' cache stays)
 	rm -rf bin

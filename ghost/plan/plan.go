@@ -208,6 +208,11 @@ func Make(s parser.Statement, original, altered *schema.Table, p Probe, mariaDB 
 	if r != nil {
 		return Plan{}, r
 	}
+	for _, m := range columns {
+		if m.Converted && otherValues(m.From, m.To) {
+			return Plan{}, refuse("ALTER TABLE makes other values of column %s, %s to %s, than a copy would", m.To.Name, m.From.FullType, m.To.FullType)
+		}
+	}
 	return Plan{
 		Path: Copy, Reason: "the change reads or rebuilds the table", Counted: p.Copies,
 		Key: key, Columns: columns,

@@ -502,3 +502,23 @@ func TestRefusalIsTwoSentences(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// Of these the server's ALTER TABLE makes other values than its INSERT … SELECT.
+func TestOtherValues(t *testing.T) {
+	for _, c := range []struct {
+		from, to string
+		want     bool
+	}{
+		{"c varchar(9)", "c bit(64)", true}, {"c time", "c bit(64)", true}, {"c double", "c bit(5)", true}, {"c int", "c bit(5)", false}, {"c bit(5)", "c bit(64)", false},
+		{"c int", "c date", true}, {"c decimal(10,2)", "c timestamp", true}, {"c varchar(9)", "c date", false}, {"c date", "c datetime", false}, {"c year", "c date", false},
+		{"c float", "c year", true}, {"c date", "c year", true}, {"c int", "c year", false}, {"c datetime", "c year", false},
+		{"c int", "c enum('7')", true}, {"c double", "c set('7')", true}, {"c varchar(9)", "c enum('7')", false}, {"c enum('7')", "c set('7')", false},
+		{"c float", "c varchar(30)", true}, {"c float", "c blob", true}, {"c double", "c varchar(30)", false}, {"c float", "c double", false},
+		{"c int", "c json", false}, {"c point", "c geometry", false},
+	} {
+		p, r := Make(parse(t, "ALTER TABLE orders FORCE", false), table("id int; "+c.from, "PRIMARY(id)"), table("id int; "+c.to, "PRIMARY(id)"), Probe{}, false)
+		if (r != nil) != c.want {
+			t.Errorf("%s to %s: %v %v", c.from, c.to, p.Path, r)
+		}
+	}
+}

@@ -185,7 +185,7 @@ func (j *judge) said(err error, twin int) string {
 // reason is a refusal's, without names.
 func reason(message string) string {
 	text := strings.TrimPrefix(message, refusal)
-	for _, known := range []string{"has triggers", "CHECK constraint", "AUTO_INCREMENT", "no primary key and no unique key", "no unique key of NOT NULL columns", "for which there is no value", "a row can't be carried over"} {
+	for _, known := range []string{"has triggers", "ALTER TABLE makes other values", "CHECK constraint", "AUTO_INCREMENT", "no primary key and no unique key", "no unique key of NOT NULL columns", "for which there is no value", "a row can't be carried over"} {
 		if strings.Contains(text, known) {
 			return known
 		}
