@@ -5,6 +5,7 @@ package chunk
 import (
 	"cmp"
 	"math/big"
+	"strconv"
 
 	"midflight/binlog"
 )
@@ -54,6 +55,13 @@ func compare(a, b binlog.Key) int {
 func compareInt(a, b string) int {
 	if a == b {
 		return 0
+	}
+	if len(a) <= 18 && len(b) <= 18 { // most are
+		x, errx := strconv.ParseInt(a, 10, 64)
+		y, erry := strconv.ParseInt(b, 10, 64)
+		if errx == nil && erry == nil {
+			return cmp.Compare(x, y)
+		}
 	}
 	x, okx := new(big.Int).SetString(a, 10)
 	y, oky := new(big.Int).SetString(b, 10)

@@ -1,7 +1,8 @@
 // Package model is the algorithm of a migration with the server taken out: for
 // tests of interleavings that no real server shows on request. The rules of
-// when a key may be applied, must wait or may be forgotten are not retold here:
-// they are backlog.Backlog, backlog.Copied and chunk.Range themselves.
+// when a key may be applied, must wait or may be forgotten, and of when a
+// difference counts, are not retold here: they are backlog.Backlog,
+// backlog.Copied, chunk.Range and verify.Verification themselves.
 //
 // What it knows of the server:
 //
@@ -10,11 +11,17 @@
 //     rows' locks released, and its values' where a unique key guards them.
 //     Later still it is in gtid_executed, which is all that the engine may ask.
 //   - A statement that copies or applies reads one snapshot and writes at some
-//     later time: all its rows, or none and error 1062.
+//     later time: all its rows, or none and error 1062. One that compares reads
+//     both tables in one snapshot.
 //   - Under a collation that ignores case a row's key has two spellings. (So two
 //     batches of other keys may have one row: then there is one at a time.)
+//   - An answer may be lost, a transaction rolled back, and the engine die: then
+//     what it was doing is committed or not, and the next one begins from the
+//     checkpoint. A fault may spoil a row of the shadow before it is compared.
 //
-// What it leaves out: transactions in progress (nobody sees them, and the lock
-// of the cut-over waits for them), rows' locks on the shadow (a transaction
-// that goes row by row has all of it to itself), the comparing of the tables.
+// A run ends with a swap, which must find equal tables; with the user's
+// duplicate, which one snapshot of the original must have; or with a row that
+// differs, which must be a spoiled one.
+//
+// What it leaves out: docs/algorithm.md, "The model".
 package model

@@ -21,6 +21,13 @@ func (r Run) Replay(rules Rules) *World {
 
 // Random makes a run by trying random steps under the rules.
 func Random(seed uint64, rules Rules) (Run, *World) {
+	r := Run{Steps: make([]Step, 0, 100)}
+	w := random(&r.Setting, seed, rules, func(s Step) { r.Steps = append(r.Steps, s) })
+	return r, w
+}
+
+// random tells record, if it is not nil, what was done.
+func random(setting *Setting, seed uint64, rules Rules, record func(Step)) *World {
 	g := generator{Rand: rand.New(rand.NewPCG(seed, 0)), keys: maxKey}
 	if g.IntN(2) == 0 {
 		g.keys = 3 // everybody wants the same rows
@@ -31,18 +38,19 @@ func Random(seed uint64, rules Rules) (Run, *World) {
 	g.copiers = 1 + g.IntN(2)
 	g.uniques = 1 + g.IntN(2)
 	g.spoils, g.restarts, g.twins = g.IntN(8) == 0, g.IntN(3) == 0, g.IntN(3) == 0
-	r := Run{Setting: Setting{Added: [uniques]bool{g.twins || g.IntN(3) == 0, g.IntN(3) == 0}, Spellings: g.IntN(4) == 0}}
+	r := setting
+	*r = Setting{Added: [uniques]bool{g.twins || g.IntN(3) == 0, g.IntN(3) == 0}, Spellings: g.IntN(4) == 0}
 	if r.Spellings {
 		g.keys = 1 + g.IntN(4)
 	}
 	if g.restarts && g.IntN(2) == 0 { // two chunks, the first of which is late
 		g.keys, g.copiers, g.slow, g.twins, g.race = maxKey, 2, Copier, false, true
-		r.Setting = Setting{}
+		*r = Setting{}
 	}
 	if g.quarrel = !g.race && g.IntN(8) == 0; g.quarrel {
 		g.keys, g.values, g.uniques, g.slow, g.twins = 2+g.IntN(2), 3, 1, A+2*Worker(g.IntN(2)), true
 		g.kinds, g.workers = 1<<9|1<<10, 1<<A|1<<Verifier
-		r.Setting = Setting{Added: [uniques]bool{true, false}}
+		*r = Setting{Added: [uniques]bool{true, false}}
 	}
 	for k := 1; k <= g.keys; k++ {
 		if g.quarrel || g.race || g.IntN(3) > 0 {
@@ -55,11 +63,11 @@ func Random(seed uint64, rules Rules) (Run, *World) {
 			r.Rows[k] = row
 		}
 	}
-	w := New(r.Setting, rules)
-	r.Steps = make([]Step, 0, 100)
+	w := New(*r, rules)
+	g.world = w
 	do := func(s Step) {
-		if w.Do(s) {
-			r.Steps = append(r.Steps, s)
+		if w.Do(s) && record != nil {
+			record(s)
 		}
 	}
 	// Most of a migration's traps lie in the copy, but not all.
@@ -81,7 +89,7 @@ func Random(seed uint64, rules Rules) (Run, *World) {
 		}
 	}
 	w.Finish()
-	return r, w
+	return w
 }
 
 const (
@@ -91,6 +99,7 @@ const (
 
 type generator struct {
 	*rand.Rand
+	world            *World
 	id               int    // of the last transaction
 	keys             int    // that the application uses
 	slow             Worker // is seldom moved on: much happens between its steps
@@ -145,9 +154,12 @@ func (g *generator) step(w *World, writing bool) Step {
 
 // takeSome: a batch has only so many keys, whichever they are.
 func (g *generator) takeSome(who Worker) Step {
-	s := Step{Op: Take, Worker: who}
-	for k := 1; k <= g.keys; k++ {
-		if g.IntN(2) == 0 {
+	if w := g.world; w.jobs[who].state != idle || w.backlog.Len() == 0 {
+		return nothing
+	}
+	s := Step{Op: Take, Worker: who, Only: make([]int, 0, maxKey)}
+	for mask, k := g.IntN(1<<maxKey), 1; k <= g.keys; k++ {
+		if mask&(1<<(k-1)) != 0 {
 			s.Only = append(s.Only, k)
 		}
 	}

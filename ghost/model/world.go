@@ -35,6 +35,7 @@ type Setting struct {
 func New(s Setting, rules Rules) *World {
 	w := &World{Setting: s, Rules: rules}
 	w.visible, w.latest, w.executed = s.Rows, s.Rows, 1
+	w.binlog = make([]tx, 0, 16)
 	w.begin(checkpoint{})
 	return w
 }
