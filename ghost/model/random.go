@@ -33,7 +33,9 @@ func random(setting *Setting, seed uint64, rules Rules, record func(Step)) *Worl
 		g.keys = 3 // everybody wants the same rows
 	}
 	g.slow = Worker(g.IntN(5))
-	g.kinds, g.workers = uint(g.IntN(1<<kinds)), uint(g.IntN(1<<5))|uint(g.IntN(1<<5))
+	g.kinds = uint(g.IntN(1 << kinds))
+	g.workers = uint(g.IntN(1 << 5))
+	g.workers |= uint(g.IntN(1 << 5))
 	g.values = 2 + g.IntN(values-1)
 	g.copiers = 1 + g.IntN(2)
 	g.uniques = 1 + g.IntN(2)
