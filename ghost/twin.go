@@ -37,16 +37,17 @@ func addsCheck(s parser.Statement) bool {
 	return false
 }
 
-// makeTwin creates one on db, whose session's settings don't matter where the
-// server makes it LIKE the original.
+// makeTwin creates one. (By the original's own SHOW CREATE TABLE it would not be
+// quite the same: a column that shows the table's own collation would then have one
+// of its own, and show CHARACTER SET, too.)
 func (r *run) makeTwin(ctx context.Context, db mysqld.Queryer, made schema.Name) error {
-	if !r.apart() {
-		_, err := db.ExecContext(ctx, "CREATE TABLE /* midflight */ "+made.Quoted()+" LIKE "+r.original.Name.Quoted())
+	_, err := db.ExecContext(ctx, "CREATE TABLE /* midflight */ "+made.Quoted()+" LIKE "+r.original.Name.Quoted())
+	if err != nil || !r.apart() || len(r.original.Checks) == 0 {
 		return wrap(err, "create %s like %s", made, r.original.Name)
 	}
 	plain := &worker{db: r.DB, init: []string{
-		// As mysqldump reads its texts: everything that the server has is taken.
-		"SET /* midflight */ SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', innodb_strict_mode = 0, foreign_key_checks = 0, sql_require_primary_key = 0, sql_generate_invisible_primary_key = 0, show_gipk_in_create_table_and_information_schema = 1",
+		// The table is taken as it is, whatever the server would say of a new one.
+		"SET /* midflight */ SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', innodb_strict_mode = 0, foreign_key_checks = 0, sql_require_primary_key = 0, sql_generate_invisible_primary_key = 0",
 	}}
 	defer plain.close()
 	return plain.use(ctx, func(conn *sql.Conn) error {
@@ -54,14 +55,36 @@ func (r *run) makeTwin(ctx context.Context, db mysqld.Queryer, made schema.Name)
 		if err != nil {
 			return err
 		}
-		head := "CREATE TABLE " + mysqld.QuoteName(r.original.Name.Table)
-		rest, ok := strings.CutPrefix(text, head)
-		if !ok {
-			return fmt.Errorf("create %s as %s: the server's text begins with %.100q", made, r.original.Name, text)
+		wanted := checkClauses(text)
+		if len(wanted) != len(r.original.Checks) {
+			return fmt.Errorf("give %s the CHECK constraints of %s: %d of %d understood", made, r.original.Name, len(wanted), len(r.original.Checks))
 		}
-		_, err = conn.ExecContext(ctx, "CREATE TABLE /* midflight */ "+made.Quoted()+rest)
-		return wrap(err, "create %s as %s", made, r.original.Name)
+		named, err := schema.Read(ctx, conn, made)
+		if err != nil {
+			return err
+		}
+		var changes []string
+		for _, name := range named.Checks {
+			changes = append(changes, "DROP CHECK "+mysqld.QuoteName(name))
+		}
+		for _, c := range wanted {
+			changes = append(changes, "ADD "+c)
+		}
+		_, err = conn.ExecContext(ctx, "ALTER TABLE /* midflight */ "+made.Quoted()+" "+strings.Join(changes, ", "))
+		return wrap(err, "give %s the CHECK constraints of %s", made, r.original.Name)
 	})
+}
+
+// checkClauses finds the CHECK constraints in a SHOW CREATE TABLE, which has each
+// on a line of its own: CONSTRAINT `name` CHECK (…).
+func checkClauses(create string) (clauses []string) {
+	for line := range strings.Lines(create) {
+		line = strings.TrimSuffix(strings.TrimSpace(line), ",")
+		if strings.HasPrefix(line, "CONSTRAINT `") && strings.Contains(line, "` CHECK (") {
+			clauses = append(clauses, line)
+		}
+	}
+	return clauses
 }
 
 // makeApart makes the schemas of an apart shadow and old table. Both are claimed,

@@ -21,7 +21,8 @@ func guarded(f testmysql.Flavor) table {
 	t := twoKeys(f)
 	t.name, t.rows = "guarded", 800
 	t.columns = append(slices.Clone(t.columns), column{"n", "INT NOT NULL DEFAULT 5", between(1, 99)}, column{"m", "INT NOT NULL DEFAULT 1", between(1, 9)})
-	t.keys += ", CONSTRAINT small CHECK (n < 100), CHECK (n > -5), CONSTRAINT `odd ``name%` CHECK (m <> 0)"
+	t.options = "DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci"
+	t.keys += ", CONSTRAINT small CHECK (n < 100), CHECK (n > -5), CONSTRAINT `odd ``name%` CHECK (m <> 0), CONSTRAINT text CHECK (v <> 'a '' b, ` CHECK (\\n')"
 	t.extras = []string{"ALTER TABLE guarded DROP CONSTRAINT " + map[testmysql.Flavor]string{testmysql.MySQL: "guarded_chk_1", testmysql.MariaDB: "CONSTRAINT_1"}[f] + ", ADD CHECK (n > -7), ADD CHECK (n > -8)"}
 	return t
 }
