@@ -124,21 +124,6 @@ func (t *Table) Column(name string) (Column, bool) {
 	return t.Columns[i], true
 }
 
-// Identifies tells whether every row has exactly one value of k, so that k can
-// stand for the row: unique, no NULLs, whole columns only.
-func (t *Table) Identifies(k Key) bool {
-	if !k.Unique || k.Type != "BTREE" {
-		return false
-	}
-	for _, kc := range k.Columns {
-		c, ok := t.Column(kc.Name)
-		if !ok || c.Nullable || kc.Prefix > 0 {
-			return false
-		}
-	}
-	return true
-}
-
 // SameDefinition compares everything but the estimates.
 func (t *Table) SameDefinition(o *Table) bool {
 	a, b := *t, *o

@@ -63,9 +63,13 @@ func (k Key) Exact() bool {
 // zones: the rows are copied in the user's time zone.
 func chooseKey(original, altered *schema.Table, names map[string]string, strict, zones bool) (Key, *Refusal) {
 	var best *Key
-	var reasons []string
+	var nobody, reasons []string // keys that don't identify, or can't be followed
 	for _, k := range original.Keys {
-		if !identifies(original, k) {
+		if !k.Unique {
+			continue
+		}
+		if why := identifies(original, k); why != "" {
+			nobody = append(nobody, fmt.Sprintf("of the key %s, %s", k.Name, why))
 			continue
 		}
 		key, why := followed(k, original, altered, names, strict, zones)
@@ -80,13 +84,17 @@ func chooseKey(original, altered *schema.Table, names map[string]string, strict,
 	switch {
 	case best != nil:
 		return *best, nil
-	case len(reasons) == 0:
-		return Key{}, &Refusal{
-			Reason: original.Name.String() + " has no primary key and no unique key of NOT NULL columns, so its rows can't be told apart",
-			Hint:   "Add a primary key. " + AskDirect,
-		}
+	case len(reasons) > 0:
+		return Key{}, refuse("no key tells which row of the new table is which of %s: %s", original.Name, strings.Join(slices.Concat(reasons, nobody), "; "))
 	}
-	return Key{}, refuse("no key tells which row of the new table is which of %s: %s", original.Name, strings.Join(reasons, "; "))
+	why := original.Name.String() + " has no primary key and no unique key of NOT NULL columns"
+	if len(nobody) > 0 {
+		why += " (" + strings.Join(nobody, "; ") + ")"
+	}
+	return Key{}, &Refusal{
+		Reason: why + ", so its rows can't be told apart",
+		Hint:   "Add a primary key. " + AskDirect,
+	}
 }
 
 // cost of following a key: nothing, an index, or a column and an index.
@@ -100,13 +108,31 @@ func (k Key) cost() int {
 	return 0
 }
 
-// identifies: a primary key of the beginnings of values will do, since what is
-// unique in its beginning is unique.
+// identifies tells why a unique key is not one value for each row. A primary key
+// of the beginnings of values is, since what is unique in its beginning is unique.
 //
-// Other such indexes won't: chunks are found by reading in the order of the index
-// (rowsql, Bound), which nothing but the clustered one promises without sorting.
-func identifies(t *schema.Table, k schema.Key) bool {
-	return !k.Hidden && (t.Identifies(k) || k.Name == "PRIMARY" && k.Type == "BTREE")
+// Other such indexes won't do: chunks are found by reading in the order of the
+// index (rowsql, Bound), which nothing but the clustered one promises without
+// sorting.
+func identifies(t *schema.Table, k schema.Key) (why string) {
+	switch {
+	case k.Hidden:
+		return "no statement may use it"
+	case k.Type != "BTREE":
+		return "it is " + k.Type
+	}
+	for _, kc := range k.Columns {
+		c, ok := t.Column(kc.Name)
+		switch {
+		case !ok:
+			return "it is of an expression"
+		case c.Nullable:
+			return "column " + c.Name + " may be NULL"
+		case kc.Prefix > 0 && k.Name != "PRIMARY":
+			return "it has but the beginning of column " + c.Name
+		}
+	}
+	return ""
 }
 
 // followed finds the key's columns in the altered table, or tells why it can't.
