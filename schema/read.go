@@ -63,6 +63,9 @@ FROM information_schema.columns WHERE table_schema = ? AND table_name = ? ORDER 
 		// MySQL: "VIRTUAL GENERATED", but also "DEFAULT_GENERATED", which is an
 		// expression default and no generated column.
 		c.Generated = expression != "" && (strings.Contains(extra, "virtual") || strings.Contains(extra, "stored") || strings.Contains(extra, "persistent"))
+		if c.Generated {
+			c.Expression = expression
+		}
 		c.AutoInc = strings.Contains(extra, "auto_increment")
 		c.OnUpdate = strings.Contains(extra, "on update")
 		c.Invisible = strings.Contains(extra, "invisible")

@@ -62,7 +62,8 @@ type Column struct {
 	Default    string // as information_schema has it; "" also when there is none
 	HasDefault bool   // a DEFAULT that is not NULL
 	Nullable   bool
-	Generated  bool // by an expression: the server computes it, nobody inserts it
+	Generated  bool   // by an expression: the server computes it, nobody inserts it
+	Expression string // of a generated column
 	AutoInc    bool
 	OnUpdate   bool // ON UPDATE CURRENT_TIMESTAMP
 	Invisible  bool

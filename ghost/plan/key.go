@@ -144,6 +144,9 @@ func followed(k schema.Key, original, altered *schema.Table, names map[string]st
 		if !ok || names[fold(kc.Name)] == "" {
 			return Key{}, "column " + kc.Name + " is dropped"
 		}
+		if (from.Generated || to.Generated) && !sameResult(from, to, original, altered, names) {
+			return Key{}, "column " + kc.Name + " is generated, and may come out otherwise"
+		}
 		if why := exact(from, zones); why != "" {
 			return Key{}, why
 		}
@@ -169,6 +172,18 @@ func followed(k schema.Key, original, altered *schema.Table, names map[string]st
 	}
 	key.Helper = !serves
 	return key, ""
+}
+
+// sameResult: a generated column has the same value in both tables. Which columns
+// its expression uses isn't looked into: none of the table's may change.
+func sameResult(from, to schema.Column, original, altered *schema.Table, names map[string]string) bool {
+	if from.Generated != to.Generated || from.Expression != to.Expression {
+		return false
+	}
+	return !slices.ContainsFunc(original.Columns, func(c schema.Column) bool {
+		now, ok := altered.Column(names[fold(c.Name)])
+		return ok && names[fold(c.Name)] != "" && !sameValues(c, now)
+	})
 }
 
 // servedBy: the index finds rows by the key, and ranges of them. It begins with

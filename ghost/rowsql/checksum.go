@@ -135,6 +135,9 @@ func bytesOf(c schema.Column, e string) string {
 	case integer, enum, bit:
 		return "CAST(" + e + " + 0 AS BINARY)"
 	case float:
+		if c.Type == "double" { // with + 0e0 MySQL cuts what is longer than 22 characters
+			return "CAST(CAST(" + e + " AS CHAR) AS BINARY)"
+		}
 		return "CAST(" + e + " + 0e0 AS BINARY)"
 	case json:
 		return "CAST(CAST(" + e + " AS CHAR) AS BINARY)"
