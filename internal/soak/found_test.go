@@ -140,4 +140,12 @@ var foundCases = []found{
 		why: "an integer becomes an ENUM", table: []string{"CREATE TABLE t (n INT NOT NULL PRIMARY KEY, c INT)", "INSERT INTO t VALUES (1, 7)"}, strategy: "auto",
 		alter: "ALTER TABLE t MODIFY c ENUM('7','x')", settings: []string{"SET sql_mode = ''"}, class: "direct",
 	},
+	{
+		why: "a SET's members change places", table: []string{"CREATE TABLE t (n INT NOT NULL PRIMARY KEY, c SET('x','y','z'))", "INSERT INTO t VALUES (1, 'x,z')"},
+		alter: "ALTER TABLE t MODIFY c SET('z','y','x')", class: "copy",
+	},
+	{
+		why: "a SET gets members", table: []string{"CREATE TABLE t (n INT NOT NULL PRIMARY KEY, c SET('x','y','z'))", "INSERT INTO t VALUES (1, 'x,z')"},
+		alter: "ALTER TABLE t MODIFY c SET('x','y','z','a','b','c','d','e','f')", class: "copy",
+	},
 }
