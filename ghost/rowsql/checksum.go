@@ -96,7 +96,7 @@ func (tables Tables) comparison(m plan.Mapping) (from, to string, ok bool) {
 	if !m.Converted {
 		return bytesOf(m.From, f), bytesOf(m.To, t), true
 	}
-	if tables.Lossy {
+	if tables.Lossy || tables.becomesNow(m) {
 		return "", "", false
 	}
 	fk, tk := kind(m.From), kind(m.To)

@@ -22,6 +22,9 @@ type Tables struct {
 	// Lossy: the session's sql_mode cuts values that don't fit, so columns that
 	// are converted can't be compared.
 	Lossy bool
+	// NullIsNow: ALTER TABLE makes the current time of a NULL that becomes a
+	// TIMESTAMP NOT NULL. (MySQL outside strict mode, MariaDB always.)
+	NullIsNow bool
 	// UpTo bounds what Insert reads: rows ahead of the row copy are left to it.
 	// "" is no bound.
 	UpTo binlog.Key
@@ -150,6 +153,9 @@ func (t Tables) insert(what string) string {
 				// INSERT refuses a number where ALTER reads its text (3140).
 				from[i] = "CAST(" + from[i] + " AS CHAR CHARACTER SET utf8mb4)"
 			}
+			if t.becomesNow(m) {
+				from[i] = "COALESCE(" + from[i] + ", " + t.Started.literal(m.To) + ")"
+			}
 		case plan.ImplicitDefault:
 			from[i] = implicitDefault(m.To)
 		case plan.StartTime:
@@ -158,6 +164,10 @@ func (t Tables) insert(what string) string {
 	}
 	return fmt.Sprintf("INSERT %s INTO %s (%s)\nSELECT %s", t.tag(what), t.Shadow.Quoted(),
 		strings.Join(to, ", "), strings.Join(from, ", "))
+}
+
+func (t Tables) becomesNow(m plan.Mapping) bool {
+	return t.NullIsNow && m.To.Type == "timestamp" && m.From.Nullable && !m.To.Nullable
 }
 
 func numeric(c schema.Column) bool {

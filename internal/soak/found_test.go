@@ -148,4 +148,16 @@ var foundCases = []found{
 		why: "a SET gets members", table: []string{"CREATE TABLE t (n INT NOT NULL PRIMARY KEY, c SET('x','y','z'))", "INSERT INTO t VALUES (1, 'x,z')"},
 		alter: "ALTER TABLE t MODIFY c SET('x','y','z','a','b','c','d','e','f')", class: "copy",
 	},
+	{
+		why: "a NULL becomes the time", only: localserver.MariaDB, table: []string{"CREATE TABLE t (n INT NOT NULL PRIMARY KEY, c TIMESTAMP(1) NULL)", "INSERT INTO t VALUES (1, NULL), (2, '2024-01-02')"},
+		alter: "ALTER TABLE t MODIFY c TIMESTAMP(1) NOT NULL DEFAULT CURRENT_TIMESTAMP(1)", class: "copy",
+	},
+	{
+		why: "a NULL becomes the time outside strict mode", table: []string{"CREATE TABLE t (n INT NOT NULL PRIMARY KEY, c TIMESTAMP(1) NULL)", "INSERT INTO t VALUES (1, NULL), (2, '2024-01-02')"},
+		alter: "ALTER TABLE t MODIFY c TIMESTAMP(1) NOT NULL DEFAULT CURRENT_TIMESTAMP(1)", settings: []string{"SET sql_mode = ''"}, class: "copy",
+	},
+	{
+		why: "a NULL becomes no time in strict mode", only: localserver.MySQL, table: []string{"CREATE TABLE t (n INT NOT NULL PRIMARY KEY, c TIMESTAMP(1) NULL)", "INSERT INTO t VALUES (1, NULL), (2, '2024-01-02')"},
+		alter: "ALTER TABLE t MODIFY c TIMESTAMP(1) NOT NULL DEFAULT CURRENT_TIMESTAMP(1)", class: "error 1138",
+	},
 }
