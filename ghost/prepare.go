@@ -230,7 +230,9 @@ func (r *run) prepare(ctx context.Context) (plan.Plan, []Warning, error) {
 		if err := r.scratch.create(ctx, conn); err != nil {
 			return err
 		}
-		original, err := schema.Read(ctx, conn, r.request.Table)
+		// Not by conn, since settings of the user's change what the catalogue says
+		// (PAD_CHAR_TO_FULL_LENGTH pads a CHAR's default on MariaDB).
+		original, err := schema.Read(ctx, r.DB, r.request.Table)
 		if err != nil {
 			return err
 		}
@@ -283,7 +285,7 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 	if err != nil {
 		return p, err
 	}
-	altered, err := schema.Read(ctx, conn, r.scratch.table)
+	altered, err := schema.Read(ctx, r.DB, r.scratch.table)
 	if err != nil {
 		return p, err
 	}

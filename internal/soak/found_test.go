@@ -160,4 +160,8 @@ var foundCases = []found{
 		why: "a NULL becomes no time in strict mode", only: localserver.MySQL, table: []string{"CREATE TABLE t (n INT NOT NULL PRIMARY KEY, c TIMESTAMP(1) NULL)", "INSERT INTO t VALUES (1, NULL), (2, '2024-01-02')"},
 		alter: "ALTER TABLE t MODIFY c TIMESTAMP(1) NOT NULL DEFAULT CURRENT_TIMESTAMP(1)", class: "error 1138",
 	},
+	{
+		why: "a sql_mode that pads", table: []string{"CREATE TABLE t (n INT NOT NULL PRIMARY KEY, c CHAR(3) NOT NULL DEFAULT 'x')", "INSERT INTO t (n) VALUES (1)"},
+		settings: []string{"SET sql_mode = 'PAD_CHAR_TO_FULL_LENGTH,STRICT_TRANS_TABLES'"}, alter: "ALTER TABLE t FORCE", class: "copy",
+	},
 }

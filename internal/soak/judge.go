@@ -27,6 +27,7 @@ type judge struct {
 	writers   int
 	killed    bool // a connection of Midflight's was
 	o         *Outcome
+	anyNext   bool // the next AUTO_INCREMENT value isn't compared
 }
 
 const refusal = "Midflight can't run this online: "
@@ -95,6 +96,11 @@ func (j *judge) verdict(ctx context.Context, got answer, id string) (goOn bool, 
 	}
 	j.o.Classes = append(j.o.Classes, path)
 	j.answers(path, got, want)
+	if path == "direct" && j.writers > 0 {
+		// The server did both; of the numbers that the writers gave back it knows
+		// more or less by the moment of its ALTER.
+		j.anyNext = true
+	}
 	return true, errors.Join(j.equal(ctx), j.nothingLeft(ctx))
 }
 
@@ -228,7 +234,7 @@ func (j *judge) equal(ctx context.Context) error {
 	if text[0] != text[1] {
 		j.o.find("the definition is\n%s\nthe server makes\n%s", text[0], text[1])
 	}
-	if next[0] < next[1] {
+	if next[0] < next[1] && !j.anyNext {
 		j.o.find("AUTO_INCREMENT is %d, the server's %d", next[0], next[1])
 	}
 	leaveOut, err := j.timed(ctx)
