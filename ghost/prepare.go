@@ -223,7 +223,8 @@ func (r *run) prepare(ctx context.Context) (plan.Plan, []Warning, error) {
 		if err := r.scratch.create(ctx, conn); err != nil {
 			return err
 		}
-		// By a session of ours: its time zone counts in what the server shows.
+		// Not by conn: its time zone counts in what the server shows, and
+		// PAD_CHAR_TO_FULL_LENGTH pads a CHAR's default on MariaDB.
 		original, err := schema.Read(ctx, r.DB, r.request.Table)
 		if err != nil {
 			return err
@@ -340,7 +341,7 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 	if err != nil {
 		return p, err
 	}
-	r.tables = rowsql.Tables{ID: r.status.ID, Original: r.original.Name, Shadow: shadow, Key: p.Key, Columns: p.Columns, Started: now, Lossy: !strict, First: firstNumber(r.request.Statement)}
+	r.tables = rowsql.Tables{ID: r.status.ID, Original: r.original.Name, Shadow: shadow, Key: p.Key, Columns: p.Columns, Started: now, Lossy: !strict, NullIsNow: !strict || r.Flavor.MariaDB, First: firstNumber(r.request.Statement)}
 	return r.makeHelper(ctx, p)
 }
 

@@ -96,7 +96,7 @@ func (tables Tables) comparison(m plan.Mapping) (from, to string, ok bool) {
 	if !m.Converted {
 		return bytesOf(m.From, f), bytesOf(m.To, t), true
 	}
-	if tables.Lossy {
+	if tables.Lossy || tables.becomesNow(m) {
 		return "", "", false
 	}
 	fk, tk := kind(m.From), kind(m.To)
@@ -106,6 +106,9 @@ func (tables Tables) comparison(m plan.Mapping) (from, to string, ok bool) {
 	case fk == text && tk == text:
 		utf8 := func(e string) string { return "CAST(RTRIM(CONVERT(" + e + " USING utf8mb4)) AS BINARY)" }
 		return utf8(f), utf8(t), true
+	case fk == enum && tk == enum && m.From.Type == "set" && !strings.HasPrefix(m.To.FullType, strings.TrimSuffix(m.From.FullType, ")")):
+		// A SET's text has the members in the order of its definition.
+		return "", "", false
 	case fk == enum && tk == enum, fk == enum && tk == text, fk == integer && tk == text:
 		utf8 := func(e string) string {
 			return "CAST(RTRIM(CONVERT(CAST(" + e + " AS CHAR) USING utf8mb4)) AS BINARY)"

@@ -24,6 +24,9 @@ type Tables struct {
 	Lossy bool
 	// First is the number of the first row where rows are numbered; 0 is 1.
 	First uint64
+	// NullIsNow: ALTER TABLE makes the current time of a NULL that becomes a
+	// TIMESTAMP NOT NULL. (MySQL outside strict mode, MariaDB always.)
+	NullIsNow bool
 	// UpTo bounds what Insert reads: rows ahead of the row copy are left to it.
 	// "" is no bound.
 	UpTo binlog.Key
@@ -220,6 +223,9 @@ func (t Tables) insert(what string, n numbering) string {
 				// INSERT refuses a number where ALTER reads its text (3140).
 				from[i] = "CAST(" + from[i] + " AS CHAR CHARACTER SET utf8mb4)"
 			}
+			if t.becomesNow(m) {
+				from[i] = "COALESCE(" + from[i] + ", " + t.Started.literal(m.To) + ")"
+			}
 		case plan.ImplicitDefault:
 			from[i] = implicitDefault(m.To)
 		case plan.StartTime:
@@ -247,6 +253,10 @@ func (t Tables) Number() string {
 		}
 	}
 	return ""
+}
+
+func (t Tables) becomesNow(m plan.Mapping) bool {
+	return t.NullIsNow && m.To.Type == "timestamp" && m.From.Nullable && !m.To.Nullable
 }
 
 func numeric(c schema.Column) bool {

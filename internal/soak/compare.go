@@ -22,7 +22,7 @@ func (s *Site) contents(ctx context.Context, n schema.Name, leaveOut []string) (
 	for _, c := range table.Columns {
 		value := "COALESCE(" + exact(c, s.Flavor) + ", 'NULL')"
 		if slices.Contains(leaveOut, c.Name) {
-			value = "IF(" + q(c.Name) + " IS NULL, 'NULL', 'some')"
+			value = "CASE WHEN " + q(c.Name) + " IS NULL THEN 'NULL' WHEN " + q(c.Name) + " = 0 THEN 'zero' ELSE 'some' END"
 		}
 		parts = append(parts, mysqld.QuoteString(c.Name+"="), value)
 	}

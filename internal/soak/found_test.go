@@ -140,4 +140,28 @@ var foundCases = []found{
 		why: "an integer becomes an ENUM", table: []string{"CREATE TABLE t (n INT NOT NULL PRIMARY KEY, c INT)", "INSERT INTO t VALUES (1, 7)"}, strategy: "auto",
 		alter: "ALTER TABLE t MODIFY c ENUM('7','x')", settings: []string{"SET sql_mode = ''"}, class: "direct",
 	},
+	{
+		why: "a SET's members change places", table: []string{"CREATE TABLE t (n INT NOT NULL PRIMARY KEY, c SET('x','y','z'))", "INSERT INTO t VALUES (1, 'x,z')"},
+		alter: "ALTER TABLE t MODIFY c SET('z','y','x')", class: "copy",
+	},
+	{
+		why: "a SET gets members", table: []string{"CREATE TABLE t (n INT NOT NULL PRIMARY KEY, c SET('x','y','z'))", "INSERT INTO t VALUES (1, 'x,z')"},
+		alter: "ALTER TABLE t MODIFY c SET('x','y','z','a','b','c','d','e','f')", class: "copy",
+	},
+	{
+		why: "a NULL becomes the time", only: localserver.MariaDB, table: []string{"CREATE TABLE t (n INT NOT NULL PRIMARY KEY, c TIMESTAMP(1) NULL)", "INSERT INTO t VALUES (1, NULL), (2, '2024-01-02')"},
+		alter: "ALTER TABLE t MODIFY c TIMESTAMP(1) NOT NULL DEFAULT CURRENT_TIMESTAMP(1)", class: "copy",
+	},
+	{
+		why: "a NULL becomes the time outside strict mode", table: []string{"CREATE TABLE t (n INT NOT NULL PRIMARY KEY, c TIMESTAMP(1) NULL)", "INSERT INTO t VALUES (1, NULL), (2, '2024-01-02')"},
+		alter: "ALTER TABLE t MODIFY c TIMESTAMP(1) NOT NULL DEFAULT CURRENT_TIMESTAMP(1)", settings: []string{"SET sql_mode = ''"}, class: "copy",
+	},
+	{
+		why: "a NULL becomes no time in strict mode", only: localserver.MySQL, table: []string{"CREATE TABLE t (n INT NOT NULL PRIMARY KEY, c TIMESTAMP(1) NULL)", "INSERT INTO t VALUES (1, NULL), (2, '2024-01-02')"},
+		alter: "ALTER TABLE t MODIFY c TIMESTAMP(1) NOT NULL DEFAULT CURRENT_TIMESTAMP(1)", class: "error 1138",
+	},
+	{
+		why: "a sql_mode that pads", table: []string{"CREATE TABLE t (n INT NOT NULL PRIMARY KEY, c CHAR(3) NOT NULL DEFAULT 'x')", "INSERT INTO t (n) VALUES (1)"},
+		settings: []string{"SET sql_mode = 'PAD_CHAR_TO_FULL_LENGTH,STRICT_TRANS_TABLES'"}, alter: "ALTER TABLE t FORCE", class: "copy",
+	},
 }
