@@ -3,13 +3,14 @@ package hardcases
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"midflight/internal/testmysql"
 	"midflight/mysqld"
 )
 
-var cases = keyCases
+var cases = slices.Concat(keyCases, typeCases, definitionCases, trafficCases, cutOverCases, sessionCases, conversionCases())
 
 // slots has 3000 rows with a unique value each, far more than the first chunk.
 const slots = "CREATE TABLE t (id INT NOT NULL PRIMARY KEY, slot INT NULL, v INT NULL, UNIQUE KEY one_slot (slot)); INSERT INTO t SELECT n, n, 0 FROM {n} WHERE n <= 3000;"

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	driver "github.com/go-sql-driver/mysql"
+
 	"midflight/internal/testmidflight"
 	"midflight/internal/testmysql"
 	"midflight/internal/twins"
@@ -85,10 +87,13 @@ type scene struct {
 	t      *testing.T
 	on     [2]schema.Name
 	direct [2]*sql.Conn // sessions with the server itself, each in its table's schema
+	heard  map[*sql.Conn]*recorder
+
+	nativeConn *sql.Conn // which altered the twin
 }
 
 func newScene(t *testing.T, on *site) *scene {
-	s := &scene{site: on, t: t}
+	s := &scene{site: on, t: t, heard: map[*sql.Conn]*recorder{}}
 	for i := range s.on {
 		s.on[i] = schema.Name{Schema: on.server.NewDatabase(t), Table: "t"}
 		s.direct[i] = s.around(s.on[i].Schema)
@@ -106,20 +111,33 @@ func newScene(t *testing.T, on *site) *scene {
 func (s *scene) around(db string) *sql.Conn  { return s.session(s.server.Addr, db) }
 func (s *scene) through(db string) *sql.Conn { return s.session(s.midflight.Addr, db) }
 
-func (s *scene) session(addr, db string) *sql.Conn {
+func (s *scene) session(addr, db string) *sql.Conn { return s.sessionOf("root", addr, db) }
+
+func (s *scene) sessionOf(user, addr, db string) *sql.Conn {
 	s.t.Helper()
-	pool, err := sql.Open("mysql", "root@tcp("+addr+")/"+db+"?multiStatements=true&maxAllowedPacket=0")
+	config, err := driver.ParseDSN(user + "@tcp(" + addr + ")/" + db + "?multiStatements=true&maxAllowedPacket=0")
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	heard := &recorder{}
+	config.DialFunc = heard.dial
+	connector, err := driver.NewConnector(config)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	pool := sql.OpenDB(connector)
 	s.t.Cleanup(func() { pool.Close() })
 	conn, err := pool.Conn(context.Background())
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { conn.Close() })
+	s.heard[conn] = heard
 	return conn
 }
+
+// leave ends a session for good.
+func (s *scene) leave(conn *sql.Conn) { s.heard[conn].Close() }
 
 // say puts in what differs between the servers, and between the schemas.
 func (s *scene) say(text, db string) string {
@@ -175,6 +193,7 @@ func (s *scene) image(i int) []string { return twins.Image(s.t, s.root, s.flavor
 // native has the server alter the twin.
 func (s *scene) native(session, alter string) error {
 	conn := s.around(s.on[1].Schema)
+	s.nativeConn = conn
 	s.exec(conn, "DO 0; "+session)
 	_, err := conn.ExecContext(context.Background(), s.say(alter, s.on[1].Schema))
 	return err

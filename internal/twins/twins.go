@@ -118,6 +118,11 @@ var (
 	temporary = regexp.MustCompile(`#sql-[0-9a-f_]+`) // the server's own new table
 )
 
+// OfAnyRow leaves out of an error's text what differs between two runs.
+func OfAnyRow(text string) string {
+	return temporary.ReplaceAllString(rowNumber.ReplaceAllString(text, "row N"), "#sql")
+}
+
 // SameError compares the error of the table's ALTER with that of its twin's, but
 // for the number of the row and the name of the schema. Where it depends on the
 // order of reading which of two rows is named, loose counts the number only.
@@ -131,8 +136,7 @@ func SameError(t testing.TB, ours, native error, on [2]schema.Name, loose bool) 
 		if loose {
 			return fmt.Sprint(e.Number)
 		}
-		text := rowNumber.ReplaceAllString(e.Error(), "row N")
-		return strings.ReplaceAll(temporary.ReplaceAllString(text, "#sql"), n.Schema, "db")
+		return strings.ReplaceAll(OfAnyRow(e.Error()), n.Schema, "db")
 	}
 	if got, want := text(ours, on[0]), text(native, on[1]); got != want {
 		t.Errorf("the error is\n%s\nthe server's\n%s", got, want)
