@@ -150,6 +150,9 @@ func (t Tables) insert(what string) string {
 				// INSERT refuses a number where ALTER reads its text (3140).
 				from[i] = "CAST(" + from[i] + " AS CHAR CHARACTER SET utf8mb4)"
 			}
+			if t.Lossy && m.From.Type == "enum" && m.To.Type == "enum" && m.From.Nullable && !m.To.Nullable {
+				from[i] = noMember(m, from[i])
+			}
 		case plan.ImplicitDefault:
 			from[i] = implicitDefault(m.To)
 		case plan.StartTime:
@@ -158,6 +161,15 @@ func (t Tables) insert(what string) string {
 	}
 	return fmt.Sprintf("INSERT %s INTO %s (%s)\nSELECT %s", t.tag(what), t.Shadow.Quoted(),
 		strings.Join(to, ", "), strings.Join(from, ", "))
+}
+
+// noMember: outside strict mode ALTER makes the error value, whose number is 0,
+// of a NULL in an ENUM NOT NULL. MariaDB's INSERT makes the first member of it.
+func noMember(m plan.Mapping, e string) string {
+	if m.From.FullType == m.To.FullType {
+		return "COALESCE(" + e + " + 0, 0)"
+	}
+	return "COALESCE(" + e + ", '')"
 }
 
 func numeric(c schema.Column) bool {
