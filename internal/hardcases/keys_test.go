@@ -197,11 +197,13 @@ const again = "BEGIN; DELETE FROM t WHERE id IN (3, 1498, 1502, 2900); INSERT IN
 	"REPLACE INTO t VALUES (8, 1401, 8), (2700, 9, 8), (6000, 6000, 8), (1450, 1550, 8); REPLACE INTO t SELECT id, slot, 9 FROM (SELECT id, slot FROM t WHERE id % 100 = 1) AS old"
 
 // refused: an explicit no, which leaves the table alone.
-func refused(create, alter string) func(*scene) {
+func refused(create, alter string) func(*scene) { return refusedIn("", create, alter) }
+
+func refusedIn(session, create, alter string) func(*scene) {
 	return func(s *scene) {
 		s.both(create)
 		before := s.image(0)
-		if err := s.begin("SET @midflight_strategy = 'copy'", alter).end(); !isError(err, 1846) {
+		if err := s.begin("SET @midflight_strategy = 'copy';"+session, alter).end(); !isError(err, 1846) {
 			s.t.Errorf("%v, want error 1846", err)
 		}
 		s.untouched(before)

@@ -27,6 +27,7 @@ var refusedToday = map[string][]testmysql.Flavor{
 	"42-check-without-a-name-added":                        mysql,
 	"42-named-checks-stay":                                 mysql,
 	"42-named-check-dropped":                               mysql,
+	"47-triggers":                                          both,
 }
 
 var (

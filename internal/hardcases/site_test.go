@@ -44,6 +44,7 @@ func eachSite(t *testing.T, f func(t *testing.T, s *site)) {
 		t.Skip("takes a minute")
 	}
 	testmysql.Each(t, func(t *testing.T, server *testmysql.Server) {
+		t.Parallel() // two servers wait better than one
 		s := &site{server.Flavor, server, testmidflight.Start(t, server), server.DB(t)}
 		s.fillNumbers(t)
 		f(t, s)

@@ -63,7 +63,8 @@ var trafficCases = []hardCase{
 		create: "CREATE TABLE t (id INT NOT NULL PRIMARY KEY, touched INT DEFAULT 0, c TEXT COMPRESSED, b VARBINARY(2000) COMPRESSED); INSERT INTO t SELECT n, 0, REPEAT('abc', n), REPEAT(x'00FF', n % 900) FROM {n} WHERE n <= 1200",
 		alter:  "ALTER TABLE t MODIFY touched BIGINT", ready: touch + "UPDATE t SET c = REPEAT('z', 5000) WHERE id % 3 = 0",
 	}.play},
-	{name: "80-system-versioned", only: onlyMariaDB, run: refused("CREATE TABLE t (id INT NOT NULL PRIMARY KEY, v INT) WITH SYSTEM VERSIONING; INSERT INTO t VALUES (1, 1); UPDATE t SET v = 2", "ALTER TABLE t MODIFY v BIGINT")},
+	{name: "80-system-versioned", only: onlyMariaDB, run: story{create: "CREATE TABLE t (id INT NOT NULL PRIMARY KEY, v INT) WITH SYSTEM VERSIONING; INSERT INTO t VALUES (1, 1)", alter: widen, fails: 4119}.play},
+	{name: "80-system-versioned-with-its-history", only: onlyMariaDB, run: refusedIn("SET system_versioning_alter_history = KEEP;", "CREATE TABLE t (id INT NOT NULL PRIMARY KEY, v INT) WITH SYSTEM VERSIONING; INSERT INTO t VALUES (1, 1); UPDATE t SET v = 2", "ALTER TABLE t MODIFY v BIGINT")},
 	{name: "80-sequence", only: onlyMariaDB, run: sequence},
 	{name: "80-domain-of-the-writer", only: onlyMariaDB, run: story{
 		create: thousand, alter: "ALTER TABLE t MODIFY v BIGINT", ready: "SET SESSION gtid_domain_id = 7; UPDATE t SET v = -v WHERE id % 3 = 0; SET SESSION server_id = 4711; DELETE FROM t WHERE id % 5 = 0; INSERT INTO t VALUES (7000, 1)",
