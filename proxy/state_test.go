@@ -105,6 +105,7 @@ var situations = []situation{
 	{name: "LOCK TABLES, and ROLLBACK", steps: []string{"SET autocommit = 0", "LOCK TABLES t WRITE", "SELECT * FROM t", "ROLLBACK"}, held: onBoth, busy: onBoth},
 	{name: "LOCK TABLES pipelined", steps: []string{"LOCK TABLES t WRITE", "> UNLOCK TABLES", "> LOCK TABLES t READ"}, held: onBoth, busy: onBoth},
 	{name: "LOCK TABLES, and unlock an instance", steps: []string{"LOCK TABLES t WRITE", "UNLOCK INSTANCE"}, held: onBoth, busy: onBoth},
+	{name: "LOCK INSTANCE, and unlock it", only: onMySQL, steps: []string{"LOCK INSTANCE FOR BACKUP", "UNLOCK INSTANCE"}},
 	{name: "LOCK TABLES in one text", steps: []string{"DO 1; LOCK TABLES t WRITE"}, held: onBoth, busy: onBoth},
 	{name: "LOCK TABLES in a comment", steps: []string{"/*!40000 LOCK TABLES t WRITE */"}, held: onBoth, busy: onBoth},
 	{name: "LOCK TABLES behind a comment of another version", steps: []string{"/*!999999 no words */ LOCK TABLES t WRITE"}, held: onBoth, busy: onBoth},

@@ -51,8 +51,10 @@ func takesFirst(text []byte, cut bool) (k sticky) {
 	has := func(word string) bool { return cut || containsFold(text, word) }
 	switch string(firstWord(&buf, text)) {
 	case "LOCK":
-		k = stickyTables
-		if has("INSTANCE") {
+		if has("TABLE") || !has("INSTANCE") {
+			k = stickyTables
+		}
+		if has("INSTANCE") { // a table may have that name
 			k |= stickyBackup
 		}
 	case "FLUSH":

@@ -106,8 +106,8 @@ func (tables Tables) comparison(m plan.Mapping) (from, to string, ok bool) {
 	case fk == text && tk == text:
 		utf8 := func(e string) string { return "CAST(RTRIM(CONVERT(" + e + " USING utf8mb4)) AS BINARY)" }
 		return utf8(f), utf8(t), true
-	case fk == enum && tk == enum && m.From.Type == "set" && !strings.HasPrefix(m.To.FullType, strings.TrimSuffix(m.From.FullType, ")")):
-		// A SET's text has the members in the order of its definition.
+	case m.From.Type == "set" && m.To.Type == "set" && !appended(m.From, m.To):
+		// A SET's text has the members in the order of the definition.
 		return "", "", false
 	case fk == enum && tk == enum, fk == enum && tk == text, fk == integer && tk == text:
 		utf8 := func(e string) string {
@@ -129,6 +129,12 @@ func (tables Tables) comparison(m plan.Mapping) (from, to string, ok bool) {
 		return bytesOf(m.From, f), bytesOf(m.To, t), true
 	}
 	return "", "", false
+}
+
+// appended: the new SET has the old one's members in their order, and more
+// behind them.
+func appended(from, to schema.Column) bool {
+	return strings.HasPrefix(to.FullType, strings.TrimSuffix(from.FullType, ")"))
 }
 
 // bytesOf is an exact byte string of a value; the same for equal values of one

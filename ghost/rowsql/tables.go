@@ -226,6 +226,9 @@ func (t Tables) insert(what string, n numbering) string {
 			if t.becomesNow(m) {
 				from[i] = "COALESCE(" + from[i] + ", " + t.Started.literal(m.To) + ")"
 			}
+			if t.Lossy && m.From.Type == "enum" && m.To.Type == "enum" && m.From.Nullable && !m.To.Nullable {
+				from[i] = noMember(m, from[i])
+			}
 		case plan.ImplicitDefault:
 			from[i] = implicitDefault(m.To)
 		case plan.StartTime:
@@ -257,6 +260,15 @@ func (t Tables) Number() string {
 
 func (t Tables) becomesNow(m plan.Mapping) bool {
 	return t.NullIsNow && m.To.Type == "timestamp" && m.From.Nullable && !m.To.Nullable
+}
+
+// noMember: outside strict mode ALTER makes the error value, whose number is 0,
+// of a NULL in an ENUM NOT NULL. MariaDB's INSERT makes the first member of it.
+func noMember(m plan.Mapping, e string) string {
+	if m.From.FullType == m.To.FullType {
+		return "COALESCE(" + e + " + 0, 0)"
+	}
+	return "COALESCE(" + e + ", '')"
 }
 
 func numeric(c schema.Column) bool {

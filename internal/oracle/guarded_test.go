@@ -12,6 +12,7 @@ import (
 
 	"midflight/internal/testmidflight"
 	"midflight/internal/testmysql"
+	"midflight/internal/twins"
 	"midflight/schema"
 )
 
@@ -54,7 +55,7 @@ func (s *site) sameTriggers(t *testing.T, on [2]schema.Name) {
 	t.Helper()
 	describe := func(n schema.Name) []string {
 		// When they were made is theirs, too, but the twin's are a little younger.
-		lines := list(t, s.root, `SELECT CONCAT_WS('|', trigger_name, event_manipulation, action_timing, action_order, action_statement, definer, sql_mode, character_set_client, collation_connection, database_collation)
+		lines := twins.List(t, s.root, `SELECT CONCAT_WS('|', trigger_name, event_manipulation, action_timing, action_order, action_statement, definer, sql_mode, character_set_client, collation_connection, database_collation)
 FROM information_schema.triggers WHERE event_object_schema = ? AND event_object_table = ? ORDER BY 1`, n.Schema, n.Table)
 		return append(lines, createTriggers(t, s.root, n)...)
 	}
@@ -66,13 +67,13 @@ FROM information_schema.triggers WHERE event_object_schema = ? AND event_object_
 	if len(want) == 0 {
 		return
 	}
-	audit := func(n schema.Name) []string { return contents(t, s.root, s.flavor, n.With("audit"), "") }
-	sameContents(t, audit(on[0]), audit(on[1]))
+	audit := func(n schema.Name) []string { return twins.Contents(t, s.root, s.flavor, n.With("audit"), "") }
+	twins.SameContents(t, audit(on[0]), audit(on[1]))
 }
 
 func createTriggers(t *testing.T, db *sql.DB, n schema.Name) (texts []string) {
 	t.Helper()
-	for _, name := range list(t, db, "SELECT trigger_name FROM information_schema.triggers WHERE event_object_schema = ? AND event_object_table = ? ORDER BY 1", n.Schema, n.Table) {
+	for _, name := range twins.List(t, db, "SELECT trigger_name FROM information_schema.triggers WHERE event_object_schema = ? AND event_object_table = ? ORDER BY 1", n.Schema, n.Table) {
 		var text, mode, client, connection, database string
 		var created any
 		if err := db.QueryRow(fmt.Sprintf("SHOW CREATE TRIGGER %s", n.With(name).Quoted())).Scan(&name, &mode, &text, &client, &connection, &database, &created); err != nil {
@@ -98,13 +99,13 @@ func TestTriggersAfterACrash(t *testing.T) {
 				direct := session(t, server.Addr, n.Schema, append([]string{tb.create()}, tb.extras...)...)
 				before := createTriggers(t, s.root, n)
 				order := fmt.Sprintf("SELECT CONCAT(trigger_name, action_order, created) FROM information_schema.triggers WHERE event_object_schema = '%s' AND event_object_table = '%s' ORDER BY 1", n.Schema, n.Table)
-				ordered := list(t, s.root, order)
+				ordered := twins.List(t, s.root, order)
 				user := s.session(t, n.Schema, "SET @midflight_strategy = 'copy', @midflight_cutover = 'manual', @midflight_async = 1", "ALTER TABLE watched ADD COLUMN x INT")
 				user.Close()
 				awaitPhase(t, s.root, n.Schema, "ready")
 				s.midflight.Kill9()
 
-				id := list(t, s.root, "SELECT id FROM midflight.migrations WHERE schema_name = ?", n.Schema)[0]
+				id := twins.List(t, s.root, "SELECT id FROM midflight.migrations WHERE schema_name = ?", n.Schema)[0]
 				table, err := schema.Read(context.Background(), s.root, n)
 				if err != nil {
 					t.Fatal(err)
@@ -130,10 +131,10 @@ func TestTriggersAfterACrash(t *testing.T) {
 				if got := createTriggers(t, s.root, n); !slices.Equal(oneSpelling(got), oneSpelling(before)) {
 					t.Errorf("the triggers are\n%s\ninstead of\n%s", strings.Join(got, "\n"), strings.Join(before, "\n"))
 				}
-				if got := list(t, s.root, order); !slices.Equal(got, ordered) {
+				if got := twins.List(t, s.root, order); !slices.Equal(got, ordered) {
 					t.Errorf("their order and age is %q instead of %q", got, ordered)
 				}
-				if rows := list(t, s.root, "SELECT position FROM midflight.triggers WHERE migration_id = ?", id); len(rows) > 0 {
+				if rows := twins.List(t, s.root, "SELECT position FROM midflight.triggers WHERE migration_id = ?", id); len(rows) > 0 {
 					t.Errorf("midflight.triggers still has %q", rows)
 				}
 			})
@@ -174,9 +175,9 @@ func TestNumbersInOrder(t *testing.T) {
 			user := s.session(t, n.Schema, "SET @midflight_strategy = 'copy'")
 			mustExec(t, user, alter)
 		}
-		sameContents(t, contents(t, s.root, s.flavor, on[0], ""), contents(t, s.root, s.flavor, on[1], ""))
-		_, next := definition(t, s.root, on[0])
-		if _, want := definition(t, s.root, on[1]); next != want {
+		twins.SameContents(t, twins.Contents(t, s.root, s.flavor, on[0], ""), twins.Contents(t, s.root, s.flavor, on[1], ""))
+		_, next := twins.Definition(t, s.root, on[0])
+		if _, want := twins.Definition(t, s.root, on[1]); next != want {
 			t.Errorf("AUTO_INCREMENT is %d, the server's %d", next, want)
 		}
 	})
@@ -205,11 +206,11 @@ func TestHiddenPrimaryKey(t *testing.T) {
 			}
 			mustExec(t, user, "CALL midflight.cutover((SELECT MAX(id) FROM midflight.migrations))")
 			awaitPhase(t, s.root, on[0].Schema, "completed")
-			got, _ := definition(t, s.root, on[0])
-			if want, _ := definition(t, s.root, on[1]); got != want || !strings.Contains(got, "my_row_id") {
+			got, _ := twins.Definition(t, s.root, on[0])
+			if want, _ := twins.Definition(t, s.root, on[1]); got != want || !strings.Contains(got, "my_row_id") {
 				t.Errorf("shown %s: the definition is\n%s\nthe server makes\n%s", shown, got, want)
 			}
-			sameContents(t, contents(t, s.root, s.flavor, on[0], ""), contents(t, s.root, s.flavor, on[1], ""))
+			twins.SameContents(t, twins.Contents(t, s.root, s.flavor, on[0], ""), twins.Contents(t, s.root, s.flavor, on[1], ""))
 		}
 	})
 }

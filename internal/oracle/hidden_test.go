@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"midflight/internal/testmysql"
+	"midflight/internal/twins"
 )
 
 // TestHiddenChanges: what a session changes without a row event, through
@@ -83,7 +84,7 @@ func TestHiddenChanges(t *testing.T) {
 				} else {
 					write()
 				}
-				id := list(t, s.root, "SELECT id FROM midflight.migrations WHERE schema_name = ?", on[0].Schema)[0]
+				id := twins.List(t, s.root, "SELECT id FROM midflight.migrations WHERE schema_name = ?", on[0].Schema)[0]
 				mustExec(t, hider, "CALL midflight.cutover("+id+")")
 				select {
 				case err := <-result:
@@ -94,18 +95,18 @@ func TestHiddenChanges(t *testing.T) {
 					t.Error("the migration does not end")
 				}
 				mustExec(t, plain, "ALTER TABLE t "+c.alter)
-				got, _ := definition(t, s.root, on[0])
-				want, _ := definition(t, s.root, on[1])
+				got, _ := twins.Definition(t, s.root, on[0])
+				want, _ := twins.Definition(t, s.root, on[1])
 				if got != want {
 					t.Errorf("the definition is\n%s\nthe server makes\n%s", got, want)
 				}
-				sameContents(t, contents(t, s.root, s.flavor, on[0], ""), contents(t, s.root, s.flavor, on[1], ""))
-				events := list(t, s.root, "SELECT event FROM midflight.events WHERE migration_id = ?", id)
+				twins.SameContents(t, twins.Contents(t, s.root, s.flavor, on[0], ""), twins.Contents(t, s.root, s.flavor, on[1], ""))
+				events := twins.List(t, s.root, "SELECT event FROM midflight.events WHERE migration_id = ?", id)
 				if !slices.ContainsFunc(events, func(e string) bool { return strings.Contains(e, "compared again") }) {
 					t.Error("nothing was compared again: the test tests nothing")
 				}
 				if t.Failed() {
-					s.history(t, on[0].Schema)
+					twins.History(t, s.root, on[0].Schema)
 				}
 			})
 		}

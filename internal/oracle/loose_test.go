@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"midflight/internal/twins"
 	"midflight/schema"
 )
 
@@ -18,7 +19,7 @@ func TestCopyIsKilledWithoutAKey(t *testing.T) {
 		s.server.Exec(t, "USE "+db, "CREATE TABLE d (n INT PRIMARY KEY)", "INSERT INTO d VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9)",
 			"CREATE TABLE t (id INT NOT NULL PRIMARY KEY, v VARCHAR(40))",
 			"INSERT INTO t SELECT a.n+10*b.n+100*c.n+1000*d.n+10000*e.n, REPEAT('x', 30) FROM d a, d b, d c, d d, d e WHERE e.n < 3")
-		before := contents(t, s.root, s.flavor, n, "")
+		before := twins.Contents(t, s.root, s.flavor, n, "")
 		user := s.session(t, db, "SET @midflight_strategy = 'copy'")
 		result := make(chan error, 1)
 		ctx, cancel := context.WithTimeout(context.Background(), longEnough)
@@ -37,7 +38,7 @@ func TestCopyIsKilledWithoutAKey(t *testing.T) {
 				if kills == 5 {
 					continue
 				}
-				for _, id := range list(t, s.root, "SELECT id FROM information_schema.processlist WHERE info LIKE 'INSERT /* midflight m% copy */%'") {
+				for _, id := range twins.List(t, s.root, "SELECT id FROM information_schema.processlist WHERE info LIKE 'INSERT /* midflight m% copy */%'") {
 					if _, err := s.root.Exec("KILL CONNECTION " + id); err == nil {
 						kills++
 					}
@@ -46,12 +47,12 @@ func TestCopyIsKilledWithoutAKey(t *testing.T) {
 		}
 		if err != nil {
 			t.Error(err)
-			s.history(t, db)
+			twins.History(t, s.root, db)
 		}
 		if kills == 0 {
 			t.Error("no chunk was seen")
 		}
 		t.Log(fmt.Sprint(kills, " kills"))
-		sameContents(t, contents(t, s.root, s.flavor, n, ""), before)
+		twins.SameContents(t, twins.Contents(t, s.root, s.flavor, n, ""), before)
 	})
 }

@@ -13,6 +13,7 @@ import (
 
 	"midflight/internal/testmidflight"
 	"midflight/internal/testmysql"
+	"midflight/internal/twins"
 	"midflight/mysqld"
 	"midflight/schema"
 )
@@ -188,58 +189,51 @@ func (s *site) check(t *testing.T, c change) {
 	writers.end(t)
 	t.Logf("%v, %d transactions through Midflight, %d around it, %d deadlocks", took.Round(time.Millisecond), through.done.Load(), around.done.Load(), through.deadlocks+around.deadlocks)
 	if t.Failed() {
-		s.history(t, on[0].Schema)
+		twins.History(t, s.root, on[0].Schema)
 		return
 	}
 
 	mustExec(t, direct, "USE "+mysqld.QuoteName(on[1].Schema))
 	mustExec(t, direct, "SET timestamp = DEFAULT")
 	mustExec(t, direct, statement)
-	got, next := definition(t, s.root, on[0])
-	expected, least := definition(t, s.root, on[1])
+	got, next := twins.Definition(t, s.root, on[0])
+	expected, least := twins.Definition(t, s.root, on[1])
 	if got != expected {
 		t.Errorf("the definition is\n%s\nthe server makes\n%s", got, expected)
 	}
 	if next < least {
 		t.Errorf("AUTO_INCREMENT is %d, the server's %d", next, least)
 	}
-	sameContents(t, contents(t, s.root, s.flavor, on[0], c.now), contents(t, s.root, s.flavor, on[1], c.now))
+	twins.SameContents(t, twins.Contents(t, s.root, s.flavor, on[0], c.now), twins.Contents(t, s.root, s.flavor, on[1], c.now))
 	s.sameTriggers(t, on)
 	if s.flavor == onlyMySQL { // what is added and dropped again uses up no row version
 		versions := func(n schema.Name) []string {
-			return list(t, s.root, "SELECT total_row_versions FROM information_schema.innodb_tables WHERE name = ?", n.Schema+"/"+n.Table)
+			return twins.List(t, s.root, "SELECT total_row_versions FROM information_schema.innodb_tables WHERE name = ?", n.Schema+"/"+n.Table)
 		}
 		if got, expected := versions(on[0]), versions(on[1]); !slices.Equal(got, expected) && !slices.Equal(got, []string{"0"}) {
 			t.Errorf("row versions %q, the server's own ALTER has %q", got, expected)
 		}
 	}
 	if c.now != "" {
-		for _, n := range list(t, s.root, fmt.Sprintf("SELECT COUNT(*) FROM %s WHERE %s IS NULL", on[0].Quoted(), mysqld.QuoteName(c.now))) {
+		for _, n := range twins.List(t, s.root, fmt.Sprintf("SELECT COUNT(*) FROM %s WHERE %s IS NULL", on[0].Quoted(), mysqld.QuoteName(c.now))) {
 			if n != "0" {
 				t.Errorf("%s rows have no %s", n, c.now)
 			}
 		}
 	}
-	paths := list(t, s.root, "SELECT CONCAT(strategy, ' ', phase) FROM midflight.migrations WHERE schema_name = ?", on[0].Schema)
+	paths := twins.List(t, s.root, "SELECT CONCAT(strategy, ' ', phase) FROM midflight.migrations WHERE schema_name = ?", on[0].Schema)
 	if taken := want + " completed"; want == "direct" && len(paths) != 0 || want != "direct" && !slices.Equal(paths, []string{taken}) {
 		t.Errorf("the path taken is %q, want %q", paths, taken)
 	}
-	nothingLeft(t, s.root, on[0], want == "copy")
+	var others []string
+	if len(tb.extras) > 0 && tb.name == "watched" {
+		others = []string{"audit"}
+	}
+	twins.NothingLeft(t, s.root, on[0], want == "copy", others...)
 }
 
 // longEnough for an ALTER of a small table on a busy machine.
 const longEnough = 40 * time.Second
-
-// history shows what Midflight has to say about the migrations of a schema.
-func (s *site) history(t *testing.T, db string) {
-	t.Helper()
-	for _, line := range list(t, s.root, `SELECT CONCAT_WS(' ', e.happened_at, m.id, e.event) FROM midflight.events e JOIN midflight.migrations m ON m.id = e.migration_id WHERE m.schema_name = ? ORDER BY e.id DESC LIMIT 20`, db) {
-		t.Log(line)
-	}
-	for _, line := range list(t, s.root, `SELECT CONCAT_WS(' ', id, phase, strategy, rows_copied, 'backlog', backlog, waiting_for, error) FROM midflight.migrations WHERE schema_name = ?`, db) {
-		t.Log(line)
-	}
-}
 
 func mustExec(t *testing.T, conn *sql.Conn, q string) {
 	t.Helper()

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"midflight/internal/twins"
 	"midflight/schema"
 )
 
@@ -77,11 +78,11 @@ func (s *site) moveUnique(t *testing.T, tb table) {
 	}
 	t.Logf("%v, %d transactions, %d deadlocks among them", took.Round(time.Millisecond), done, deadlocks)
 	if t.Failed() {
-		s.history(t, on[0].Schema)
+		twins.History(t, s.root, on[0].Schema)
 		return
 	}
-	sameContents(t, contents(t, s.root, s.flavor, on[0], ""), contents(t, s.root, s.flavor, on[1], ""))
-	nothingLeft(t, s.root, on[0], true)
+	twins.SameContents(t, twins.Contents(t, s.root, s.flavor, on[0], ""), twins.Contents(t, s.root, s.flavor, on[1], ""))
+	twins.NothingLeft(t, s.root, on[0], true)
 }
 
 // shiftUnique moves every row's value to the next row, in one statement, while
@@ -107,14 +108,14 @@ func (s *site) shiftUnique(t *testing.T) {
 	}()
 	awaitPhase(t, s.root, db, "ready")
 	s.server.Exec(t, "UPDATE "+n.Quoted()+" SET u = u + 1 ORDER BY u DESC", "UPDATE "+n.Quoted()+" SET u = u - 3 ORDER BY u")
-	before := contents(t, s.root, s.flavor, n, "")
-	id := list(t, s.root, "SELECT id FROM midflight.migrations WHERE schema_name = ?", db)[0]
+	before := twins.Contents(t, s.root, s.flavor, n, "")
+	id := twins.List(t, s.root, "SELECT id FROM midflight.migrations WHERE schema_name = ?", db)[0]
 	s.server.Exec(t, "CALL midflight.cutover("+id+")")
 	if err := <-result; err != nil {
 		t.Error(err)
-		s.history(t, db)
+		twins.History(t, s.root, db)
 	}
-	if after := contents(t, s.root, s.flavor, n, ""); !slices.Equal(before, after) {
-		sameContents(t, after, before)
+	if after := twins.Contents(t, s.root, s.flavor, n, ""); !slices.Equal(before, after) {
+		twins.SameContents(t, after, before)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"midflight/internal/testmysql"
+	"midflight/internal/twins"
 	"midflight/mysqld"
 	"midflight/schema"
 )
@@ -108,7 +108,7 @@ func TestServersOwnError(t *testing.T) {
 						mustExec(t, conn, fmt.Sprintf("INSERT INTO t VALUES (%d, %s)", i+1, values))
 					}
 				}
-				before := s.image(t, on[0])
+				before := twins.Image(t, s.root, s.flavor, on[0])
 				settings := []string{"SET @midflight_strategy = 'copy'"}
 				if v.mode != "" {
 					settings = append(settings, "SET sql_mode = '"+v.mode+"'")
@@ -118,48 +118,17 @@ func TestServersOwnError(t *testing.T) {
 					t.Fatal("the server takes this")
 				}
 				_, ours := s.session(t, on[0].Schema, settings...).ExecContext(context.Background(), "ALTER TABLE t "+v.alter)
-				sameError(t, ours, native, on, v.loose)
-				if events := list(t, s.root, "SELECT event FROM midflight.events JOIN midflight.migrations m ON m.id = migration_id WHERE schema_name = ?", on[0].Schema); v.row != "" && !strings.Contains(strings.Join(events, "\n"), v.row) {
+				twins.SameError(t, ours, native, on, v.loose)
+				if events := twins.List(t, s.root, "SELECT event FROM midflight.events JOIN midflight.migrations m ON m.id = migration_id WHERE schema_name = ?", on[0].Schema); v.row != "" && !strings.Contains(strings.Join(events, "\n"), v.row) {
 					t.Errorf("the history does not name the row %s: %q", v.row, events)
 				}
-				if after := s.image(t, on[0]); !slices.Equal(before, after) {
+				if after := twins.Image(t, s.root, s.flavor, on[0]); !slices.Equal(before, after) {
 					t.Errorf("the table was\n%s\nand is\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
 				}
-				nothingLeft(t, s.root, on[0], false)
+				twins.NothingLeft(t, s.root, on[0], false)
 			})
 		}
 	})
-}
-
-// image is the table's definition and rows.
-func (s *site) image(t *testing.T, n schema.Name) []string {
-	text, _ := definition(t, s.root, n)
-	return append([]string{text}, contents(t, s.root, s.flavor, n, "")...)
-}
-
-var (
-	rowNumber = regexp.MustCompile(`\brow \d+`)
-	temporary = regexp.MustCompile(`#sql-[0-9a-f_]+`) // the server's own new table
-)
-
-// sameError compares two errors, but for the number of the row and the name of
-// the schema.
-func sameError(t *testing.T, ours, native error, on [2]schema.Name, loose bool) {
-	t.Helper()
-	text := func(err error, n schema.Name) string {
-		var e *mysql.MySQLError
-		if !errors.As(err, &e) {
-			return fmt.Sprint(err)
-		}
-		if loose {
-			return fmt.Sprint(e.Number)
-		}
-		text := rowNumber.ReplaceAllString(e.Error(), "row N")
-		return strings.ReplaceAll(temporary.ReplaceAllString(text, "#sql"), n.Schema, "db")
-	}
-	if got, want := text(ours, on[0]), text(native, on[1]); got != want {
-		t.Errorf("the error is\n%s\nthe server's\n%s", got, want)
-	}
 }
 
 // TestLateDuplicate: a duplicate that arrives while the migration waits for its
@@ -182,16 +151,16 @@ func TestLateDuplicate(t *testing.T) {
 		if err := <-result; !errors.As(err, &e) || e.Number != mysqld.ErrDupEntry || e.Message != "Duplicate entry '2' for key 't.by_a'" && e.Message != "Duplicate entry '2' for key 'by_a'" {
 			t.Errorf("the ALTER's error is %v", err)
 		}
-		if got := s.image(t, n); len(got) != 5 || strings.Contains(got[0], "by_a") {
+		if got := twins.Image(t, s.root, s.flavor, n); len(got) != 5 || strings.Contains(got[0], "by_a") {
 			t.Errorf("the table is %q", got)
 		}
-		nothingLeft(t, s.root, n, false)
+		twins.NothingLeft(t, s.root, n, false)
 	})
 }
 
 func awaitPhase(t *testing.T, db *sql.DB, of, phase string) {
 	t.Helper()
 	await(t, "phase "+phase, func() bool {
-		return slices.Equal(list(t, db, "SELECT phase FROM midflight.migrations WHERE schema_name = ?", of), []string{phase})
+		return slices.Equal(twins.List(t, db, "SELECT phase FROM midflight.migrations WHERE schema_name = ?", of), []string{phase})
 	})
 }
