@@ -48,7 +48,7 @@ func eachSite(t *testing.T, f func(t *testing.T, s *Site)) {
 // TestSeeds runs the first seeds, two at a time, until its share of the time is
 // over. make soak goes on from there.
 func TestSeeds(t *testing.T) {
-	const share = 35 * time.Second // of each flavor
+	const share = 20 * time.Second // of each flavor
 	eachSite(t, func(t *testing.T, s *Site) {
 		var tally Tally
 		var next atomic.Uint64
