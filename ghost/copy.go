@@ -34,10 +34,11 @@ func (s *syncer) analyze(ctx context.Context) error {
 	done := false
 	s.start(analyzeJob, func(ctx context.Context) func() error {
 		_, err := s.DB.ExecContext(ctx, statement)
+		err = errors.Join(err, s.keepHistograms(ctx))
 		return func() error {
 			done = true
 			if err != nil {
-				s.log(ctx, "the new table has no statistics yet: %v", err)
+				s.log(ctx, "the new table has not all statistics yet: %v", err)
 			}
 			return nil
 		}

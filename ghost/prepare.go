@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -117,10 +116,6 @@ func (r *run) probe(ctx context.Context, conn *sql.Conn) (plan.Probe, error) {
 	}
 	// A CHECK constraint that it has got would keep its name from the next table.
 	defer conn.ExecContext(context.WithoutCancel(ctx), "DROP TABLE /* midflight */ IF EXISTS "+t.Quoted())
-	was, err := schema.Read(ctx, conn, t)
-	if err != nil {
-		return p, err
-	}
 	before, err := innodbIDs(ctx, conn, f, t)
 	if err != nil {
 		return p, err
@@ -160,17 +155,9 @@ func (r *run) probe(ctx context.Context, conn *sql.Conn) (plan.Probe, error) {
 	if err != nil {
 		return p, err
 	}
-	// A rebuild gives the table a new id, an index that is built has one.
-	p.Metadata = !anyNew(before, after)
-	if p.Metadata && was.Partitioned { // MySQL's catalogue doesn't have the indexes of partitions
-		now, err := schema.Read(ctx, conn, t)
-		if err != nil {
-			return p, err
-		}
-		p.Metadata = !slices.ContainsFunc(now.Keys, func(k schema.Key) bool {
-			return !slices.ContainsFunc(was.Keys, func(w schema.Key) bool { return reflect.DeepEqual(k, w) })
-		})
-	}
+	// A rebuild gives the table a new id, and on MariaDB an index that is built has
+	// one.
+	p.Metadata = !anyNew(before, after) && (f.MariaDB || !plan.BuildsIndex(statement))
 	return p, nil
 }
 
@@ -187,16 +174,29 @@ func converts(s parser.Statement) bool {
 	return slices.ContainsFunc(s.Actions, func(a parser.Action) bool { return a.Kind == parser.Engine })
 }
 
-// innodbIDs are the table's and its indexes' ids in InnoDB's catalogue, where
-// each partition is a table.
+// innodbIDs are ids of the table that are others after it was rebuilt; each
+// partition has its own. On MariaDB they are those of the indexes, too.
+//
+// MySQL's innodb_tables would have these, but to ask it waits for every table of the
+// server on which somebody waits for an exclusive lock. The tablespaces are read
+// from the dictionary alone; only a table that has none of its own needs the other.
 func innodbIDs(ctx context.Context, conn *sql.Conn, f mysqld.Flavor, t schema.Name) ([]string, error) {
-	plain, prefix := t.Schema+"/"+t.Table, "innodb_"
-	if f.MariaDB {
-		prefix = "innodb_sys_"
+	plain := t.Schema + "/" + t.Table
+	parts := plain + "#p#%"
+	if !f.MariaDB {
+		ids, err := readIDs(ctx, conn, t, "SELECT /* midflight */ CONCAT('t', space) FROM information_schema.innodb_tablespaces_brief WHERE name = ? OR name LIKE ?", plain, parts)
+		if err != nil || len(ids) > 0 {
+			return ids, err
+		}
+		return readIDs(ctx, conn, t, "SELECT /* midflight */ CONCAT('t', table_id) FROM information_schema.innodb_tables WHERE name = ? OR name LIKE ?", plain, parts)
 	}
-	rows, err := conn.QueryContext(ctx, fmt.Sprintf(`SELECT /* midflight */ CONCAT('t', table_id) FROM information_schema.%[1]stables WHERE name = ? OR name LIKE ?
-UNION ALL SELECT CONCAT('i', i.index_id) FROM information_schema.%[1]sindexes i JOIN information_schema.%[1]stables t ON t.table_id = i.table_id WHERE t.name = ? OR t.name LIKE ?`, prefix),
-		plain, plain+"#p#%", plain, plain+"#p#%")
+	return readIDs(ctx, conn, t, `SELECT /* midflight */ CONCAT('t', table_id) FROM information_schema.innodb_sys_tables WHERE name = ? OR name LIKE ?
+UNION ALL SELECT CONCAT('i', i.index_id) FROM information_schema.innodb_sys_indexes i JOIN information_schema.innodb_sys_tables t ON t.table_id = i.table_id WHERE t.name = ? OR t.name LIKE ?`,
+		plain, parts, plain, parts)
+}
+
+func readIDs(ctx context.Context, conn *sql.Conn, t schema.Name, query string, args ...any) ([]string, error) {
+	rows, err := conn.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read the ids of %s: %w", t, err)
 	}

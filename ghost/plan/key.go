@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"midflight/mysqld"
 	"midflight/schema"
 )
 
@@ -174,15 +175,15 @@ func followed(k schema.Key, original, altered *schema.Table, names map[string]st
 	return key, ""
 }
 
-// sameResult: a generated column has the same value in both tables. Which columns
-// its expression uses isn't looked into: none of the table's may change.
+// sameResult: a generated column has the same value in both tables. The server's
+// text of its expression has each column's name between backticks.
 func sameResult(from, to schema.Column, original, altered *schema.Table, names map[string]string) bool {
 	if from.Generated != to.Generated || from.Expression != to.Expression {
 		return false
 	}
 	return !slices.ContainsFunc(original.Columns, func(c schema.Column) bool {
 		now, ok := altered.Column(names[fold(c.Name)])
-		return ok && names[fold(c.Name)] != "" && !sameValues(c, now)
+		return strings.Contains(from.Expression, mysqld.QuoteName(c.Name)) && ok && names[fold(c.Name)] != "" && !sameValues(c, now)
 	})
 }
 

@@ -220,6 +220,17 @@ func Make(s parser.Statement, original, altered *schema.Table, p Probe, mariaDB 
 	}, nil
 }
 
+// BuildsIndex tells whether an index is built, whatever becomes of the table.
+func BuildsIndex(s parser.Statement) bool {
+	return s.Kind == parser.CreateIndex || slices.ContainsFunc(s.Actions, func(a parser.Action) bool {
+		switch a.Kind {
+		case parser.AddIndex, parser.AddUnique, parser.AddPrimary, parser.AddFulltext, parser.AddSpatial:
+			return true
+		}
+		return a.Unique || a.Primary
+	})
+}
+
 // NamesForeignKey: DROP and ALTER CONSTRAINT are by name whatever it is, and a
 // foreign key's is left to the server as DROP FOREIGN KEY is.
 func NamesForeignKey(s parser.Statement, t *schema.Table) bool {

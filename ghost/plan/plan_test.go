@@ -19,7 +19,7 @@ func parse(t *testing.T, text string, mariaDB bool) parser.Statement {
 }
 
 // table reads a definition: columns "id int", "+note varchar(9)" (nullable),
-// "=g int" (generated); keys "PRIMARY(id)", "UNIQUE u(a,b)", "KEY k(a)".
+// "=g int" (generated from a); keys "PRIMARY(id)", "UNIQUE u(a,b)", "KEY k(a)".
 func table(columns, keys string) *schema.Table {
 	t := &schema.Table{Name: schema.Name{Schema: "shop", Table: "orders"}, Engine: "InnoDB", Type: "BASE TABLE"}
 	for text := range strings.SplitSeq(columns, "; ") {
@@ -32,7 +32,9 @@ func table(columns, keys string) *schema.Table {
 		}
 		c.Type, _, _ = strings.Cut(strings.Fields(full)[0], "(")
 		name, c.Nullable = strings.CutPrefix(name, "+")
-		c.Name, c.Generated = strings.CutPrefix(name, "=")
+		if c.Name, c.Generated = strings.CutPrefix(name, "="); c.Generated {
+			c.Expression = "(`a` + 1)"
+		}
 		t.Columns = append(t.Columns, c)
 	}
 	for text := range strings.SplitSeq(keys, "; ") {
@@ -331,6 +333,7 @@ func TestKey(t *testing.T) {
 		{"dropped and added: another column", "DROP id, ADD id INT NOT NULL", "id int; a int", "PRIMARY(id)", "a int; id int", "PRIMARY(id)", "refused: column id is dropped", false},
 		{"generated", "ENGINE=InnoDB", "a int; =g int", "PRIMARY(g)", "", "", "PRIMARY: g>g", true},
 		{"generated, of a column that changes", "MODIFY a BIGINT", "a int; =g int", "PRIMARY(g)", "a bigint; =g int", "PRIMARY(g)", "refused: may come out otherwise", false},
+		{"generated, of another column", "MODIFY b BIGINT", "a int; b int; =g int", "PRIMARY(g)", "a int; b bigint; =g int", "PRIMARY(g)", "PRIMARY: g>g", true},
 		{"another collation", "MODIFY a VARCHAR(9) CHARACTER SET utf8mb4", "a varchar(9) in latin1", "PRIMARY(a)", "a varchar(9) in utf8mb4", "PRIMARY(a)", "PRIMARY: a>_midflight_key1 helped loose", false},
 		{"another character set of one column", "MODIFY b", "a int; b varchar(9) in latin1", "PRIMARY(a,b)", "a int; b varchar(9) in utf8mb4", "PRIMARY(a,b)", "PRIMARY: a,b>a,_midflight_key2 helped loose", false},
 		{"what is not converted comes first", "MODIFY a", "a varchar(9) in latin1; b int", "PRIMARY(a); UNIQUE b(b)", "a varchar(9) in utf8mb4; b int", "PRIMARY(a)", "b: b>b helped loose", true},

@@ -105,8 +105,6 @@ func hidden(session string) func(*scene) {
 var openToday = map[string]bool{
 	"51-snapshot-from-before-the-copy": true, // issue 5
 	"52-dump-that-spans-the-swap":      true, // issue 5
-	"64-not-in-the-binlog":             true, // issue 4
-	"71-statistics-and-histograms":     true, // the swapped table has none of the old one's histograms
 }
 
 // The second waits for the first, and alters what that has made.

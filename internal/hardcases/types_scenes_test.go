@@ -17,7 +17,8 @@ func mended(s *scene) {
 	m := s.begin(manual, alter)
 	m.await("ready")
 	let := s.lockShadow("SELECT * FROM {shadow} FOR UPDATE", m)
-	s.both("INSERT INTO t VALUES (3, 300, 'abcdef', 12345.67); UPDATE t SET a = 300 WHERE id = 1")
+	// One transaction, so that the batch has the row that is locked.
+	s.both("BEGIN; UPDATE t SET a = 300 WHERE id = 1; INSERT INTO t VALUES (3, 300, 'abcdef', 12345.67); COMMIT")
 	m.awaitBlocked("apply")
 	s.both("UPDATE t SET a = 30, b = 'abc', c = 12.34 WHERE id = 3; UPDATE t SET a = 3 WHERE id = 1")
 	let()
