@@ -33,7 +33,7 @@ type Setting struct{ Name, Value string }
 
 func (s Setting) assignment() string {
 	// A numeric variable takes no string, and no string variable is a number.
-	if s.Value != "" && strings.Trim(s.Value, "0123456789") == "" {
+	if s.Value != "" && strings.Trim(s.Value, "0123456789.") == "" {
 		return "SESSION " + s.Name + " = " + s.Value
 	}
 	return "SESSION " + s.Name + " = " + mysqld.QuoteString(s.Value)

@@ -50,8 +50,10 @@ func (r *run) small(ctx context.Context) (rows int64, small bool, err error) {
 	if r.original.Type == "SYSTEM VERSIONED" {
 		history = " FOR SYSTEM_TIME ALL"
 	}
-	err = r.DB.QueryRowContext(ctx, fmt.Sprintf("SELECT /* midflight m%d count */ COUNT(*) FROM (SELECT 1 FROM %s%s LIMIT %d) AS some",
-		r.status.ID, r.original.Name.Quoted(), history, smallRows+1)).Scan(&rows)
+	err = retry(ctx, patience, func() error {
+		return r.DB.QueryRowContext(ctx, fmt.Sprintf("SELECT /* midflight m%d count */ COUNT(*) FROM (SELECT 1 FROM %s%s LIMIT %d) AS some",
+			r.status.ID, r.original.Name.Quoted(), history, smallRows+1)).Scan(&rows)
+	})
 	return rows, rows <= smallRows, wrap(err, "count the rows of %s", r.original.Name)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-sql-driver/mysql"
 
@@ -41,10 +42,22 @@ func addsCheck(s parser.Statement) bool {
 // quite the same: a column that shows the table's own collation would then have one
 // of its own, and show CHARACTER SET, too.)
 func (r *run) makeTwin(ctx context.Context, db mysqld.Queryer, made schema.Name) error {
-	_, err := db.ExecContext(ctx, "CREATE TABLE /* midflight */ "+made.Quoted()+" LIKE "+r.original.Name.Quoted())
-	if err != nil || !r.apart() || len(r.original.Checks) == 0 {
-		return wrap(err, "create %s like %s", made, r.original.Name)
+	named := made
+	if r.apart() && utf8.RuneCountInString(made.Table) > maxName-len("_chk_999") {
+		made = made.With("midflight") // else the names that LIKE gives are too long (3507)
 	}
+	_, err := db.ExecContext(ctx, "CREATE TABLE /* midflight */ "+made.Quoted()+" LIKE "+r.original.Name.Quoted())
+	if err == nil && r.apart() && len(r.original.Checks) > 0 {
+		err = r.nameChecks(ctx, made)
+	}
+	if err == nil && named != made {
+		_, err = db.ExecContext(ctx, "RENAME TABLE /* midflight */ "+made.Quoted()+" TO "+named.Quoted())
+	}
+	return wrap(err, "create %s like %s", named, r.original.Name)
+}
+
+// nameChecks gives an empty twin the CHECK constraints as the original has them.
+func (r *run) nameChecks(ctx context.Context, made schema.Name) error {
 	plain := &worker{db: r.DB, init: []string{
 		// The table is taken as it is, whatever the server would say of a new one.
 		"SET /* midflight */ SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', innodb_strict_mode = 0, foreign_key_checks = 0, sql_require_primary_key = 0, sql_generate_invisible_primary_key = 0",

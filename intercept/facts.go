@@ -54,8 +54,10 @@ func ask(ctx context.Context, c *proxy.Conn, f mysqld.Flavor) (facts, error) {
 		gtidNext = "@@SESSION.gtid_next"
 	}
 	names = append(names, settingsOfText...)
+	// A session whose clock was set has another NOW() than the server.
+	const clock = "IF(ABS(UNIX_TIMESTAMP(NOW(6)) - UNIX_TIMESTAMP(SYSDATE(6))) > 2, CAST(UNIX_TIMESTAMP(NOW(6)) AS CHAR), NULL)"
 	query := "SELECT /* midflight */ FOUND_ROWS(), HEX(CONVERT(DATABASE() USING utf8mb4)), @@lower_case_table_names, @@SESSION.sql_log_bin, " + gtidNext +
-		", CAST(@midflight_strategy AS CHAR), CAST(@midflight_cutover AS CHAR), CAST(@midflight_async AS CHAR)"
+		", CAST(@midflight_strategy AS CHAR), CAST(@midflight_cutover AS CHAR), CAST(@midflight_async AS CHAR), " + clock
 	for _, n := range names {
 		query += ", @@SESSION." + n
 	}
@@ -63,7 +65,7 @@ func ask(ctx context.Context, c *proxy.Conn, f mysqld.Flavor) (facts, error) {
 	if err != nil {
 		return facts{}, err
 	}
-	if len(r.Rows) != 1 || len(r.Rows[0]) != 8+len(names) {
+	if len(r.Rows) != 1 || len(r.Rows[0]) != 9+len(names) {
 		return facts{}, fmt.Errorf("ask the session for its settings: %d rows", len(r.Rows))
 	}
 	found, err := strconv.Atoi(r.Rows[0][0].String)
@@ -85,9 +87,12 @@ func ask(ctx context.Context, c *proxy.Conn, f mysqld.Flavor) (facts, error) {
 		q.unlogged = "gtid_next is set in the session"
 	}
 	for i, n := range names {
-		if v := row[7+i]; v.Valid {
+		if v := row[8+i]; v.Valid {
 			q.settings = append(q.settings, ghost.Setting{Name: n, Value: v.String})
 		}
+	}
+	if v := row[7]; v.Valid {
+		q.settings = append(q.settings, ghost.Setting{Name: "timestamp", Value: v.String})
 	}
 	q.mode = parser.ParseMode(q.setting("sql_mode"))
 	q.mode.MariaDB, q.mode.Version, q.mode.Charset = f.MariaDB, f.Version, q.setting("character_set_client")

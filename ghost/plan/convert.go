@@ -7,12 +7,11 @@ import "midflight/schema"
 // '7', 3.6 or 101: ALTER TABLE converts from one column's storage to another's,
 // INSERT … SELECT an expression's value. (All pairs of types compared on MySQL
 // 9.7 and MariaDB 10.11, strict and not.) The copy can't have such a column.
-//
-// MariaDB's text to integer is not among them: it rounds '3.6' one way only, and
-// agrees on integers.
-func otherValues(from, to schema.Column) bool {
+func otherValues(from, to schema.Column, strict, mariaDB bool) bool {
 	f, t := family(from), family(to)
 	switch t {
+	case wholes: // MariaDB cuts '3.6' to 3, or rounds it to 4
+		return mariaDB && !strict && Spelled(from)
 	case bits: // ALTER TABLE reads '7' as 7, INSERT as the byte '7'
 		return f != wholes && f != bits && f != members && from.Type != "year"
 	case moments: // 101 is a day of 2000, or none
@@ -25,6 +24,13 @@ func otherValues(from, to schema.Column) bool {
 		return from.Type == "float"
 	}
 	return false
+}
+
+// Spelled tells columns whose values are numbers only as far as their text reads
+// as one.
+func Spelled(c schema.Column) bool {
+	f := family(c)
+	return f == texts || f == bytes
 }
 
 // A columnFamily is of types that convert alike.

@@ -209,7 +209,7 @@ func Make(s parser.Statement, original, altered *schema.Table, p Probe, mariaDB 
 		return Plan{}, r
 	}
 	for _, m := range columns {
-		if m.Converted && otherValues(m.From, m.To) {
+		if m.Converted && otherValues(m.From, m.To, p.Strict, mariaDB) {
 			return Plan{}, refuse("ALTER TABLE makes other values of column %s, %s to %s, than a copy would", m.To.Name, m.From.FullType, m.To.FullType)
 		}
 	}

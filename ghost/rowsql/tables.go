@@ -27,6 +27,9 @@ type Tables struct {
 	// NullIsNow: ALTER TABLE makes the current time of a NULL that becomes a
 	// TIMESTAMP NOT NULL. (MySQL outside strict mode, MariaDB always.)
 	NullIsNow bool
+	// WholeOnly: of a text that becomes an integer only whole numbers may be carried
+	// over. ALTER TABLE refuses '3.6', which INSERT rounds (MariaDB, strict mode).
+	WholeOnly bool
 	// UpTo bounds what Insert reads: rows ahead of the row copy are left to it.
 	// "" is no bound.
 	UpTo binlog.Key
@@ -222,6 +225,11 @@ func (t Tables) insert(what string, n numbering) string {
 			if m.To.Type == "json" && numeric(m.From) {
 				// INSERT refuses a number where ALTER reads its text (3140).
 				from[i] = "CAST(" + from[i] + " AS CHAR CHARACTER SET utf8mb4)"
+			}
+			if t.WholeOnly && m.To.Integer() && plan.Spelled(m.From) {
+				// What is not one is made what no INSERT takes: the server's own ALTER
+				// is then asked about the row.
+				from[i] = fmt.Sprintf("IF(%[1]s REGEXP '^[[:space:]]*[-+]?[0-9]+[[:space:]]*$' OR %[1]s IS NULL, %[1]s, CONCAT('?', %[1]s))", from[i])
 			}
 			if t.becomesNow(m) {
 				from[i] = "COALESCE(" + from[i] + ", " + t.Started.literal(m.To) + ")"

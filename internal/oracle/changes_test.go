@@ -98,6 +98,7 @@ var changes = []change{
 	{of: keyless, alter: "MODIFY v BIGINT NULL", path: "copy"},
 	{of: facts, alter: "MODIFY v DOUBLE NULL", path: "copy", values: map[string]values{"v": values(dyadic).orNull()}},
 	{of: facts, alter: "FORCE", path: "copy"},
+	{of: orders, alter: "MODIFY code INT NULL", path: "copy", values: map[string]values{"code": oneOf("'12'", "' -7'", "'+0'", "'2147483647'", "NULL")}},
 	// Numbers.
 	{of: twoKeys, alter: "ADD COLUMN n INT NOT NULL AUTO_INCREMENT UNIQUE FIRST", path: "copy", now: "n"},
 	{of: twoKeys, alter: "ADD COLUMN n INT NOT NULL AUTO_INCREMENT, ADD KEY (n), AUTO_INCREMENT = 5000, MODIFY v VARCHAR(30) NULL", path: "copy", now: "n"},
@@ -108,6 +109,7 @@ var changes = []change{
 	{of: guarded, alter: "DROP CONSTRAINT small, ADD CONSTRAINT small CHECK (n < 200), MODIFY n BIGINT NOT NULL", path: "copy"},
 	{of: guarded, alter: "ALTER CHECK small NOT ENFORCED, DROP CHECK guarded_chk_2, MODIFY m BIGINT NOT NULL", path: "copy", only: onlyMySQL},
 	{of: watched, alter: "ADD COLUMN x INT NOT NULL DEFAULT 1, MODIFY a BIGINT NULL", path: "copy"},
+	{of: longGuarded, alter: "OPTIMIZE TABLE {t}", path: "copy"},
 	{of: watched, alter: "COMMENT = 'instant'", path: "metadata instant"},
 	// One of every type.
 	{of: byFloat, alter: "ADD COLUMN x INT NOT NULL DEFAULT 1 FIRST", path: "copy"},

@@ -28,6 +28,14 @@ func guarded(f testmysql.Flavor) table {
 	return t
 }
 
+// longGuarded has a name to which the server can add nothing.
+func longGuarded(f testmysql.Flavor) table {
+	t := twoKeys(f)
+	t.name, t.rows = longest, 300
+	t.keys += ", CONSTRAINT `a name` CHECK (id < 100000000)"
+	return t
+}
+
 // watched has triggers that change rows and write an audit.
 func watched(f testmysql.Flavor) table {
 	t := orders(f)
@@ -212,5 +220,20 @@ func TestHiddenPrimaryKey(t *testing.T) {
 			}
 			twins.SameContents(t, twins.Contents(t, s.root, s.flavor, on[0], ""), twins.Contents(t, s.root, s.flavor, on[1], ""))
 		}
+	})
+}
+
+// TestSetClock: a session that has set its clock gets it into its new columns.
+func TestSetClock(t *testing.T) {
+	eachSite(t, func(t *testing.T, s *site) {
+		on := s.twins(t, "t")
+		for _, n := range on {
+			mustExec(t, session(t, s.server.Addr, n.Schema, "CREATE TABLE t (id INT NOT NULL PRIMARY KEY)"), "INSERT INTO t VALUES (1), (2)")
+		}
+		settings := []string{"SET @midflight_strategy = 'copy'", "SET time_zone = '+03:00'", "SET timestamp = 1600000000.250000"}
+		const alter = "ALTER TABLE t ADD a TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6), ADD b DATETIME DEFAULT NOW(), MODIFY id BIGINT"
+		mustExec(t, session(t, s.server.Addr, on[1].Schema, settings...), alter)
+		mustExec(t, s.session(t, on[0].Schema, settings...), alter)
+		twins.SameContents(t, twins.Contents(t, s.root, s.flavor, on[0], ""), twins.Contents(t, s.root, s.flavor, on[1], ""))
 	})
 }

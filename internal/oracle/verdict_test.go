@@ -40,6 +40,8 @@ var verdicts = []verdict{
 	{name: "too short VARCHAR", columns: "a VARCHAR(10)", values: []string{"'abc'", "'abcdef'"}, alter: "MODIFY a VARCHAR(3)"},
 	{name: "too short VARBINARY", columns: "a VARBINARY(10)", values: []string{"'abcdef'"}, alter: "MODIFY a VARBINARY(3)"},
 	{name: "INT to TINYINT", columns: "a INT", values: []string{"3", "300"}, alter: "MODIFY a TINYINT", row: "(2) of PRIMARY"},
+	{name: "a fraction to INT", columns: "a VARCHAR(20)", values: []string{"'3'", "' -4 '", "'3.6'"}, alter: "MODIFY a INT", only: onlyMariaDB, row: "(3) of PRIMARY"},
+	{name: "a power of ten to INT", columns: "a VARBINARY(20)", values: []string{"'1e3'"}, alter: "MODIFY a INT", only: onlyMariaDB},
 	{name: "geometry without a default", columns: "a INT", values: []string{"3"}, alter: "ADD p POINT NOT NULL", only: onlyMySQL, row: "(1) of PRIMARY"},
 	{name: "INT to UNSIGNED", columns: "a INT", values: []string{"-5"}, alter: "MODIFY a INT UNSIGNED"},
 	{name: "DECIMAL too narrow", columns: "a DECIMAL(10,2)", values: []string{"12345.67"}, alter: "MODIFY a DECIMAL(5,2)"},
