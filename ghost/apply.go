@@ -30,12 +30,7 @@ func (s *syncer) dispatchApply() {
 				}
 				return fmt.Errorf("ask which transactions are visible: %w", err)
 			}
-			if s.unseen != nil && horizon.Covers(*s.unseen) {
-				s.unseen = nil
-				if s.verify.On() {
-					s.compareAll()
-				}
-			}
+			s.seen(horizon.Covers)
 			keys := s.backlog.Take(batch, horizon.Covers, s.copied.Place)
 			s.applyTurn = len(keys) == batch // more may be waiting
 			if len(keys) > 0 {

@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -82,6 +83,13 @@ func TestHiddenChanges(t *testing.T) {
 					mustExec(t, hider, "COMMIT")
 				} else {
 					write()
+					// What was mended once may be changed again.
+					await(t, "the new table has what was hidden", func() bool {
+						return list(t, s.root, "SELECT COUNT(*) FROM "+on[0].With("_t_shadow").Quoted()+" WHERE u = 5001")[0] == "1"
+					})
+					for _, conn := range []*sql.Conn{hider, plain} {
+						mustExec(t, conn, "UPDATE t SET v = v + 1 WHERE u > 1400")
+					}
 				}
 				id := list(t, s.root, "SELECT id FROM midflight.migrations WHERE schema_name = ?", on[0].Schema)[0]
 				mustExec(t, hider, "CALL midflight.cutover("+id+")")
