@@ -56,7 +56,7 @@ func (s *syncer) applyKeys(keys []binlog.Key) {
 				return err
 			}
 			s.backlog.Done(keys)
-			s.rows += delta
+			s.count.rows += delta
 			s.verify.Applied(keys)
 			s.Observe(KeysApplied{len(keys), took})
 			return nil
@@ -79,6 +79,7 @@ func (s *syncer) applyAgain() {
 func (s *syncer) apply(ctx context.Context, t rowsql.Tables, keys []binlog.Key) (delta int64, err error) {
 	err = retry(ctx, patience, func() error {
 		return s.applier.use(ctx, func(conn *sql.Conn) (err error) {
+			defer func() { s.count.heard(err) }()
 			delta, err = transaction(ctx, conn, func() (int64, error) { return deleteAndInsert(ctx, conn, t, keys) })
 			if mysqld.IsDuplicateKey(err) {
 				delta, _, err = s.replaceColliding(ctx, conn, t, keys)

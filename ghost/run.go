@@ -94,9 +94,9 @@ func (r *run) copyAndSwap(ctx context.Context, p plan.Plan, own []Warning) Resul
 	for _, w := range warned.texts[:min(10, len(warned.texts))] {
 		r.log(ctx, "%s %d: %s", w.Level, w.Code, w.Message)
 	}
-	result := Result{Rows: s.rows, Warnings: warned.texts, Warned: warned.count, Err: err}
+	result := Result{Rows: s.count.rows, Warnings: warned.texts, Warned: warned.count, Err: err}
 	if p.Counted {
-		result.Records = s.rows
+		result.Records = s.count.rows
 	}
 	return result
 }

@@ -47,7 +47,7 @@ type syncer struct {
 	boundKnown bool
 	applyTurn  bool          // the copy waits for a turn of the apply
 	ranges     []chunk.Range // all that was copied, for verification
-	rows       int64         // in the shadow table
+	count      count
 	warned     warned
 	started    time.Time
 
@@ -253,7 +253,7 @@ func (s *syncer) housekeep() {
 	s.shown.Store(&status)
 	s.applyAgain()
 	s.advance()
-	checkpoint := Checkpoint{Watermark: s.copied.Watermark(), Position: s.applied, Rows: s.rows}
+	checkpoint := Checkpoint{Watermark: s.copied.Watermark(), Position: s.applied, Rows: s.count.rows}
 	s.start(housekeeping, func(ctx context.Context) func() error {
 		control, err := s.Store.Control(ctx, status.ID)
 		s.Store.Save(ctx, status)
