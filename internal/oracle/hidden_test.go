@@ -119,3 +119,21 @@ func TestHiddenChanges(t *testing.T) {
 		}
 	})
 }
+
+// TestAlterAfterHiding: a session of which Midflight believes that its binlog may
+// be off does not wait for itself.
+func TestAlterAfterHiding(t *testing.T) {
+	eachSite(t, func(t *testing.T, s *site) {
+		db := s.server.NewDatabase(t)
+		user := s.session(t, db, "SET @was = @@sql_log_bin", "SET sql_log_bin = 0", "CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)", "SET sql_log_bin = @was",
+			"SET @midflight_strategy = 'copy'")
+		ctx, cancel := context.WithTimeout(context.Background(), longEnough)
+		defer cancel()
+		if _, err := user.ExecContext(ctx, "ALTER TABLE t ADD COLUMN v INT"); err != nil {
+			t.Error(err)
+		}
+		if path := list(t, s.root, "SELECT CONCAT(strategy, ' ', phase) FROM midflight.migrations WHERE schema_name = ?", db); !slices.Equal(path, []string{"copy completed"}) {
+			t.Errorf("the path taken is %q", path)
+		}
+	})
+}
