@@ -80,6 +80,9 @@ func (s *syncer) awaitQuiet(ctx context.Context, g *gap) error {
 	if err := s.pump(ctx, func() bool { return s.backlog.Len() <= smallBacklog && s.verified() }); err != nil {
 		return err
 	}
+	if err := s.mustBeAsItWas(ctx); err != nil {
+		return err
+	}
 	if err := s.lease.hold(ctx); err != nil {
 		return err
 	}

@@ -4,12 +4,14 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
 	"midflight/binlog"
 	"midflight/ghost/plan"
 	"midflight/mysqld"
+	"midflight/schema"
 )
 
 // Changes can hide from the binlog's row events: a session with
@@ -103,6 +105,35 @@ WHERE v.variable_value = 'OFF' AND t.processlist_id <> CONNECTION_ID()`)
 	}
 	return all.String(), rows.Err()
 }
+
+// mustBeAsItWas ends the migration after an ALTER of the original that no binlog
+// has. One that comes later moves what hidden asks for, under the lock too.
+func (s *syncer) mustBeAsItWas(ctx context.Context) error {
+	return retry(ctx, patience, func() error {
+		now, err := schema.Read(ctx, s.DB, s.original.Name)
+		if err != nil {
+			return err
+		}
+		text, err := definitionOf(ctx, s.DB, s.original.Name)
+		if err != nil {
+			return err
+		}
+		if text != s.definition || !now.SameDefinition(s.original) {
+			return obstacle("somebody changed the definition of %s during the migration. Send the statement again", s.original.Name)
+		}
+		return nil
+	})
+}
+
+// definitionOf is the server's text of a table, without the number that changes
+// by itself.
+func definitionOf(ctx context.Context, db *sql.DB, t schema.Name) (string, error) {
+	var name, text string
+	err := db.QueryRowContext(ctx, "SHOW /* midflight */ CREATE TABLE "+t.Quoted()).Scan(&name, &text)
+	return nextNumber.ReplaceAllString(text, ""), wrap(err, "read the definition of %s", t)
+}
+
+var nextNumber = regexp.MustCompile(` AUTO_INCREMENT=\d+`)
 
 // mustBeLogged refuses a table whose changes the server leaves out of its binlog.
 func (r *run) mustBeLogged(ctx context.Context) error {

@@ -53,7 +53,7 @@ func (s *session) hides(text []byte) {
 
 // works notes a command's beginning. s.mu is held.
 func (s *session) works() {
-	if s.unlogged && !s.hiding && s.walker.InFlight() > 0 {
+	if s.unlogged && !s.hiding && (s.walker.InFlight() > 0 || s.relaying) {
 		s.hiding = true
 		s.srv.unlogging.Add(1)
 	}

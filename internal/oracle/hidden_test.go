@@ -137,3 +137,36 @@ func TestAlterAfterHiding(t *testing.T) {
 		}
 	})
 }
+
+// TestHiddenDefinition: an ALTER that no binlog has is not undone by the swap.
+func TestHiddenDefinition(t *testing.T) {
+	eachSite(t, func(t *testing.T, s *site) {
+		for i, addr := range []string{s.midflight.Addr, s.server.Addr, s.midflight.Addr} {
+			change, kept := "ADD COLUMN kept INT DEFAULT 7", "SELECT kept FROM t"
+			if i == 2 {
+				change, kept = "COMMENT = '7'", "SELECT table_comment FROM information_schema.tables WHERE table_schema = DATABASE()"
+			}
+			db := s.server.NewDatabase(t)
+			hider := session(t, addr, db, "CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+			user := s.session(t, db, "SET @midflight_strategy = 'copy', @midflight_cutover = 'manual'")
+			result := make(chan error, 1)
+			go func() {
+				_, err := user.ExecContext(context.Background(), "ALTER TABLE t ADD COLUMN v INT")
+				result <- err
+			}()
+			awaitPhase(t, s.root, db, "ready")
+			mustExec(t, hider, "SET sql_log_bin = 0")
+			mustExec(t, hider, "ALTER TABLE t "+change)
+			mustExec(t, hider, "SET sql_log_bin = 1")
+			id := list(t, s.root, "SELECT id FROM midflight.migrations WHERE schema_name = ?", db)[0]
+			mustExec(t, hider, "CALL midflight.cutover("+id+")")
+			if err := <-result; err == nil || !strings.Contains(err.Error(), "changed the definition") {
+				t.Errorf("the ALTER ends with %v", err)
+			}
+			var got string
+			if err := hider.QueryRowContext(context.Background(), kept).Scan(&got); err != nil || got != "7" {
+				t.Errorf("%s: %q, %v", change, got, err)
+			}
+		}
+	})
+}
