@@ -30,12 +30,7 @@ func (s *syncer) dispatchApply() {
 				}
 				return fmt.Errorf("ask which transactions are visible: %w", err)
 			}
-			if s.unseen != nil && horizon.Covers(*s.unseen) {
-				s.unseen = nil
-				if s.verify.On() {
-					s.compareAll()
-				}
-			}
+			s.seen(horizon.Covers)
 			keys := s.backlog.Take(batch, horizon.Covers, s.copied.Place)
 			s.applyTurn = len(keys) == batch // more may be waiting
 			if len(keys) > 0 {
@@ -61,7 +56,7 @@ func (s *syncer) applyKeys(keys []binlog.Key) {
 				return err
 			}
 			s.backlog.Done(keys)
-			s.rows += delta
+			s.count.rows += delta
 			s.verify.Applied(keys)
 			s.Observe(KeysApplied{len(keys), took})
 			return nil
@@ -84,6 +79,7 @@ func (s *syncer) applyAgain() {
 func (s *syncer) apply(ctx context.Context, t rowsql.Tables, keys []binlog.Key) (delta int64, err error) {
 	err = retry(ctx, patience, func() error {
 		return s.applier.use(ctx, func(conn *sql.Conn) (err error) {
+			defer func() { s.count.heard(err) }()
 			delta, err = transaction(ctx, conn, func() (int64, error) { return deleteAndInsert(ctx, conn, t, keys) })
 			if mysqld.IsDuplicateKey(err) {
 				delta, _, err = s.replaceColliding(ctx, conn, t, keys)

@@ -84,7 +84,7 @@ func (s *syncer) dispatchCopy() {
 			s.copied.Commit(r)
 			s.ranges = append(s.ranges, r)
 			s.applyTurn = !s.copied.Integers() && !s.copied.Done() && s.backlog.Len() > 0
-			s.rows += rows
+			s.count.rows += rows
 			s.warned.in(r, warned)
 			copied := max(rows+outdated, 0) // what went out of the way isn't taken off
 			s.status.RowsCopied += copied
@@ -124,6 +124,7 @@ func (s *syncer) copyChunk(ctx context.Context, r chunk.Range) (rows, warned, ou
 	again := false
 	err = retry(ctx, patience, func() error {
 		return s.copier.use(ctx, func(conn *sql.Conn) (err error) {
+			defer func() { s.count.heard(err) }()
 			if again { // an earlier try may have been committed without our hearing of it
 				if _, err := conn.ExecContext(ctx, s.tables.DeleteRange(r)); err != nil {
 					return err

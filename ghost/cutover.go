@@ -66,6 +66,9 @@ func (s *syncer) pumpFor(ctx context.Context, d time.Duration) error {
 // lock and nobody holds the table for long. Who holds it is asked last: the gap
 // between two long transactions may be short.
 func (s *syncer) awaitQuiet(ctx context.Context, g *gap) error {
+	if err := s.countAgain(ctx); err != nil {
+		return err
+	}
 	if err := s.fence(ctx); err != nil {
 		return err
 	}
@@ -75,6 +78,9 @@ func (s *syncer) awaitQuiet(ctx context.Context, g *gap) error {
 	}
 	s.around = around
 	if err := s.pump(ctx, func() bool { return s.backlog.Len() <= smallBacklog && s.verified() }); err != nil {
+		return err
+	}
+	if err := s.mustBeAsItWas(ctx); err != nil {
 		return err
 	}
 	if err := s.lease.hold(ctx); err != nil {
@@ -108,6 +114,9 @@ const lookAgain = 20 * time.Millisecond
 func (s *syncer) attempt(ctx context.Context, g *gap, bound time.Duration) error {
 	if err := s.idle(ctx); err != nil {
 		return err
+	}
+	if s.count.lost.Load() {
+		return fmt.Errorf("%w: the rows have to be counted", errTooSoon)
 	}
 	swap := s.swapMySQL
 	if s.Flavor.MariaDB {
@@ -226,7 +235,8 @@ func (s *syncer) settleUnderLock(ctx context.Context, conn *sql.Conn, bound time
 		// No transaction: BEGIN would give the table locks up, and nobody sees
 		// the shadow between the two statements.
 		delta, err := deleteAndInsert(until, conn, s.tables, keys)
-		s.rows += delta
+		s.count.rows += delta
+		s.count.heard(err)
 		if err != nil {
 			s.backlog.Return(keys)
 			// The rows may be gone from the shadow, and one of them be known by

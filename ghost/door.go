@@ -14,9 +14,9 @@ type Door interface {
 	// Busy lists the sessions that run such a statement or are inside a
 	// transaction, other than those that have been so for less than age.
 	Busy(names []string, age time.Duration) []Blocker
-	// Unlogged moves whenever a session begins or ends a command that may change
-	// rows and whose changes may be missing in the binlog.
-	Unlogged() uint64
+	// Unlogged counts the commands that have ended and whose changes of rows may
+	// be missing in the binlog, and tells whether one is under way.
+	Unlogged() (ended uint64, running bool)
 }
 
 // Held is a hold in force.
@@ -39,6 +39,6 @@ type open struct{}
 
 func (open) Hold([]string, time.Duration) Held       { return open{} }
 func (open) Busy([]string, time.Duration) []Blocker  { return nil }
-func (open) Unlogged() uint64                        { return 0 }
+func (open) Unlogged() (uint64, bool)                { return 0, false }
 func (open) Drained(context.Context) error           { return nil }
 func (open) Release() (held int, long time.Duration) { return 0, 0 }

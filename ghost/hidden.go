@@ -4,12 +4,14 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
 	"midflight/binlog"
 	"midflight/ghost/plan"
 	"midflight/mysqld"
+	"midflight/schema"
 )
 
 // Changes can hide from the binlog's row events: a session with
@@ -17,35 +19,63 @@ import (
 // all, an image of binlog_row_image=MINIMAL may lack the chunk key. Their keys
 // are not known, so once such a change is there for every reader, all ranges are
 // compared again, and rows that differ are applied. Only a row that differs once
-// more without a change is a fault.
+// more, with nothing hidden since, is a fault.
 
 // hid notes a hidden change; the transaction tells when everybody sees it.
 func (s *syncer) hid(tx binlog.TxID, reason string) {
-	if s.unseen == nil {
+	if len(s.unseen) == 0 {
 		s.log(s.ctx, "all rows will be compared again: %s", reason)
 	}
 	s.verify.Mend()
-	s.unseen = &tx
+	s.unseen = append(s.unseen, tx)
+}
+
+// seen forgets the hidden changes that every reader sees by now. They become
+// visible in any order, so none stands for another; what differed before the
+// last of them was seen is no measure.
+func (s *syncer) seen(visible func(binlog.TxID) bool) {
+	if len(s.unseen) == 0 {
+		return
+	}
+	if s.unseen = slices.DeleteFunc(s.unseen, visible); len(s.unseen) > 0 {
+		return
+	}
+	if s.verify.On() {
+		s.compareAll()
+	}
 }
 
 // compareAll begins to compare all that is copied. What hides from now on asks for
 // another time.
 func (s *syncer) compareAll() {
+	if s.verify.On() || s.hidden() {
+		s.verify.Mend()
+	}
 	s.began = s.hiding()
 	s.verify.Begin(s.ranges)
 }
 
 // hidden: there are changes that the latest comparing of all rows may have missed.
-func (s *syncer) hidden() bool { return s.unseen != nil || s.began != s.hiding() }
+func (s *syncer) hidden() bool { return len(s.unseen) > 0 || s.underWay() || s.began != s.hiding() }
+
+// underWay: a command is, whose changes would not be in the binlog. It may have
+// committed some of them already (CALL). To be asked before hiding is.
+func (s *syncer) underWay() bool {
+	_, running := s.Door.Unlogged()
+	return running
+}
 
 // A hiding is what tells the work of sessions whose changes are not in the
-// binlog: it stands still while they do nothing.
+// binlog: it moves when they have done something.
 type hiding struct {
 	through uint64 // Midflight, exactly
 	around  string // as of the latest look; MySQL only
 }
 
-func (s *syncer) hiding() hiding { return hiding{s.Door.Unlogged(), s.around} }
+func (s *syncer) hiding() hiding {
+	ended, _ := s.Door.Unlogged()
+	return hiding{ended, s.around}
+}
 
 // lookAround finds sessions with sql_log_bin=0 that don't come through Midflight,
 // and how much they have done. One that has come and gone between two looks, each
@@ -75,6 +105,35 @@ WHERE v.variable_value = 'OFF' AND t.processlist_id <> CONNECTION_ID()`)
 	}
 	return all.String(), rows.Err()
 }
+
+// mustBeAsItWas ends the migration after an ALTER of the original that no binlog
+// has. One that comes later moves what hidden asks for, under the lock too.
+func (s *syncer) mustBeAsItWas(ctx context.Context) error {
+	return retry(ctx, patience, func() error {
+		now, err := schema.Read(ctx, s.DB, s.original.Name)
+		if err != nil {
+			return err
+		}
+		text, err := definitionOf(ctx, s.DB, s.original.Name)
+		if err != nil {
+			return err
+		}
+		if text != s.definition || !now.SameDefinition(s.original) {
+			return obstacle("somebody changed the definition of %s during the migration. Send the statement again", s.original.Name)
+		}
+		return nil
+	})
+}
+
+// definitionOf is the server's text of a table, without the number that changes
+// by itself.
+func definitionOf(ctx context.Context, db *sql.DB, t schema.Name) (string, error) {
+	var name, text string
+	err := db.QueryRowContext(ctx, "SHOW /* midflight */ CREATE TABLE "+t.Quoted()).Scan(&name, &text)
+	return nextNumber.ReplaceAllString(text, ""), wrap(err, "read the definition of %s", t)
+}
+
+var nextNumber = regexp.MustCompile(` AUTO_INCREMENT=\d+`)
 
 // mustBeLogged refuses a table whose changes the server leaves out of its binlog.
 func (r *run) mustBeLogged(ctx context.Context) error {

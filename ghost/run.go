@@ -25,13 +25,16 @@ type run struct {
 	shown    atomic.Pointer[Status]
 	control  Control
 	original *schema.Table
-	lease    *lease
-	shadow   schema.Name // zero: not made
-	old      schema.Name // of the original after the swap; zero before
-	oldAs    schema.Name // what old will be
-	tables   rowsql.Tables
-	swapped  bool // the point of no return is passed
-	copyOnly bool // the server has taken back what it accepted on an empty table
+	// definition of the original as text, when the stream began; for details that
+	// the description leaves out (comments).
+	definition string
+	lease      *lease
+	shadow     schema.Name // zero: not made
+	old        schema.Name // of the original after the swap; zero before
+	oldAs      schema.Name // what old will be
+	tables     rowsql.Tables
+	swapped    bool // the point of no return is passed
+	copyOnly   bool // the server has taken back what it accepted on an empty table
 }
 
 // migrate is the algorithm of docs/algorithm.md.
@@ -94,9 +97,9 @@ func (r *run) copyAndSwap(ctx context.Context, p plan.Plan, own []Warning) Resul
 	for _, w := range warned.texts[:min(10, len(warned.texts))] {
 		r.log(ctx, "%s %d: %s", w.Level, w.Code, w.Message)
 	}
-	result := Result{Rows: s.rows, Warnings: warned.texts, Warned: warned.count, Err: err}
+	result := Result{Rows: s.count.rows, Warnings: warned.texts, Warned: warned.count, Err: err}
 	if p.Counted {
-		result.Records = s.rows
+		result.Records = s.count.rows
 	}
 	return result
 }
@@ -264,6 +267,9 @@ func (r *run) follow(ctx context.Context, p plan.Plan) (*syncer, error) {
 	}
 	if !now.SameDefinition(r.original) {
 		return nil, obstacle("somebody changed the definition of %s while the migration was being prepared. Send the statement again", r.original.Name)
+	}
+	if r.definition, err = definitionOf(ctx, r.DB, r.original.Name); err != nil {
+		return nil, err
 	}
 	if err := r.mustBeLogged(ctx); err != nil {
 		return nil, err

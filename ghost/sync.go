@@ -47,7 +47,7 @@ type syncer struct {
 	boundKnown bool
 	applyTurn  bool          // the copy waits for a turn of the apply
 	ranges     []chunk.Range // all that was copied, for verification
-	rows       int64         // in the shadow table
+	count      count
 	warned     warned
 	started    time.Time
 
@@ -55,10 +55,10 @@ type syncer struct {
 
 	journaled bool // the triggers are in the store
 
-	names  []string     // what reaches the table; nil: not known any more
-	began  hiding       // when the comparing of all rows last began
-	unseen *binlog.TxID // the latest hidden change that not every reader sees yet
-	around string       // see hiding
+	names  []string      // what reaches the table; nil: not known any more
+	began  hiding        // when the comparing of all rows last began
+	unseen []binlog.TxID // hidden changes that not every reader sees yet
+	around string        // see hiding
 
 	helperGone bool // dropped for a swap
 
@@ -185,7 +185,7 @@ func (s *syncer) dispatch() {
 	if s.copying && !s.busy[copyJob] && !s.control.Paused && s.backlog.Len() < maxBacklog {
 		s.dispatchCopy()
 	}
-	if !s.busy[applyJob] && s.look && (s.backlog.Len() > 0 || s.unseen != nil) {
+	if !s.busy[applyJob] && s.look && (s.backlog.Len() > 0 || len(s.unseen) > 0) {
 		s.look = false
 		s.dispatchApply()
 	}
@@ -235,9 +235,9 @@ func (s *syncer) receive(tx binlog.Tx) error {
 //
 // Invariant: every change up to it was applied, or forgotten since a chunk beyond
 // the watermark reads it; so the backlog must be empty, what is being applied
-// included.
+// included. A hidden one is there for every reader, so whoever resumes finds it.
 func (s *syncer) advance() {
-	if s.backlog.Len() == 0 {
+	if s.backlog.Len() == 0 && len(s.unseen) == 0 {
 		s.applied = s.received
 	}
 }
@@ -253,7 +253,7 @@ func (s *syncer) housekeep() {
 	s.shown.Store(&status)
 	s.applyAgain()
 	s.advance()
-	checkpoint := Checkpoint{Watermark: s.copied.Watermark(), Position: s.applied, Rows: s.rows}
+	checkpoint := Checkpoint{Watermark: s.copied.Watermark(), Position: s.applied, Rows: s.count.rows}
 	s.start(housekeeping, func(ctx context.Context) func() error {
 		control, err := s.Store.Control(ctx, status.ID)
 		s.Store.Save(ctx, status)
@@ -284,7 +284,7 @@ func (s *syncer) progress() {
 	st.Backlog = s.backlog.Len()
 	st.WaitingFor = ""
 	switch {
-	case st.Phase != Copying && s.verify.On() && s.began != s.hiding():
+	case st.Phase != Copying && s.verify.On() && (s.underWay() || s.began != s.hiding()):
 		st.WaitingFor = "sessions with sql_log_bin = 0, whose changes are not in the binlog: all rows are compared again"
 	case s.control.Paused && s.copying:
 		st.WaitingFor = "CALL midflight.resume"

@@ -162,6 +162,7 @@ func (c *Conn) relays(text []byte) {
 	defer c.s.mu.Unlock()
 	c.s.relaying = true
 	c.s.keeps(text, false)
+	c.s.works()
 	c.s.log.add(text, clock())
 }
 

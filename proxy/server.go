@@ -75,10 +75,11 @@ type Query struct {
 
 // A Server carries sessions.
 type Server struct {
-	cfg      Config
-	key      func() (*rsa.PrivateKey, error) // ours, for passwords
-	holds    atomic.Pointer[[]*Hold]         // in force now; nil: none
-	unlogged atomic.Uint64                   // see Unlogged
+	cfg       Config
+	key       func() (*rsa.PrivateKey, error) // ours, for passwords
+	holds     atomic.Pointer[[]*Hold]         // in force now; nil: none
+	unlogged  atomic.Uint64                   // commands that have ended, see Unlogged
+	unlogging atomic.Int64                    // sessions that are running one
 
 	loops loops
 	stats []*stats // of the pumps, then of each loop

@@ -53,6 +53,7 @@ type session struct {
 	preparing []statement // COM_STMT_PREPARE in flight, oldest first
 	last      statement   // prepared last: MariaDB clients may call it by id -1
 	unlogged  bool        // its binlog may be off
+	hiding    bool        // … and it is at work
 	relogs    bool        // the command in flight switches it on if it succeeds
 	sticky    sticky
 	giving    sticky // what the command in flight gives back if it succeeds
@@ -141,6 +142,7 @@ func (s *session) run(ctx context.Context) {
 // over is the end of a session that was opened.
 func (s *session) over() {
 	s.mu.Lock()
+	s.rests()
 	e := SessionClosed{
 		ID: s.id, User: s.user, Client: s.addr, Blame: s.blame, Err: s.cause, Reason: reasonOf(s.blame, s.quit, s.cause),
 		Commands: s.commands, FromClient: s.fromClient, FromServer: s.fromServ,

@@ -9,11 +9,15 @@ import (
 // forbids that, and nothing is done about it here: whoever copies a table by the
 // binlog asks whether there was such work meanwhile.
 
-// Unlogged counts what sessions do that may have switched their binlog off: once
-// when a command begins, once when it has ended. As long as it stands still, no
-// client of ours has changed, or committed, anything that the binlog lacks. What
-// a routine switches is not seen.
-func (s *Server) Unlogged() uint64 { return s.unlogged.Load() }
+// Unlogged counts the commands that have ended of sessions that may have switched
+// their binlog off, and tells whether one is under way. As long as none is, and
+// the count stands still, no client of ours has changed, or committed, anything
+// that the binlog lacks. What a routine switches is not seen, nor what the server
+// goes on with after the client has gone.
+func (s *Server) Unlogged() (ended uint64, running bool) {
+	running = s.unlogging.Load() > 0 // first: it counts before it has ended
+	return s.unlogged.Load(), running
+}
 
 // switchesLog tells whether a text may switch the session's binlog on or off.
 func switchesLog(text []byte) bool {
@@ -47,16 +51,28 @@ func (s *session) hides(text []byte) {
 	}
 }
 
-// works counts the beginning or the end of a command. s.mu is held.
+// works notes a command's beginning. s.mu is held.
 func (s *session) works() {
-	if s.unlogged {
+	if s.unlogged && !s.hiding && (s.walker.InFlight() > 0 || s.relaying) {
+		s.hiding = true
+		s.srv.unlogging.Add(1)
+	}
+}
+
+// rests: no command is under way any more. s.mu is held.
+func (s *session) rests() {
+	if s.hiding {
+		s.hiding = false
 		s.srv.unlogged.Add(1)
+		s.srv.unlogging.Add(-1)
 	}
 }
 
 // worked takes note of a command's end. s.mu is held.
 func (s *session) worked(failed bool) {
-	s.works()
+	if s.walker.InFlight() == 0 {
+		s.rests()
+	}
 	if s.relogs && !failed {
 		s.unlogged = false
 	}

@@ -36,6 +36,10 @@ func (w *World) cutOver(after int) bool {
 	if giveUp("before the first batch") || w.ended() {
 		return true
 	}
+	if w.hidden() && !w.Rules.LockHidden {
+		w.say("given up: something is hidden")
+		return true
+	}
 	for {
 		keys := w.take(func(int) bool { return true }, w.copied.Place, nil)
 		if len(keys) == 0 {
@@ -98,7 +102,7 @@ func (w *World) applyUnderLock(keys []binlog.Key, giveUp func(string) bool) (goO
 		return back()
 	}
 	rows := w.pick(keys, "")
-	if !w.Rules.Insert(&w.shadow, &rows) {
+	if !w.put(&w.shadow, &rows) {
 		w.say("1062 under the lock, which is given up")
 		return back()
 	}

@@ -15,9 +15,12 @@
 //     both tables in one snapshot.
 //   - Under a collation that ignores case a row's key has two spellings. (So two
 //     batches of other keys may have one row: then there is one at a time.)
+//   - A transaction's keys may not be in the binlog, or the transaction itself not:
+//     then it is known when its session's command runs, and has ended.
 //   - An answer may be lost, a transaction rolled back, and the engine die: then
 //     what it was doing is committed or not, and the next one begins from the
-//     checkpoint. A fault may spoil a row of the shadow before it is compared.
+//     checkpoint. A fault may spoil a row of the shadow before it is compared, or each
+//     time it is written.
 //
 // A run ends with a swap, which must find equal tables; with the user's
 // duplicate, which one snapshot of the original must have; or with a row that

@@ -26,7 +26,9 @@ type engine struct {
 	jobs             [5]job
 
 	verify   verify.Verification
-	repair   bool // what differs in a range is applied once more
+	mends    bool
+	unseen   []int // hidden changes that not every reader sees yet
+	began    int   // how much the sessions without a binlog had done when the comparing of all began
 	compared [maxKey + 1]bool
 	passed   map[string]bool // markers
 	tokens   int
@@ -50,6 +52,9 @@ func (w *World) begin(from checkpoint) {
 	if from.watermark != "" {
 		w.ranges = []chunk.Range{{Hi: from.watermark}}
 	}
+	w.verify = verify.New(!w.Spellings || w.Rules.Exact)
+	w.began = w.moved
+	w.passed = map[string]bool{}
 }
 
 // deliver hands the binlog's next transaction to the engine.
@@ -76,16 +81,24 @@ func (w *World) deliver() bool {
 			}
 		}
 	}
+	if t.unread {
+		w.hid(t.id)
+	}
 	if t.token != "" {
 		w.say("marker %s", t.token)
 		w.pass(t.token)
 	} else {
 		w.last = t.id
 	}
-	if w.backlog.Len() == 0 {
+	w.advance()
+	return true
+}
+
+// advance moves the position from which the next engine could begin.
+func (w *World) advance() {
+	if w.backlog.Len() == 0 && (len(w.unseen) == 0 || w.Rules.PositionUnseen) {
 		w.applied = w.delivered
 	}
-	return true
 }
 
 func spelling(k binlog.Key) int {
@@ -114,6 +127,7 @@ func (w *World) readHorizon() bool {
 		}
 	}
 	w.horizon = w.executed
+	w.seen()
 	return true
 }
 
@@ -172,8 +186,9 @@ func (w *World) outdated(keys []binlog.Key) {
 
 // save writes a checkpoint.
 func (w *World) save() bool {
+	w.advance()
 	c := checkpoint{watermark: w.copied.Watermark(), position: w.applied}
-	if w.backlog.Len() == 0 || w.Rules.PositionEarly {
+	if w.Rules.PositionEarly {
 		c.position = w.delivered
 	}
 	if w.Rules.WatermarkDispatched {
@@ -213,9 +228,13 @@ func (w *World) restart(finishing []int) bool {
 		}
 	}
 	w.begin(w.saved)
-	// Only where the original has not the unique key itself: elsewhere a row that
-	// was in the way has a change behind the position.
-	w.again, w.repair = true, (w.Added[0] || w.Added[1]) && !w.Rules.NoRepair
+	// A row that was in the way, where the original has not the unique key itself,
+	// and one that was changed hidden have no change behind the position. (Who
+	// resumes may always mend; here that would hide what the checkpoint's other
+	// rules are for.)
+	if w.again = true; (w.Added[0] || w.Added[1] || w.anyHidden) && !w.Rules.NoRepair {
+		w.verify.Mend()
+	}
 	if w.Say != nil {
 		w.say("shadow %s; behind %q, stream from %d", w.shadow, w.saved.watermark, w.saved.position)
 	}

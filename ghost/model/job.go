@@ -197,7 +197,7 @@ func (w *World) insert(j *job) bool {
 	if !w.copies(j) && len(j.keys) > 0 {
 		remove(&shadow, j.keys)
 	}
-	if !w.Rules.Insert(&shadow, &j.snapshot) {
+	if !w.put(&shadow, &j.snapshot) {
 		return false
 	}
 	w.shadow = shadow

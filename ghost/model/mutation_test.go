@@ -102,6 +102,20 @@ var mutations = []struct {
 	{"the marker is older than the comparison", func(r *Rules) { r.MarkerBefore = true }},
 	{"what was applied is not compared", func(r *Rules) { r.AppliedIsCompared = true }},
 
+	{"a hidden change is not looked for", func(r *Rules) { r.NotHeard = true }},
+	{"all is compared again before the change is visible", func(r *Rules) { r.NotAwaited = true }},
+	{"the latest hidden change stands for all", func(r *Rules) { r.LatestUnseen = true }},
+	{"sessions without a binlog are not asked", func(r *Rules) { r.NotCounted = true }},
+	{"the count moves at a command's beginning", func(r *Rules) { r.MoveAtBegin = true }},
+	{"a command that is under way does not count", func(r *Rules) { r.NotRunning = true }},
+	{"what was hidden convicts at once", func(r *Rules) { r.NoMend = true }},
+	{"what was hidden in a range waits for the lock", func(r *Rules) { r.MendLate = true }},
+	{"what was mended once is never mended again", func(r *Rules) { r.MendOnce = true }},
+	{"a conviction does not ask what has hidden", func(r *Rules) { r.NoPardon = true }},
+	{"nothing hidden is asked for under the lock", func(r *Rules) { r.LockHidden = true }},
+	{"a row is mended again and again", func(r *Rules) { r.MendAlways = true }},
+	{"the position moves while a hidden change is not seen", func(r *Rules) { r.PositionUnseen = true }},
+
 	{"the lock does not wait for the stream", func(r *Rules) { r.LockBeforeDelivery = true }},
 	{"the lock does not wait for the workers", func(r *Rules) { r.LockBeside = true }},
 	{"nothing is compared under the lock", func(r *Rules) { r.LockWithoutComparing = true }},
@@ -160,9 +174,11 @@ const budget = 150_000
 // rare are mutations for which random runs are no measure (100,000 and more may
 // miss them); a script finds each.
 var rare = map[string]string{
-	"two batches have one row":                     "two_spellings_two_batches",
-	"the row in the way is known after the commit": "in_the_way_and_compared",
-	"a new engine does not repair":                 "in_the_way_and_restarted",
+	"two batches have one row":                             "two_spellings_two_batches",
+	"the row in the way is known after the commit":         "in_the_way_and_compared",
+	"a new engine does not repair":                         "in_the_way_and_restarted",
+	"the position moves while a hidden change is not seen": "hidden_and_restarted",
+	"the latest hidden change stands for all":              "hidden_in_any_order",
 }
 
 func TestMutationsAreFound(t *testing.T) {

@@ -65,6 +65,9 @@ func random(setting *Setting, seed uint64, rules Rules, record func(Step)) *Worl
 			r.Rows[k] = row
 		}
 	}
+	if g.hides = g.IntN(5) == 0; g.hides && g.IntN(3) == 0 {
+		r.Broken = 1 + g.IntN(g.keys)
+	}
 	w := New(*r, rules)
 	g.world = w
 	do := func(s Step) {
@@ -113,6 +116,7 @@ type generator struct {
 	spoils, restarts bool
 	twins            bool // duplicates come, and go
 	race             bool // of two chunks
+	hides            bool // changes that the stream has no keys of
 	quarrel          bool // two or three rows about one value, after the copy
 }
 
@@ -124,6 +128,8 @@ func (g *generator) step(w *World, writing bool) Step {
 		return g.inQuarrel(w, writing)
 	}
 	switch n := g.IntN(100); {
+	case n < 18 && g.hides && g.IntN(2) == 0:
+		return g.hide(w, writing)
 	case n < 18 && writing:
 		return Step{Op: Commit, N: g.next(), Writes: g.writes(w)}
 	case n < 26:
@@ -152,6 +158,21 @@ func (g *generator) step(w *World, writing bool) Step {
 		return Step{Op: Spoil + Op(g.IntN(2)), N: 1 + g.IntN(g.keys)}
 	}
 	return g.takeSome(A + Worker(g.IntN(2)))
+}
+
+// hide changes rows so that the stream doesn't tell which.
+func (g *generator) hide(w *World, writing bool) Step {
+	switch {
+	case !writing:
+		return Step{Op: End}
+	case g.IntN(3) == 0:
+		return Step{Op: Unread, N: g.next(), Writes: g.writes(w)}
+	case !w.running:
+		return Step{Op: Begin}
+	case g.IntN(3) == 0:
+		return Step{Op: End}
+	}
+	return Step{Op: Hide, Writes: g.writes(w)}
 }
 
 // takeSome: a batch has only so many keys, whichever they are.

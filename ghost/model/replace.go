@@ -59,7 +59,7 @@ func (w *World) replaceStep(j *job, a Answer) bool {
 			remove(&j.shadow, j.left)
 		}
 		rows := w.pick(j.left, j.upTo)
-		if j.phase = colliding; w.Rules.Insert(&j.shadow, &rows) {
+		if j.phase = colliding; w.put(&j.shadow, &rows) {
 			j.phase = committing
 			w.say("inserted")
 		} else {
@@ -89,6 +89,7 @@ func (w *World) findColliding(j *job) {
 		}
 		if o == 0 {
 			j.shadow[k] = row
+			w.corrupt(&j.shadow)
 			continue
 		}
 		j.left = append(j.left, w.literal(k, row.Caps))

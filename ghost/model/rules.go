@@ -42,6 +42,21 @@ type Rules struct {
 	MarkerBefore      bool // … or it is written before the comparison
 	AppliedIsCompared bool // what was applied is not compared again
 
+	// Changes that hide.
+	NotHeard       bool // one without its keys is not looked for
+	NotAwaited     bool // … or before every reader sees it
+	LatestUnseen   bool // … or when the latest one is seen
+	NotCounted     bool // what sessions without a binlog do is not asked
+	MoveAtBegin    bool // … or counted when a command begins, not when it has ended
+	NotRunning     bool // … or only when it has ended
+	NoMend         bool // what differs counts though something was hidden
+	MendLate       bool // what differs in a range is not applied before it is compared by key
+	NoPardon       bool // a conviction does not ask whether something has hidden
+	LockHidden     bool // nor does the cut-over under its lock
+	MendOnce       bool // not again after another hidden change, nor is what differed before pardoned
+	MendAlways     bool // what differs after it was applied is applied once more
+	PositionUnseen bool // the position moves behind a hidden change that is not seen yet
+
 	// Cutting over.
 	LockBeforeDelivery   bool // what is still to be delivered is not waited for
 	LockBeside           bool // workers may be busy

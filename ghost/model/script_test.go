@@ -96,6 +96,9 @@ func (r Run) script() string {
 	if r.Added[1] {
 		b.WriteString("second unique added\n")
 	}
+	if r.Broken > 0 {
+		fmt.Fprintf(&b, "broken %d\n", r.Broken)
+	}
 	if r.Spellings {
 		b.WriteString("spellings\n")
 	}
@@ -117,6 +120,12 @@ func parseRun(script string) (Run, error) {
 			r.Added[0] = true
 		case line == "second unique added":
 			r.Added[1] = true
+		case strings.HasPrefix(line, "broken "):
+			k, err := parseKey(strings.TrimPrefix(line, "broken "))
+			if err != nil {
+				return r, err
+			}
+			r.Broken = k
 		case line == "spellings":
 			r.Spellings = true
 		case line == "rows" || strings.HasPrefix(line, "rows "):

@@ -11,6 +11,9 @@ type server struct {
 	executed    idSet           // gtid_executed
 	lockedKey   [maxKey + 1]bool
 	lockedValue [uniques][16]bool
+	moved       int  // commands of sessions without a binlog that have ended
+	running     bool // one is under way
+	anyHidden   bool
 }
 
 // idSet has the ids 1 … 63, and 0, which nobody has to wait for.
@@ -24,6 +27,7 @@ const maxTx = 63
 type tx struct {
 	id      int
 	token   string // of a marker
+	unread  bool   // without the keys
 	changes []change
 	visible bool
 	rows    []int           // touched
@@ -42,21 +46,41 @@ type Write struct {
 	U        [uniques]int8
 }
 
-// commit writes a transaction to the binlog. It is refused where it would have
-// to wait for a lock, or breaks the original's unique key.
-func (w *World) commit(id int, writes []Write) bool {
-	if id < 1 || id > maxTx || w.index[id] != 0 || len(writes) == 0 {
+// commit writes a transaction to the binlog; unread is one of which the stream
+// has no keys.
+func (w *World) commit(id int, writes []Write, unread bool) bool {
+	if id < 1 || id > maxTx || w.index[id] != 0 {
 		return false
 	}
-	t := tx{id: id, rows: make([]int, 0, 2*len(writes)), values: make([][uniques]int8, 0, 2*len(writes)), changes: make([]change, 0, len(writes))}
-	rows := w.latest
+	t, rows, ok := w.change(id, writes)
+	if !ok {
+		return false
+	}
+	if t.unread = unread; unread {
+		t.changes, w.anyHidden = nil, true
+	}
+	w.latest = rows
+	w.lock(&t, true)
+	w.binlog = append(w.binlog, t)
+	w.index[id] = int8(len(w.binlog))
+	return true
+}
+
+// change makes a transaction, and what the rows are after it. It is refused where
+// it would have to wait for a lock, or breaks the original's unique key.
+func (w *World) change(id int, writes []Write) (t tx, rows Table, ok bool) {
+	if len(writes) == 0 {
+		return t, rows, false
+	}
+	t = tx{id: id, rows: make([]int, 0, 2*len(writes)), values: make([][uniques]int8, 0, 2*len(writes)), changes: make([]change, 0, len(writes))}
+	rows = w.latest
 	for i, op := range writes {
 		from := op.From
 		if from == 0 && rows[op.To].There {
 			from = op.To
 		}
 		if from != 0 && !rows[from].There || op.To != 0 && op.To != from && rows[op.To].There {
-			return false
+			return t, rows, false
 		}
 		var c change
 		if from != 0 {
@@ -73,22 +97,15 @@ func (w *World) commit(id int, writes []Write) bool {
 	}
 	for i, k := range t.rows {
 		if w.lockedKey[k] {
-			return false
+			return t, rows, false
 		}
 		for u, v := range t.values[i] {
 			if !w.Added[u] && w.lockedValue[u][v] {
-				return false
+				return t, rows, false
 			}
 		}
 	}
-	if rows.duplicate([uniques]bool{!w.Added[0], !w.Added[1]}) {
-		return false
-	}
-	w.latest = rows
-	w.lock(&t, true)
-	w.binlog = append(w.binlog, t)
-	w.index[id] = int8(len(w.binlog))
-	return true
+	return t, rows, !rows.duplicate([uniques]bool{!w.Added[0], !w.Added[1]})
 }
 
 func (w *World) lock(t *tx, locked bool) {

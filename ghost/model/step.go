@@ -12,7 +12,10 @@ import (
 //	commit 3 1=b !2 4>5=c/x 6^=-  transaction 3 is written to the binlog: upsert,
 //	                              delete, change of key, of spelling; the values of
 //	                              the two unique keys; -: NULL
+//	unread 3 1=b                  the same, but the stream has no keys of it
 //	visible 3, executed 3         … becomes visible, gets into gtid_executed
+//	begin, hide 1=b !2, end       a session without a binlog runs a command, which
+//	                              commits transactions
 //	deliver                       the stream delivers the next transaction
 //	bound 2                       the next chunk's end is found: two rows (0: all)
 //	dispatch copy, dispatch copy2 … and it is handed to a copier
@@ -56,9 +59,13 @@ const (
 	Restart
 	Spoil
 	Lose
+	Unread
+	Begin
+	Hide
+	End
 )
 
-var opNames = []string{"commit", "visible", "executed", "deliver", "bound", "dispatch", "horizon", "take", "verify", "read", "write", "replace", "done", "lock", "checkpoint", "restart", "spoil", "lose"}
+var opNames = []string{"commit", "visible", "executed", "deliver", "bound", "dispatch", "horizon", "take", "verify", "read", "write", "replace", "done", "lock", "checkpoint", "restart", "spoil", "lose", "unread", "begin", "hide", "end"}
 
 var answerNames = []string{"", " lost", " rolledback"}
 
@@ -71,7 +78,13 @@ func (w *World) Do(s Step) bool {
 	j := &w.jobs[s.Worker]
 	switch s.Op {
 	case Commit:
-		return w.commit(s.N, s.Writes)
+		return w.commit(s.N, s.Writes, false)
+	case Unread:
+		return w.commit(s.N, s.Writes, true)
+	case Begin, End:
+		return w.runCommand(s.Op == Begin)
+	case Hide:
+		return w.hide(s.Writes)
 	case Visible:
 		return w.show(s.N)
 	case Executed:
@@ -119,6 +132,7 @@ func (w *World) Do(s Step) bool {
 // Finish lets the writers stop and the migration come to its end.
 func (w *World) Finish() {
 	w.settleCommits()
+	w.runCommand(false)
 	for range 500 {
 		for w.deliver() {
 		}
@@ -161,7 +175,7 @@ func (w *World) Finish() {
 func (s Step) String() string {
 	out := opNames[s.Op]
 	switch s.Op {
-	case Commit, Visible, Executed, Bound, Spoil, Lose:
+	case Commit, Unread, Visible, Executed, Bound, Spoil, Lose:
 		out += " " + strconv.Itoa(s.N)
 	case Lock:
 		if s.N > 0 {

@@ -5,7 +5,6 @@ import (
 	"strconv"
 
 	"midflight/binlog"
-	"midflight/ghost/verify"
 )
 
 // beginVerify: the copy is done.
@@ -13,9 +12,7 @@ func (w *World) beginVerify() bool {
 	if w.verify.On() || !w.copied.Done() {
 		return false
 	}
-	w.verify = verify.New(!w.Spellings || w.Rules.Exact)
-	w.verify.Begin(w.ranges)
-	w.passed = map[string]bool{}
+	w.compareAll()
 	return true
 }
 
@@ -24,7 +21,12 @@ func (w *World) takeComparison(j *job) bool {
 	if j.state != idle || !w.verify.On() {
 		return false
 	}
-	if r, ok := w.verify.NextRange(); ok {
+	r, ok := w.verify.NextRange()
+	if !ok && w.began != w.moved && !w.Rules.NotCounted {
+		w.compareAll()
+		r, ok = w.verify.NextRange()
+	}
+	if ok {
 		*j = job{state: ready, r: r}
 		w.say("a range")
 		return true
@@ -118,15 +120,20 @@ func (w *World) writeMarker(j *job) {
 // judge is the owner's part of a comparison.
 func (w *World) judge(j *job) {
 	if j.token == "" {
-		w.verify.Again(j.different)
-		if w.repair {
-			for _, k := range j.different {
-				w.backlog.Again(k, w.last)
-			}
+		if w.Rules.MendLate {
+			w.verify.Again(j.different)
+		} else {
+			w.applyAgain(w.verify.Differ(j.different))
 		}
 		return
 	}
-	if _, unexplained := w.verify.Compared(j.different, j.token); !unexplained {
+	if w.Rules.MendAlways {
+		w.verify.Mend()
+		w.applyAgain(j.different)
+	}
+	mend, unexplained := w.verify.Compared(j.different, j.token)
+	w.applyAgain(mend)
+	if !unexplained {
 		return
 	}
 	if w.Rules.NoMarker || w.passed[j.token] {
@@ -136,10 +143,13 @@ func (w *World) judge(j *job) {
 
 // pass: a marker has come back.
 func (w *World) pass(token string) {
-	if w.passed != nil {
-		w.passed[token] = true
-	}
+	w.passed[token] = true
 	if k, convicted := w.verify.Passed(token); convicted {
+		if w.hidden() && !w.Rules.NoPardon {
+			w.say("pardoned")
+			w.mend()
+			return
+		}
 		w.convict(k, "")
 	}
 }

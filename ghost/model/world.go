@@ -15,7 +15,8 @@ type World struct {
 	server
 	engine
 	shadow  Table
-	owner   *job             // who has the shadow to himself, in a transaction of several statements
+	owner   *job // who has the shadow to himself, in a transaction of several statements
+	hides   int
 	spoiled [maxKey + 1]bool // rows of the shadow that a fault of the server's changed
 	zombies []job            // statements of an engine that is gone
 
@@ -29,6 +30,7 @@ type Setting struct {
 	Rows      Table
 	Added     [uniques]bool // the ALTER adds the unique key: the original does not have it
 	Spellings bool          // keys have two spellings
+	Broken    int           // a row that the server never writes as it should
 }
 
 // New makes a world; the engine's stream begins here.
@@ -65,6 +67,19 @@ func (w *World) spoil(k int, gone bool) bool {
 		w.say("shadow %s", w.shadow)
 	}
 	return true
+}
+
+// put adds rows to the shadow, or none of them where a key is in the way.
+func (w *World) put(t, rows *Table) bool {
+	ok := w.Rules.Insert(t, rows)
+	w.corrupt(t)
+	return ok
+}
+
+func (w *World) corrupt(t *Table) {
+	if w.Broken != 0 && t[w.Broken].There {
+		t[w.Broken].Note, w.spoiled[w.Broken] = -1000, true
+	}
 }
 
 func (w *World) beingApplied(k int) bool {

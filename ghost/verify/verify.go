@@ -26,7 +26,7 @@ type Verification struct {
 	suspect map[binlog.Key]bool  // differed, no change seen since
 	tokens  map[string][]suspect // by the marker that will convict them
 	mend    bool                 // see Mend
-	mended  map[binlog.Key]bool  // … and not seen changed since
+	mended  map[binlog.Key]bool  // … and applied once more since the last call of it
 }
 
 type suspect = binlog.Key
@@ -41,9 +41,21 @@ func New(exact bool) Verification {
 // be called again, to compare them once more.
 func (v *Verification) Begin(ranges []chunk.Range) { v.on, v.ranges = true, slices.Clone(ranges) }
 
-// Mend: there were changes that the stream does not deliver. From now on a row
-// that differs is applied once before it counts.
-func (v *Verification) Mend() { v.mend = true }
+// Mend: there were changes that the stream does not deliver. Whatever differed, or
+// is found to differ, may be one of them: it is applied once, and counts if it
+// differs after that.
+func (v *Verification) Mend() {
+	v.mend = true
+	clear(v.mended)
+	for k := range v.suspect {
+		v.dirty[k] = true
+	}
+	clear(v.suspect)
+	clear(v.tokens)
+	for k := range v.checked {
+		v.checked[k] = false
+	}
+}
 
 // On tells whether it has begun.
 func (v *Verification) On() bool { return v.on }
@@ -54,7 +66,6 @@ func (v *Verification) Changed(k binlog.Key) {
 		return
 	}
 	v.dirty[k] = true
-	delete(v.mended, k)
 	if !v.exact { // any suspect may be this row by another spelling
 		for other := range v.suspect {
 			v.dirty[other] = true
@@ -93,14 +104,27 @@ func (v *Verification) Again(keys []binlog.Key) {
 	}
 }
 
-// NextRange is one to be compared. What differs in it is for Again: perhaps its
-// change is on the way.
+// NextRange is one to be compared. What differs in it is for Differ.
 func (v *Verification) NextRange() (r chunk.Range, ok bool) {
 	if len(v.ranges) == 0 {
 		return r, false
 	}
 	r, v.ranges = v.ranges[0], v.ranges[1:]
 	return r, true
+}
+
+// Differ takes the keys that differ in a range, perhaps since their change is on
+// the way: they are compared again. It returns those that are to be applied once
+// more (see Mend); they must not be left to the comparison under the lock.
+func (v *Verification) Differ(different []binlog.Key) (mend []binlog.Key) {
+	v.Again(different)
+	for _, k := range different {
+		if v.mend && !v.mended[k] {
+			v.mended[k] = true
+			mend = append(mend, k)
+		}
+	}
+	return mend
 }
 
 // Settled are up to n keys to compare now, none of them awaited by a known

@@ -117,9 +117,18 @@ func TestMend(t *testing.T) {
 	if mend, unexplained := compare("m1"); len(mend) != 1 || unexplained || v.Quiet(0) {
 		t.Errorf("the first time: mend %q, unexplained %v", mend, unexplained)
 	}
-	v.Changed("1")
-	if mend, unexplained := compare("m2"); len(mend) != 1 || unexplained {
-		t.Errorf("after a change: mend %q, unexplained %v", mend, unexplained)
+	if mend, unexplained := compare("m2"); len(mend) != 0 || !unexplained {
+		t.Errorf("the second time: mend %q, unexplained %v", mend, unexplained)
+	}
+	v.Mend() // may explain it
+	if _, convicted := v.Passed("m2"); convicted || v.Quiet(0) {
+		t.Error("convicted, or forgotten, though something hid before the marker came back")
+	}
+	if mend := v.Differ([]binlog.Key{"1"}); len(mend) != 1 {
+		t.Errorf("found in a range after another change: mend %q", mend)
+	}
+	if mend := v.Differ([]binlog.Key{"1"}); len(mend) != 0 {
+		t.Errorf("found in a range once more: mend %q", mend)
 	}
 	if mend, unexplained := compare("m3"); len(mend) != 0 || !unexplained {
 		t.Errorf("once more: mend %q, unexplained %v", mend, unexplained)

@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -83,6 +84,13 @@ func TestHiddenChanges(t *testing.T) {
 					mustExec(t, hider, "COMMIT")
 				} else {
 					write()
+					// What was mended once may be changed again.
+					await(t, "the new table has what was hidden", func() bool {
+						return list(t, s.root, "SELECT COUNT(*) FROM "+on[0].With("_t_shadow").Quoted()+" WHERE u = 5001")[0] == "1"
+					})
+					for _, conn := range []*sql.Conn{hider, plain} {
+						mustExec(t, conn, "UPDATE t SET v = v + 1 WHERE u > 1400")
+					}
 				}
 				id := twins.List(t, s.root, "SELECT id FROM midflight.migrations WHERE schema_name = ?", on[0].Schema)[0]
 				mustExec(t, hider, "CALL midflight.cutover("+id+")")
@@ -109,6 +117,57 @@ func TestHiddenChanges(t *testing.T) {
 					twins.History(t, s.root, on[0].Schema)
 				}
 			})
+		}
+	})
+}
+
+// TestAlterAfterHiding: a session of which Midflight believes that its binlog may
+// be off does not wait for itself.
+func TestAlterAfterHiding(t *testing.T) {
+	eachSite(t, func(t *testing.T, s *site) {
+		db := s.server.NewDatabase(t)
+		user := s.session(t, db, "SET @was = @@sql_log_bin", "SET sql_log_bin = 0", "CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)", "SET sql_log_bin = @was",
+			"SET @midflight_strategy = 'copy'")
+		ctx, cancel := context.WithTimeout(context.Background(), longEnough)
+		defer cancel()
+		if _, err := user.ExecContext(ctx, "ALTER TABLE t ADD COLUMN v INT"); err != nil {
+			t.Error(err)
+		}
+		if path := list(t, s.root, "SELECT CONCAT(strategy, ' ', phase) FROM midflight.migrations WHERE schema_name = ?", db); !slices.Equal(path, []string{"copy completed"}) {
+			t.Errorf("the path taken is %q", path)
+		}
+	})
+}
+
+// TestHiddenDefinition: an ALTER that no binlog has is not undone by the swap.
+func TestHiddenDefinition(t *testing.T) {
+	eachSite(t, func(t *testing.T, s *site) {
+		for i, addr := range []string{s.midflight.Addr, s.server.Addr, s.midflight.Addr} {
+			change, kept := "ADD COLUMN kept INT DEFAULT 7", "SELECT kept FROM t"
+			if i == 2 {
+				change, kept = "COMMENT = '7'", "SELECT table_comment FROM information_schema.tables WHERE table_schema = DATABASE()"
+			}
+			db := s.server.NewDatabase(t)
+			hider := session(t, addr, db, "CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+			user := s.session(t, db, "SET @midflight_strategy = 'copy', @midflight_cutover = 'manual'")
+			result := make(chan error, 1)
+			go func() {
+				_, err := user.ExecContext(context.Background(), "ALTER TABLE t ADD COLUMN v INT")
+				result <- err
+			}()
+			awaitPhase(t, s.root, db, "ready")
+			mustExec(t, hider, "SET sql_log_bin = 0")
+			mustExec(t, hider, "ALTER TABLE t "+change)
+			mustExec(t, hider, "SET sql_log_bin = 1")
+			id := list(t, s.root, "SELECT id FROM midflight.migrations WHERE schema_name = ?", db)[0]
+			mustExec(t, hider, "CALL midflight.cutover("+id+")")
+			if err := <-result; err == nil || !strings.Contains(err.Error(), "changed the definition") {
+				t.Errorf("the ALTER ends with %v", err)
+			}
+			var got string
+			if err := hider.QueryRowContext(context.Background(), kept).Scan(&got); err != nil || got != "7" {
+				t.Errorf("%s: %q, %v", change, got, err)
+			}
 		}
 	})
 }

@@ -1,0 +1,181 @@
+package oracle
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"midflight/internal/testmidflight"
+	"midflight/internal/testmysql"
+	"midflight/schema"
+)
+
+// A pair are two Midflights in front of one server, and a table.
+type pair struct {
+	*site
+	second *testmidflight.Midflight
+	table  schema.Name
+}
+
+func eachPair(t *testing.T, f func(t *testing.T, p pair)) {
+	if testing.Short() {
+		t.Skip("starts Midflight four times")
+	}
+	testmysql.Each(t, func(t *testing.T, server *testmysql.Server) {
+		s := &site{flavor: server.Flavor, server: server, midflight: testmidflight.Start(t, server), root: server.DB(t)}
+		p := pair{s, testmidflight.Start(t, server), schema.Name{Schema: server.NewDatabase(t), Table: "t"}}
+		session(t, server.Addr, p.table.Schema, "CREATE TABLE t (id INT PRIMARY KEY, v INT)", "INSERT INTO t VALUES (1, 10), (2, 20), (3, 30)").Close()
+		f(t, p)
+	})
+}
+
+// alter sends an ALTER through one of them.
+func (p pair) alter(t *testing.T, m *testmidflight.Midflight, options, change string) <-chan error {
+	t.Helper()
+	conn := session(t, m.Addr, p.table.Schema)
+	result := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), longEnough)
+		defer cancel()
+		_, err := conn.ExecContext(ctx, "ALTER TABLE /* midflight: strategy=copy"+options+" */ t "+change)
+		result <- err
+	}()
+	return result
+}
+
+// awaitRow waits until one migration of the table is as a condition says, and
+// returns its id.
+func (p pair) awaitRow(t *testing.T, condition string) (id string) {
+	t.Helper()
+	await(t, condition, func() bool {
+		ids := list(t, p.root, "SELECT id FROM midflight.migrations WHERE schema_name = ? AND "+condition, p.table.Schema)
+		if len(ids) == 1 {
+			id = ids[0]
+		}
+		return len(ids) == 1
+	})
+	return id
+}
+
+func (p pair) columns(t *testing.T) string {
+	t.Helper()
+	return strings.Join(list(t, p.root, "SELECT column_name FROM information_schema.columns WHERE table_schema = ? AND table_name = 't' ORDER BY 1", p.table.Schema), " ")
+}
+
+const waitsForAnother = "phase = 'queued' AND waiting_for LIKE 'another Midflight%'"
+
+// TestTwoMidflights: one table, one migration, also of two programs.
+func TestTwoMidflights(t *testing.T) {
+	eachPair(t, func(t *testing.T, p pair) {
+		first := p.alter(t, p.midflight, ", cutover=manual", "ADD COLUMN a INT")
+		id := p.awaitRow(t, "phase = 'ready'")
+		second := p.alter(t, p.second, "", "ADD COLUMN b INT")
+		other := p.awaitRow(t, waitsForAnother)
+		if shadows := list(t, p.root, "SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_name <> 't'", p.table.Schema); len(shadows) != 1 {
+			t.Errorf("while the second waits there are %q", shadows)
+		}
+		if _, err := p.root.Exec("CALL midflight.cutover(?)", id); err != nil {
+			t.Fatal(err)
+		}
+		for _, result := range []<-chan error{first, second} {
+			if err := <-result; err != nil {
+				t.Error(err)
+			}
+		}
+		ended := list(t, p.root, "SELECT MAX(id) FROM midflight.events WHERE migration_id = ?", id)[0]
+		if early := list(t, p.root, "SELECT event FROM midflight.events WHERE migration_id = ? AND id < ? AND event LIKE 'phase %'", other, ended); len(early) > 0 {
+			t.Errorf("before the first had ended the second was in %q", early)
+		}
+
+		// At the same moment, and for the same change.
+		for range 3 {
+			before := p.columns(t)
+			first, second = p.alter(t, p.midflight, "", "ADD COLUMN c INT, ADD INDEX (v)"), p.alter(t, p.second, "", "ADD COLUMN c INT, ADD INDEX (v)")
+			made := 0
+			for _, result := range []<-chan error{first, second} {
+				var e *mysql.MySQLError
+				switch err := <-result; {
+				case err == nil:
+					made++
+				case !errors.As(err, &e) || e.Number != 1060: // ER_DUP_FIELDNAME
+					t.Errorf("of two that add the same column one gets %v", err)
+				}
+			}
+			if made != 1 || p.columns(t) != strings.Replace(before, "b id", "b c id", 1) {
+				t.Errorf("the column was added %d times: %s", made, p.columns(t))
+			}
+			if _, err := p.root.Exec("ALTER TABLE " + p.table.Quoted() + " DROP COLUMN c, DROP INDEX v"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if rows := strings.Join(list(t, p.root, "SELECT CONCAT_WS(',', id, v) FROM "+p.table.Quoted()+" ORDER BY id"), " "); rows != "1,10 2,20 3,30" {
+			t.Errorf("the rows are %s", rows)
+		}
+		if t.Failed() {
+			p.history(t, p.table.Schema)
+		}
+	})
+}
+
+// TestLostLease: who has lost his lease before the swap doesn't swap; another may
+// be at it.
+func TestLostLease(t *testing.T) {
+	eachPair(t, func(t *testing.T, p pair) {
+		first := p.alter(t, p.midflight, ", cutover=manual", "ADD COLUMN a INT")
+		id := p.awaitRow(t, "phase = 'ready'")
+		lease := "midflight." + hex.EncodeToString(half(sha256.Sum256([]byte(p.table.Schema+"\x00"+p.table.Table))))
+		var holder sql.NullInt64
+		if err := p.root.QueryRow("SELECT IS_USED_LOCK(?)", lease).Scan(&holder); err != nil || !holder.Valid {
+			t.Fatalf("nobody has the lease: %v", err)
+		}
+		// Whoever takes it at once is the other one.
+		taker := session(t, p.server.Addr, p.table.Schema)
+		if _, err := p.root.Exec(fmt.Sprintf("KILL %d", holder.Int64)); err != nil {
+			t.Fatal(err)
+		}
+		var taken bool
+		if err := taker.QueryRowContext(context.Background(), "SELECT GET_LOCK(?, 20)", lease).Scan(&taken); err != nil || !taken {
+			t.Fatalf("the lease isn't free: %v", err)
+		}
+		if _, err := p.root.Exec("CALL midflight.cutover(?)", id); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-first:
+			if err == nil || !strings.Contains(err.Error(), "lease") {
+				t.Errorf("without a lease: %v", err)
+			}
+		case <-time.After(longEnough):
+			t.Error("without a lease the migration does not end")
+		}
+		p.awaitRow(t, "phase = 'failed'")
+		nothingLeft(t, p.root, p.table, false)
+
+		// The next one waits for the lease, and gets it.
+		second := p.alter(t, p.second, "", "ADD COLUMN b INT")
+		p.awaitRow(t, waitsForAnother)
+		if got := p.columns(t); got != "id v" {
+			t.Errorf("the columns are %s", got)
+		}
+		taker.ExecContext(context.Background(), "DO RELEASE_LOCK(?)", lease)
+		if err := <-second; err != nil {
+			t.Error(err)
+		}
+		if got := p.columns(t); got != "b id v" {
+			t.Errorf("afterwards the columns are %s", got)
+		}
+		if t.Failed() {
+			p.history(t, p.table.Schema)
+		}
+	})
+}
+
+func half(sum [sha256.Size]byte) []byte { return sum[:len(sum)/2] }
