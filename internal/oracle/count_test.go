@@ -10,6 +10,7 @@ import (
 
 	"midflight/internal/testmidflight"
 	"midflight/internal/testmysql"
+	"midflight/internal/twins"
 )
 
 // A forgetter stands between Midflight and the server. Told to, it lets one
@@ -114,7 +115,7 @@ func TestCountAfterALostCommit(t *testing.T) {
 		f.told.Store(true)
 		mustExec(t, direct, "INSERT INTO t VALUES (4, 40), (5, 50)")
 		<-f.did
-		id := list(t, s.root, "SELECT id FROM midflight.migrations WHERE schema_name = ?", db)[0]
+		id := twins.List(t, s.root, "SELECT id FROM midflight.migrations WHERE schema_name = ?", db)[0]
 		mustExec(t, direct, "CALL midflight.cutover("+id+")")
 		a := <-answers
 		if a.error != nil {
@@ -123,7 +124,7 @@ func TestCountAfterALostCommit(t *testing.T) {
 		if n, _ := a.RowsAffected(); n != 5 {
 			t.Errorf("the answer says %d rows", n)
 		}
-		if n := list(t, s.root, "SELECT COUNT(*) FROM "+db+".t")[0]; n != "5" {
+		if n := twins.List(t, s.root, "SELECT COUNT(*) FROM "+db+".t")[0]; n != "5" {
 			t.Errorf("there are %s rows", n)
 		}
 	})

@@ -86,7 +86,7 @@ func TestHiddenChanges(t *testing.T) {
 					write()
 					// What was mended once may be changed again.
 					await(t, "the new table has what was hidden", func() bool {
-						return list(t, s.root, "SELECT COUNT(*) FROM "+on[0].With("_t_shadow").Quoted()+" WHERE u = 5001")[0] == "1"
+						return twins.List(t, s.root, "SELECT COUNT(*) FROM "+on[0].With("_t_shadow").Quoted()+" WHERE u = 5001")[0] == "1"
 					})
 					for _, conn := range []*sql.Conn{hider, plain} {
 						mustExec(t, conn, "UPDATE t SET v = v + 1 WHERE u > 1400")
@@ -133,7 +133,7 @@ func TestAlterAfterHiding(t *testing.T) {
 		if _, err := user.ExecContext(ctx, "ALTER TABLE t ADD COLUMN v INT"); err != nil {
 			t.Error(err)
 		}
-		if path := list(t, s.root, "SELECT CONCAT(strategy, ' ', phase) FROM midflight.migrations WHERE schema_name = ?", db); !slices.Equal(path, []string{"copy completed"}) {
+		if path := twins.List(t, s.root, "SELECT CONCAT(strategy, ' ', phase) FROM midflight.migrations WHERE schema_name = ?", db); !slices.Equal(path, []string{"copy completed"}) {
 			t.Errorf("the path taken is %q", path)
 		}
 	})
@@ -159,7 +159,7 @@ func TestHiddenDefinition(t *testing.T) {
 			mustExec(t, hider, "SET sql_log_bin = 0")
 			mustExec(t, hider, "ALTER TABLE t "+change)
 			mustExec(t, hider, "SET sql_log_bin = 1")
-			id := list(t, s.root, "SELECT id FROM midflight.migrations WHERE schema_name = ?", db)[0]
+			id := twins.List(t, s.root, "SELECT id FROM midflight.migrations WHERE schema_name = ?", db)[0]
 			mustExec(t, hider, "CALL midflight.cutover("+id+")")
 			if err := <-result; err == nil || !strings.Contains(err.Error(), "changed the definition") {
 				t.Errorf("the ALTER ends with %v", err)

@@ -15,6 +15,7 @@ import (
 
 	"midflight/internal/testmidflight"
 	"midflight/internal/testmysql"
+	"midflight/internal/twins"
 	"midflight/schema"
 )
 
@@ -56,7 +57,7 @@ func (p pair) alter(t *testing.T, m *testmidflight.Midflight, options, change st
 func (p pair) awaitRow(t *testing.T, condition string) (id string) {
 	t.Helper()
 	await(t, condition, func() bool {
-		ids := list(t, p.root, "SELECT id FROM midflight.migrations WHERE schema_name = ? AND "+condition, p.table.Schema)
+		ids := twins.List(t, p.root, "SELECT id FROM midflight.migrations WHERE schema_name = ? AND "+condition, p.table.Schema)
 		if len(ids) == 1 {
 			id = ids[0]
 		}
@@ -67,7 +68,7 @@ func (p pair) awaitRow(t *testing.T, condition string) (id string) {
 
 func (p pair) columns(t *testing.T) string {
 	t.Helper()
-	return strings.Join(list(t, p.root, "SELECT column_name FROM information_schema.columns WHERE table_schema = ? AND table_name = 't' ORDER BY 1", p.table.Schema), " ")
+	return strings.Join(twins.List(t, p.root, "SELECT column_name FROM information_schema.columns WHERE table_schema = ? AND table_name = 't' ORDER BY 1", p.table.Schema), " ")
 }
 
 const waitsForAnother = "phase = 'queued' AND waiting_for LIKE 'another Midflight%'"
@@ -79,7 +80,7 @@ func TestTwoMidflights(t *testing.T) {
 		id := p.awaitRow(t, "phase = 'ready'")
 		second := p.alter(t, p.second, "", "ADD COLUMN b INT")
 		other := p.awaitRow(t, waitsForAnother)
-		if shadows := list(t, p.root, "SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_name <> 't'", p.table.Schema); len(shadows) != 1 {
+		if shadows := twins.List(t, p.root, "SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_name <> 't'", p.table.Schema); len(shadows) != 1 {
 			t.Errorf("while the second waits there are %q", shadows)
 		}
 		if _, err := p.root.Exec("CALL midflight.cutover(?)", id); err != nil {
@@ -90,8 +91,8 @@ func TestTwoMidflights(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		ended := list(t, p.root, "SELECT MAX(id) FROM midflight.events WHERE migration_id = ?", id)[0]
-		if early := list(t, p.root, "SELECT event FROM midflight.events WHERE migration_id = ? AND id < ? AND event LIKE 'phase %'", other, ended); len(early) > 0 {
+		ended := twins.List(t, p.root, "SELECT MAX(id) FROM midflight.events WHERE migration_id = ?", id)[0]
+		if early := twins.List(t, p.root, "SELECT event FROM midflight.events WHERE migration_id = ? AND id < ? AND event LIKE 'phase %'", other, ended); len(early) > 0 {
 			t.Errorf("before the first had ended the second was in %q", early)
 		}
 
@@ -116,7 +117,7 @@ func TestTwoMidflights(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if rows := strings.Join(list(t, p.root, "SELECT CONCAT_WS(',', id, v) FROM "+p.table.Quoted()+" ORDER BY id"), " "); rows != "1,10 2,20 3,30" {
+		if rows := strings.Join(twins.List(t, p.root, "SELECT CONCAT_WS(',', id, v) FROM "+p.table.Quoted()+" ORDER BY id"), " "); rows != "1,10 2,20 3,30" {
 			t.Errorf("the rows are %s", rows)
 		}
 		if t.Failed() {
@@ -157,7 +158,7 @@ func TestLostLease(t *testing.T) {
 			t.Error("without a lease the migration does not end")
 		}
 		p.awaitRow(t, "phase = 'failed'")
-		nothingLeft(t, p.root, p.table, false)
+		twins.NothingLeft(t, p.root, p.table, false)
 
 		// The next one waits for the lease, and gets it.
 		second := p.alter(t, p.second, "", "ADD COLUMN b INT")
