@@ -121,7 +121,7 @@ func TestTwoMidflights(t *testing.T) {
 			t.Errorf("the rows are %s", rows)
 		}
 		if t.Failed() {
-			p.history(t, p.table.Schema)
+			twins.History(t, p.root, p.table.Schema)
 		}
 	})
 }
@@ -174,7 +174,7 @@ func TestLostLease(t *testing.T) {
 			t.Errorf("afterwards the columns are %s", got)
 		}
 		if t.Failed() {
-			p.history(t, p.table.Schema)
+			twins.History(t, p.root, p.table.Schema)
 		}
 	})
 }
