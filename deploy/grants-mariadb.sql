@@ -5,3 +5,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, LOCK TABLES, T
   SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, EXECUTE, PROCESS,
   REPLICATION SLAVE, BINLOG MONITOR
   ON *.* TO 'midflight'@'%';
+-- For tables with triggers: they are made again on the new table, with their
+-- definers. Where the binlog is on, the server wants log_bin_trust_function_creators
+-- as well (or SUPER).
+GRANT SET USER ON *.* TO 'midflight'@'%';

@@ -70,7 +70,12 @@ func (s *syncer) swapMariaDB(ctx context.Context, g *gap, bound time.Duration) e
 	s.swapped, s.old = true, sentry
 	g.lockedFor = time.Since(locked)
 	old := oldName(original, s.status.ID)
-	if _, err := s.DB.ExecContext(context.WithoutCancel(ctx), fmt.Sprintf("RENAME /* midflight m%d */ TABLE %s TO %s", s.status.ID, sentry.Quoted(), old.Quoted())); err != nil {
+	ctx = context.WithoutCancel(ctx)
+	err = retry(ctx, patience, func() error {
+		_, err := s.DB.ExecContext(ctx, fmt.Sprintf("RENAME /* midflight m%d */ TABLE IF EXISTS %s TO %s", s.status.ID, sentry.Quoted(), old.Quoted()))
+		return err
+	})
+	if err != nil {
 		s.log(ctx, "give the old table %s its name: %v", sentry, err)
 		return nil
 	}

@@ -285,6 +285,7 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 		return p, err
 	}
 	asked.Strict = strict
+	asked.PadsChar = strings.Contains(r.setting("sql_mode"), "PAD_CHAR_TO_FULL_LENGTH")
 	p, refusal = plan.Make(r.request.Statement, r.original, altered, asked, r.Flavor.MariaDB)
 	if refusal != nil {
 		return r.smallOr(ctx, refusal)

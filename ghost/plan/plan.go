@@ -58,6 +58,7 @@ type Probe struct {
 	InPlace  bool // ALGORITHM=INPLACE, LOCK=NONE is accepted
 	Metadata bool // … and neither rebuilds the table nor builds an index
 	Copies   bool // without our help the server would copy the rows, and count them in its answer
+	PadsChar bool // PAD_CHAR_TO_FULL_LENGTH
 	Strict   bool // the session refuses values that don't fit, where others are cut
 }
 
@@ -208,6 +209,9 @@ func Make(s parser.Statement, original, altered *schema.Table, p Probe, mariaDB 
 	if r != nil {
 		return Plan{}, r
 	}
+	if p.PadsChar && (slices.ContainsFunc(altered.Columns, func(c schema.Column) bool { return c.Generated }) || slices.ContainsFunc(columns, func(m Mapping) bool { return m.Converted && m.From.Type == "char" })) {
+		return Plan{}, refuse("sql_mode has PAD_CHAR_TO_FULL_LENGTH, under which a CHAR that is converted, or used by a generated column, is another value")
+	}
 	for _, m := range columns {
 		if m.Converted && otherValues(m.From, m.To, p.Strict, mariaDB) {
 			return Plan{}, refuse("ALTER TABLE makes other values of column %s, %s to %s, than a copy would", m.To.Name, m.From.FullType, m.To.FullType)
@@ -216,7 +220,8 @@ func Make(s parser.Statement, original, altered *schema.Table, p Probe, mariaDB 
 	return Plan{
 		Path: Copy, Reason: "the change reads or rebuilds the table", Counted: p.Copies,
 		Key: key, Columns: columns,
-		Relaxed: !p.Copies && !slices.ContainsFunc(columns, judged),
+		// OPTIMIZE TABLE takes the rows as they are, whatever it does with them.
+		Relaxed: (!p.Copies || s.Kind == parser.OptimizeTable) && !slices.ContainsFunc(columns, judged),
 	}, nil
 }
 

@@ -347,7 +347,7 @@ func drawTrigger(r *rand.Rand, t Table, names *namer) Trigger {
 	tr := Trigger{Name: names.name(r, "tr"), When: when}
 	auto := slices.ContainsFunc(t.Columns, func(c Column) bool { return c.Name == t.Number && c.Auto })
 	what := row + "." + q(t.Number)
-	if auto && when == "BEFORE INSERT" { // a number that the server gives isn't there yet
+	if auto { // a number that the server gives isn't there yet, or is another for the twin
 		what = "''"
 	}
 	tr.Body = fmt.Sprintf("INSERT INTO soak_audit (what, n) VALUES ('%s', %s)", when, what)

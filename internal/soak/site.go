@@ -66,6 +66,10 @@ func Start(ctx context.Context, f localserver.Flavor, program, grants, dir strin
 			}
 		}
 	}
+	// Else no account without SUPER makes a trigger.
+	if _, err := s.direct.ExecContext(ctx, "SET GLOBAL log_bin_trust_function_creators = 1"); err != nil {
+		return nil, fmt.Errorf("let triggers be made: %w", err)
+	}
 	log, err := os.Create(s.log)
 	if err != nil {
 		return nil, fmt.Errorf("make midflight's log: %w", err)
