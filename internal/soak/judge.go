@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
+	"midflight/internal/rows"
 	"midflight/mysqld"
 	"midflight/schema"
 )
@@ -272,7 +273,7 @@ func (j *judge) sameRows(ctx context.Context, leaveOut []string) error {
 	if err != nil {
 		return err
 	}
-	if d := difference(ours, theirs); d != "" {
+	if d := rows.Difference(ours, theirs); d != "" {
 		j.o.find("%s", d)
 	}
 	if ours, err = j.audited(ctx, j.on[0]); err != nil {
@@ -281,7 +282,7 @@ func (j *judge) sameRows(ctx context.Context, leaveOut []string) error {
 	if theirs, err = j.audited(ctx, j.on[1]); err != nil {
 		return err
 	}
-	if d := difference(ours, theirs); d != "" {
+	if d := rows.Difference(ours, theirs); d != "" {
 		j.o.find("the triggers' table: %s", d)
 	}
 	return nil

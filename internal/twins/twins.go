@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
+	"midflight/internal/rows"
 	"midflight/internal/testmysql"
 	"midflight/mysqld"
 	"midflight/schema"
@@ -55,23 +56,11 @@ func Contents(t testing.TB, db *sql.DB, f testmysql.Flavor, n schema.Name, leave
 }
 
 func exact(c schema.Column, f testmysql.Flavor) string {
-	name := mysqld.QuoteName(c.Name)
-	switch c.Type {
-	case "float", "double":
-		return "CAST(" + name + " + 0e0 AS CHAR), IF(" + name + " = 0, HEX(CAST(" + name + " AS CHAR)), '')"
-	case "enum", "set":
-		return "CONCAT(" + name + " + 0, ':', HEX(" + name + "))"
-	case "bit", "year", "tinyint", "smallint", "mediumint", "int", "bigint":
-		return "CAST(" + name + " + 0 AS CHAR)"
-	case "decimal", "date", "time", "datetime", "timestamp":
-		return "CAST(" + name + " AS CHAR)"
-	case "json":
-		return "CONCAT(JSON_TYPE(" + name + "), ':', COALESCE(JSON_TYPE(JSON_EXTRACT(" + name + ", '$.v')), ''), ':', HEX(CAST(" + name + " AS CHAR)))"
-	}
 	if f == testmysql.MariaDB && c.Type == "longtext" && c.Name == "js" {
+		name := mysqld.QuoteName(c.Name)
 		return "CONCAT(COALESCE(JSON_TYPE(" + name + "), ''), ':', HEX(" + name + "))"
 	}
-	return "HEX(" + name + ")"
+	return rows.Exact(c)
 }
 
 // Image is the table's definition and rows.
@@ -85,37 +74,14 @@ func Image(t testing.TB, db *sql.DB, f testmysql.Flavor, n schema.Name) []string
 // only.
 func SameContents(t testing.TB, got, want []string) {
 	t.Helper()
-	if slices.Equal(got, want) {
-		return
-	}
-	only := func(a, b []string) []string {
-		n := map[string]int{}
-		for _, s := range b {
-			n[s]++
-		}
-		var rest []string
-		for _, s := range a {
-			if n[s]--; n[s] < 0 {
-				rest = append(rest, s)
-			}
-		}
-		return rest
-	}
-	ours, theirs := only(got, want), only(want, got)
-	t.Errorf("%d rows instead of %d; %d are Midflight's only, %d are the server's only", len(got), len(want), len(ours), len(theirs))
-	for i := range min(3, max(len(ours), len(theirs))) {
-		if i < len(ours) {
-			t.Logf("Midflight's:  %.1500s", ours[i])
-		}
-		if i < len(theirs) {
-			t.Logf("the server's: %.1500s", theirs[i])
-		}
+	if d := rows.Difference(got, want); d != "" {
+		t.Error(d)
 	}
 }
 
 var (
 	rowNumber = regexp.MustCompile(`\brow \d+`)
-	temporary = regexp.MustCompile(`#sql-[0-9a-f_]+`) // the server's own new table
+	temporary = regexp.MustCompile(`#sql-[a-z0-9_-]+`) // the server's own new table
 )
 
 // OfAnyRow leaves out of an error's text what differs between two runs.
