@@ -163,7 +163,7 @@ var (
 	records   = regexp.MustCompile(`Records: [1-9]\d*`)
 	digits    = regexp.MustCompile(`\d+`)
 	rowNumber = regexp.MustCompile(`\brow \d+`)
-	temporary = regexp.MustCompile(`#sql-[0-9a-f_]+`) // the server's own new table
+	temporary = regexp.MustCompile(`#sql-[a-z0-9_-]+`) // the server's own new table
 	entry     = regexp.MustCompile(`(?s)Duplicate entry '.*' for key`)
 	value     = regexp.MustCompile(`(?s)(value:? |Invalid JSON text: .* at position .* )'.*' for`)
 )
