@@ -45,6 +45,8 @@ func (s *syncer) native(ctx context.Context, rows string) (warned serverWarnings
 	defer sc.drop(context.WithoutCancel(ctx), s.DB)
 	plain := &worker{db: s.DB, init: []string{
 		"SET /* midflight */ SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', foreign_key_checks = 0",
+		// Else INSERT … SELECT locks the original's rows, and writers get 1213.
+		"SET /* midflight */ SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
 	}}
 	defer plain.close()
 	err = plain.use(ctx, func(conn *sql.Conn) error {

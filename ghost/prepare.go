@@ -342,7 +342,7 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 	if err != nil {
 		return p, err
 	}
-	r.tables = rowsql.Tables{ID: r.status.ID, Original: r.original.Name, Shadow: shadow, Key: p.Key, Columns: p.Columns, Started: now, Lossy: !strict, NullIsNow: !strict || r.Flavor.MariaDB, WholeOnly: r.Flavor.MariaDB, First: firstNumber(r.request.Statement)}
+	r.tables = rowsql.Tables{ID: r.status.ID, Original: r.original.Name, Shadow: shadow, Key: p.Key, Columns: p.Columns, Started: now, Lossy: !strict, NullIsNow: !strict || r.Flavor.MariaDB, CutsTexts: r.Flavor.MariaDB, First: firstNumber(r.request.Statement)}
 	return r.makeHelper(ctx, p)
 }
 

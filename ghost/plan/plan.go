@@ -213,7 +213,7 @@ func Make(s parser.Statement, original, altered *schema.Table, p Probe, mariaDB 
 		return Plan{}, refuse("sql_mode has PAD_CHAR_TO_FULL_LENGTH, under which a CHAR that is converted, or used by a generated column, is another value")
 	}
 	for _, m := range columns {
-		if m.Converted && otherValues(m.From, m.To, p.Strict, mariaDB) {
+		if m.Converted && otherValues(m.From, m.To) {
 			return Plan{}, refuse("ALTER TABLE makes other values of column %s, %s to %s, than a copy would", m.To.Name, m.From.FullType, m.To.FullType)
 		}
 	}

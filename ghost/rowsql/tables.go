@@ -27,9 +27,9 @@ type Tables struct {
 	// NullIsNow: ALTER TABLE makes the current time of a NULL that becomes a
 	// TIMESTAMP NOT NULL. (MySQL outside strict mode, MariaDB always.)
 	NullIsNow bool
-	// WholeOnly: of a text that becomes an integer only whole numbers may be carried
-	// over. ALTER TABLE refuses '3.6', which INSERT rounds (MariaDB, strict mode).
-	WholeOnly bool
+	// CutsTexts: of a text '3.6' ALTER TABLE makes the integer 3, or in strict mode
+	// refuses it, where INSERT rounds it to 4. (MariaDB.)
+	CutsTexts bool
 	// UpTo bounds what Insert reads: rows ahead of the row copy are left to it.
 	// "" is no bound.
 	UpTo binlog.Key
@@ -226,10 +226,8 @@ func (t Tables) insert(what string, n numbering) string {
 				// INSERT refuses a number where ALTER reads its text (3140).
 				from[i] = "CAST(" + from[i] + " AS CHAR CHARACTER SET utf8mb4)"
 			}
-			if t.WholeOnly && m.To.Integer() && plan.Spelled(m.From) {
-				// What is not one is made what no INSERT takes: the server's own ALTER
-				// is then asked about the row.
-				from[i] = fmt.Sprintf("IF(%[1]s REGEXP '^[[:space:]]*[-+]?[0-9]+[[:space:]]*$' OR %[1]s IS NULL, %[1]s, CONCAT('?', %[1]s))", from[i])
+			if t.CutsTexts && m.To.Integer() && plan.Spelled(m.From) {
+				from[i] = t.whole(from[i])
 			}
 			if t.becomesNow(m) {
 				from[i] = "COALESCE(" + from[i] + ", " + t.Started.literal(m.To) + ")"
@@ -277,6 +275,18 @@ func noMember(m plan.Mapping, e string) string {
 		return "COALESCE(" + e + " + 0, 0)"
 	}
 	return "COALESCE(" + e + ", '')"
+}
+
+// whole reads a text as MariaDB's ALTER TABLE does for an integer. In strict mode
+// what is no whole number is made what no INSERT takes: the server's own ALTER is
+// then asked about the row.
+//
+// What is more than a BIGINT it takes for the largest one, for BIGINT UNSIGNED too.
+func (t Tables) whole(e string) string {
+	if !t.Lossy {
+		return fmt.Sprintf("IF(%[1]s REGEXP '^[[:space:]]*[-+]?[0-9]+[[:space:]]*$' OR %[1]s IS NULL, %[1]s, CONCAT('?', %[1]s))", e)
+	}
+	return fmt.Sprintf("IF(TRIM(%[1]s) LIKE '-%%', CAST(%[1]s AS SIGNED), LEAST(CAST(%[1]s AS UNSIGNED), 9223372036854775807))", e)
 }
 
 func numeric(c schema.Column) bool {

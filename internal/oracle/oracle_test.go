@@ -88,15 +88,16 @@ func (s *site) twins(t *testing.T, table string) [2]schema.Name {
 
 // A change is one case: a statement, a table and what to know about them.
 type change struct {
-	of     func(testmysql.Flavor) table
-	alter  string // what follows ALTER TABLE t, or a statement in which {t} is the table
-	path   string // taken by Midflight, "MySQL's MariaDB's" where they differ; copy is asked for, others come by themselves
-	avoid  string // columns that the writers must not name
-	only   testmysql.Flavor
-	values map[string]values
-	mode   string // sql_mode of the writers; "": the server's
-	now    string // columns that get the time of the ALTER
-	loose  bool   // the writers' key is no key afterwards
+	of      func(testmysql.Flavor) table
+	alter   string // what follows ALTER TABLE t, or a statement in which {t} is the table
+	path    string // taken by Midflight, "MySQL's MariaDB's" where they differ; copy is asked for, others come by themselves
+	avoid   string // columns that the writers must not name
+	only    testmysql.Flavor
+	values  map[string]values
+	lenient bool   // the ALTER is sent in the writers' sql_mode
+	mode    string // sql_mode of the writers; "": the server's
+	now     string // columns that get the time of the ALTER
+	loose   bool   // the writers' key is no key afterwards
 }
 
 func (c change) statement(t table) string {
@@ -175,6 +176,10 @@ func (s *site) check(t *testing.T, c change) {
 	user := s.session(t, on[0].Schema)
 	if want == "copy" {
 		mustExec(t, user, "SET @midflight_strategy = 'copy'")
+	}
+	if c.lenient {
+		mustExec(t, user, setting)
+		mustExec(t, direct, setting)
 	}
 	statement := c.statement(tb)
 	began := time.Now()
