@@ -127,6 +127,16 @@ func (c Column) definition(f localserver.Flavor) string {
 	return b
 }
 
+// computed is the expression for which DEFAULT stands; "" if that is a constant.
+func (c Column) computed() string {
+	text, ok := strings.CutPrefix(c.Default, "DEFAULT ")
+	text, _, _ = strings.Cut(text, " ON UPDATE ")
+	if ok && (strings.HasPrefix(text, "(") || strings.HasPrefix(text, "CURRENT_TIMESTAMP")) {
+		return text
+	}
+	return ""
+}
+
 func (k Key) definition() string {
 	var parts []string
 	for _, p := range k.Parts {
