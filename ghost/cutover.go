@@ -223,7 +223,9 @@ func (s *syncer) settleUnderLock(ctx context.Context, conn *sql.Conn, bound time
 			return tooLong(context.Cause(until))
 		}
 	}
-	if s.hidden() {
+	// A hidden change may have been seen since the swap was begun: then all rows are
+	// to be compared, and nobody has begun to.
+	if s.hidden() || s.verify.Compares() {
 		return fmt.Errorf("%w: rows were changed that the binlog does not show", errTooSoon)
 	}
 	everything := func(binlog.TxID) bool { return true }

@@ -12,7 +12,8 @@ import (
 // Or the lock is given up: after so many steps (0: never), or because a unique
 // key is in the way. The lock session has no transaction, so what it did stays.
 func (w *World) cutOver(after int) bool {
-	if !w.verify.On() || !w.verify.Quiet(1000) {
+	// It need not be quiet: that it was, was found before the gap was looked for.
+	if !w.verify.On() {
 		return false
 	}
 	for who := range w.jobs {
@@ -38,6 +39,10 @@ func (w *World) cutOver(after int) bool {
 	}
 	if w.hidden() && !w.Rules.LockHidden {
 		w.say("given up: something is hidden")
+		return true
+	}
+	if w.verify.Compares() && !w.Rules.LockUncompared {
+		w.say("given up: ranges are to be compared")
 		return true
 	}
 	for {

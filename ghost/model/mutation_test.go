@@ -113,6 +113,7 @@ var mutations = []struct {
 	{"what was mended once is never mended again", func(r *Rules) { r.MendOnce = true }},
 	{"a conviction does not ask what has hidden", func(r *Rules) { r.NoPardon = true }},
 	{"nothing hidden is asked for under the lock", func(r *Rules) { r.LockHidden = true }},
+	{"ranges to be compared are not asked for under the lock", func(r *Rules) { r.LockUncompared = true }},
 	{"a row is mended again and again", func(r *Rules) { r.MendAlways = true }},
 	{"the position moves while a hidden change is not seen", func(r *Rules) { r.PositionUnseen = true }},
 

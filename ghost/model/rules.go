@@ -53,6 +53,7 @@ type Rules struct {
 	MendLate       bool // what differs in a range is not applied before it is compared by key
 	NoPardon       bool // a conviction does not ask whether something has hidden
 	LockHidden     bool // nor does the cut-over under its lock
+	LockUncompared bool // which does not ask whether ranges are still to be compared
 	MendOnce       bool // not again after another hidden change, nor is what differed before pardoned
 	MendAlways     bool // what differs after it was applied is applied once more
 	PositionUnseen bool // the position moves behind a hidden change that is not seen yet

@@ -191,6 +191,9 @@ func (v *Verification) Keys() []binlog.Key { return slices.Collect(maps.Keys(v.d
 // Left counts the keys to be compared.
 func (v *Verification) Left() int { return len(v.dirty) }
 
+// Compares tells whether ranges are still to be compared.
+func (v *Verification) Compares() bool { return len(v.ranges) > 0 }
+
 // Quiet: nothing is left to be compared but a few keys that keep changing,
 // which are compared under the lock.
 func (v *Verification) Quiet(few int) bool {
