@@ -53,7 +53,7 @@ func (s *syncer) native(ctx context.Context, rows string) (warned serverWarnings
 		if err := sc.create(ctx, conn); err != nil {
 			return err
 		}
-		if err := s.makeTwin(ctx, conn, sc.table); err != nil {
+		if err := s.makeTwin(ctx, sc.table); err != nil {
 			return err
 		}
 		var names []string

@@ -111,7 +111,7 @@ func (r *run) probe(ctx context.Context, conn *sql.Conn) (plan.Probe, error) {
 	if t.Table == r.scratch.table.Table {
 		t.Table = "probe_"
 	}
-	if err := r.makeTwin(ctx, conn, t); err != nil {
+	if err := r.makeTwin(ctx, t); err != nil {
 		return p, err
 	}
 	// A CHECK constraint that it has got would keep its name from the next table.
@@ -249,7 +249,7 @@ func (r *run) prepare(ctx context.Context) (plan.Plan, []Warning, error) {
 		if err != nil {
 			return err
 		}
-		if err := r.makeTwin(ctx, conn, r.scratch.table); err != nil {
+		if err := r.makeTwin(ctx, r.scratch.table); err != nil {
 			return err
 		}
 		// Here the server's verdict on the statement itself comes out.
@@ -331,7 +331,7 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 			return p, err
 		}
 	}
-	if err := r.makeTwin(ctx, conn, shadow); err != nil {
+	if err := r.makeTwin(ctx, shadow); err != nil {
 		return p, err
 	}
 	r.shadow, r.oldAs = shadow, old

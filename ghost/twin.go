@@ -41,51 +41,61 @@ func addsCheck(s parser.Statement) bool {
 // makeTwin creates one. (By the original's own SHOW CREATE TABLE it would not be
 // quite the same: a column that shows the table's own collation would then have one
 // of its own, and show CHARACTER SET, too.)
-func (r *run) makeTwin(ctx context.Context, db mysqld.Queryer, made schema.Name) error {
+//
+// It is made whatever the user's session asks of new tables: a primary key, a
+// strict row format.
+func (r *run) makeTwin(ctx context.Context, made schema.Name) error {
 	named := made
 	if r.apart() && utf8.RuneCountInString(made.Table) > maxName-len("_chk_999") {
 		made = made.With("midflight") // else the names that LIKE gives are too long (3507)
 	}
-	_, err := db.ExecContext(ctx, "CREATE TABLE /* midflight */ "+made.Quoted()+" LIKE "+r.original.Name.Quoted())
-	if err == nil && r.apart() && len(r.original.Checks) > 0 {
-		err = r.nameChecks(ctx, made)
-	}
-	if err == nil && named != made {
-		_, err = db.ExecContext(ctx, "RENAME TABLE /* midflight */ "+made.Quoted()+" TO "+named.Quoted())
-	}
+	plain := &worker{db: r.DB, init: plainSession(r.Flavor)}
+	defer plain.close()
+	err := plain.use(ctx, func(conn *sql.Conn) error {
+		_, err := conn.ExecContext(ctx, "CREATE TABLE /* midflight */ "+made.Quoted()+" LIKE "+r.original.Name.Quoted())
+		if err == nil && r.apart() && len(r.original.Checks) > 0 {
+			err = r.nameChecks(ctx, conn, made)
+		}
+		if err == nil && named != made {
+			_, err = conn.ExecContext(ctx, "RENAME TABLE /* midflight */ "+made.Quoted()+" TO "+named.Quoted())
+		}
+		return err
+	})
 	return wrap(err, "create %s like %s", named, r.original.Name)
 }
 
+// plainSession takes every table as it is.
+func plainSession(f mysqld.Flavor) []string {
+	set := "SET /* midflight */ SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', innodb_strict_mode = 0, foreign_key_checks = 0"
+	if !f.MariaDB {
+		set += ", sql_require_primary_key = 0, sql_generate_invisible_primary_key = 0"
+	}
+	return []string{set}
+}
+
 // nameChecks gives an empty twin the CHECK constraints as the original has them.
-func (r *run) nameChecks(ctx context.Context, made schema.Name) error {
-	plain := &worker{db: r.DB, init: []string{
-		// The table is taken as it is, whatever the server would say of a new one.
-		"SET /* midflight */ SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', innodb_strict_mode = 0, foreign_key_checks = 0, sql_require_primary_key = 0, sql_generate_invisible_primary_key = 0",
-	}}
-	defer plain.close()
-	return plain.use(ctx, func(conn *sql.Conn) error {
-		text, err := schema.CreateStatement(ctx, conn, r.original.Name)
-		if err != nil {
-			return err
-		}
-		wanted := checkClauses(text)
-		if len(wanted) != len(r.original.Checks) {
-			return fmt.Errorf("give %s the CHECK constraints of %s: %d of %d understood", made, r.original.Name, len(wanted), len(r.original.Checks))
-		}
-		named, err := schema.Read(ctx, conn, made)
-		if err != nil {
-			return err
-		}
-		var changes []string
-		for _, name := range named.Checks {
-			changes = append(changes, "DROP CHECK "+mysqld.QuoteName(name))
-		}
-		for _, c := range wanted {
-			changes = append(changes, "ADD "+c)
-		}
-		_, err = conn.ExecContext(ctx, "ALTER TABLE /* midflight */ "+made.Quoted()+" "+strings.Join(changes, ", "))
-		return wrap(err, "give %s the CHECK constraints of %s", made, r.original.Name)
-	})
+func (r *run) nameChecks(ctx context.Context, conn *sql.Conn, made schema.Name) error {
+	text, err := schema.CreateStatement(ctx, conn, r.original.Name)
+	if err != nil {
+		return err
+	}
+	wanted := checkClauses(text)
+	if len(wanted) != len(r.original.Checks) {
+		return fmt.Errorf("give %s the CHECK constraints of %s: %d of %d understood", made, r.original.Name, len(wanted), len(r.original.Checks))
+	}
+	named, err := schema.Read(ctx, conn, made)
+	if err != nil {
+		return err
+	}
+	var changes []string
+	for _, name := range named.Checks {
+		changes = append(changes, "DROP CHECK "+mysqld.QuoteName(name))
+	}
+	for _, c := range wanted {
+		changes = append(changes, "ADD "+c)
+	}
+	_, err = conn.ExecContext(ctx, "ALTER TABLE /* midflight */ "+made.Quoted()+" "+strings.Join(changes, ", "))
+	return wrap(err, "give %s the CHECK constraints of %s", made, r.original.Name)
 }
 
 // checkClauses finds the CHECK constraints in a SHOW CREATE TABLE, which has each

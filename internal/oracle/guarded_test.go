@@ -237,3 +237,25 @@ func TestSetClock(t *testing.T) {
 		twins.SameContents(t, twins.Contents(t, s.root, s.flavor, on[0], ""), twins.Contents(t, s.root, s.flavor, on[1], ""))
 	})
 }
+
+// TestRequiredPrimaryKey: a table without a primary key gets one where the session
+// insists on it.
+func TestRequiredPrimaryKey(t *testing.T) {
+	eachSite(t, func(t *testing.T, s *site) {
+		if s.flavor != testmysql.MySQL {
+			t.Skip("MySQL's")
+		}
+		for _, alter := range []string{"ALTER TABLE t ADD PRIMARY KEY (a)", "ALTER TABLE t MODIFY b BIGINT"} {
+			on := s.twins(t, "t")
+			for _, n := range on {
+				mustExec(t, session(t, s.server.Addr, n.Schema, "CREATE TABLE t (a INT NOT NULL UNIQUE, b INT)"), "INSERT INTO t VALUES (1, 1), (2, 2)")
+			}
+			for _, strategy := range []string{"copy", "auto"} {
+				settings := []string{"SET sql_require_primary_key = 1", "SET @midflight_strategy = '" + strategy + "'"}
+				_, ours := s.session(t, on[0].Schema, settings...).ExecContext(context.Background(), alter)
+				_, native := session(t, s.server.Addr, on[1].Schema, settings...).ExecContext(context.Background(), alter)
+				twins.SameError(t, ours, native, on, false)
+			}
+		}
+	})
+}
