@@ -123,7 +123,6 @@ func openTransactions(s *scene) {
 			pool, err := sql.Open("mysql", s.midflight.DSN(s.on[0].Schema))
 			if err == nil {
 				defer pool.Close()
-				_, err = pool.ExecContext(ctx, "SET SESSION lock_wait_timeout = 10, max_statement_time = 0")
 				var n int
 				err = pool.QueryRowContext(ctx, "SELECT COUNT(*) FROM t").Scan(&n)
 				if err == nil && n != 1200 {

@@ -11,10 +11,4 @@ import (
 // insists on the refusal as long as it stands here.
 var refusedToday = map[string][]testmysql.Flavor{}
 
-var (
-	both    = []testmysql.Flavor{testmysql.MySQL, testmysql.MariaDB}
-	mysql   = both[:1]
-	mariaDB = both[1:]
-)
-
 func (s *scene) refusedToday() bool { return slices.Contains(refusedToday[s.name()], s.flavor) }
