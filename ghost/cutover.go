@@ -89,9 +89,6 @@ func (s *syncer) awaitQuiet(ctx context.Context, g *gap) error {
 	if err := s.raiseAutoIncrement(ctx, g.lock); err != nil {
 		return err
 	}
-	if err := s.journalTriggers(ctx); err != nil {
-		return err
-	}
 	for {
 		blockers, err := g.blocked(ctx)
 		if err != nil {
@@ -137,6 +134,9 @@ func (s *syncer) swapMySQL(ctx context.Context, g *gap, bound time.Duration) err
 		return err
 	}
 	if err := s.dropHelper(ctx, g.lock); err != nil {
+		return err
+	}
+	if err := s.journalTriggers(ctx); err != nil {
 		return err
 	}
 	// Not to be broken off: whether it was done would be hard to tell.

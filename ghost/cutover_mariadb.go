@@ -46,7 +46,11 @@ func (s *syncer) swapMariaDB(ctx context.Context, g *gap, bound time.Duration) e
 	if err != nil {
 		return err
 	}
-	if err := s.dropHelper(ctx, g.lock); err != nil {
+	err = s.dropHelper(ctx, g.lock)
+	if err == nil {
+		err = s.journalTriggers(ctx)
+	}
+	if err != nil {
 		g.close()
 		return errors.Join(err, <-rename.outcome) // the sentry is still there
 	}

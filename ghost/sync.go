@@ -53,8 +53,6 @@ type syncer struct {
 
 	verify verify.Verification
 
-	journaled bool // the triggers are in the store
-
 	names  []string      // what reaches the table; nil: not known any more
 	began  hiding        // when the comparing of all rows last began
 	unseen []binlog.TxID // hidden changes that not every reader sees yet

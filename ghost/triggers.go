@@ -133,15 +133,18 @@ func giveTriggers(ctx context.Context, conn *sql.Conn, f mysqld.Flavor, triggers
 	return nil
 }
 
-// journalTriggers records the triggers before the first of them is moved.
+// journalTriggers records the triggers right before the first of them is moved,
+// under the lock: whoever finds the record makes them again, and must not do so where
+// somebody has dropped one after Midflight died long before the swap.
 func (s *syncer) journalTriggers(ctx context.Context) error {
-	if len(s.original.Triggers) == 0 || s.journaled {
+	if len(s.original.Triggers) == 0 {
 		return nil
 	}
-	if err := s.Store.SaveTriggers(ctx, s.status.ID, s.original.Triggers); err != nil {
-		return err
+	bound, cancel := context.WithTimeout(ctx, underLock)
+	defer cancel()
+	if err := s.Store.SaveTriggers(bound, s.status.ID, s.original.Triggers); err != nil {
+		return fmt.Errorf("%w: %w", errTooSoon, err)
 	}
-	s.journaled = true
 	return nil
 }
 
@@ -153,6 +156,9 @@ func (c *Config) mendTriggers(ctx context.Context, id int64, triggers []schema.T
 		return false, nil
 	}
 	t, err := schema.Read(ctx, c.DB, live)
+	if errors.Is(err, schema.ErrNotFound) { // somebody has dropped it, and them
+		return false, nil
+	}
 	if err != nil {
 		return false, err
 	}
