@@ -86,7 +86,9 @@ func (s *syncer) awaitQuiet(ctx context.Context, g *gap) error {
 	if err := s.lease.hold(ctx); err != nil {
 		return err
 	}
-	if err := s.raiseAutoIncrement(ctx, g.lock); err != nil {
+	if err := s.raiseAutoIncrement(ctx, g.lock); mysqld.IsLockConflict(err) {
+		return fmt.Errorf("%w: %w", errTooSoon, err)
+	} else if err != nil {
 		return err
 	}
 	for {
@@ -283,6 +285,9 @@ func (s *syncer) renamed(ctx context.Context, g *gap, err error, shadow, old sch
 		return nil
 	}
 	ctx = context.WithoutCancel(ctx)
+	if mysqld.IsLockConflict(err) { // a backup that has begun since nobody was seen to hold anything
+		return fmt.Errorf("%w: %w", errTooSoon, err)
+	}
 	if mysqld.IsServerError(err) && !mysqld.IsKilled(err) {
 		return fmt.Errorf("swap the tables: %w", err)
 	}
