@@ -52,7 +52,7 @@ func (q *Queue) bury(ctx context.Context, s Status) error {
 	if err != nil {
 		return err
 	}
-	if _, err := q.mendTriggers(ctx, s.ID, triggers, s.Table, claimed...); err != nil {
+	if err := q.mendOrLog(ctx, s.ID, triggers, s.Table, claimed...); err != nil {
 		return err
 	}
 	for _, t := range claimed {
