@@ -24,7 +24,11 @@ const (
 
 // cutOver swaps the tables in the first gap that is long enough.
 func (s *syncer) cutOver(ctx context.Context) error {
-	g, err := s.openGap(ctx, rowSession(s.request.Settings, s.plan))
+	var g *gap
+	err := retry(ctx, patience, func() (err error) {
+		g, err = s.openGap(ctx, rowSession(s.request.Settings, s.plan))
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -41,9 +45,14 @@ func (s *syncer) cutOver(ctx context.Context) error {
 		if err == nil || !errors.Is(err, errTooSoon) {
 			return err
 		}
-		// The lock session may be anywhere in its statements: a new one.
+		// The lock session may be anywhere in its statements: a new one. (What the
+		// old one still does, it does before it gives its locks up.)
 		g.close()
-		another, err := s.openGap(ctx, rowSession(s.request.Settings, s.plan))
+		var another *gap
+		err = retry(ctx, patience, func() (err error) {
+			another, err = s.openGap(ctx, rowSession(s.request.Settings, s.plan))
+			return err
+		})
 		if err != nil {
 			return err
 		}
@@ -55,6 +64,12 @@ func (s *syncer) cutOver(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// lost: the lock session was ended, by somebody or for being idle too long. That is
+// no reason to begin anew with the copy.
+func lost(err error) bool {
+	return mysqld.IsConnectionLost(err) || mysqld.IsKilled(err) || mysqld.IsLockConflict(err)
 }
 
 func (s *syncer) pumpFor(ctx context.Context, d time.Duration) error {
@@ -86,10 +101,9 @@ func (s *syncer) awaitQuiet(ctx context.Context, g *gap) error {
 	if err := s.lease.hold(ctx); err != nil {
 		return err
 	}
-	if err := s.raiseAutoIncrement(ctx, g.lock); err != nil {
-		return err
-	}
-	if err := s.journalTriggers(ctx); err != nil {
+	if err := s.raiseAutoIncrement(ctx, g.lock); lost(err) {
+		return fmt.Errorf("%w: %w", errTooSoon, err)
+	} else if err != nil {
 		return err
 	}
 	for {
@@ -122,7 +136,13 @@ func (s *syncer) attempt(ctx context.Context, g *gap, bound time.Duration) error
 	if s.Flavor.MariaDB {
 		swap = s.swapMariaDB
 	}
-	return g.through(ctx, func(ctx context.Context) error { return swap(ctx, g, bound) })
+	return g.through(ctx, func(ctx context.Context) error {
+		err := swap(ctx, g, bound)
+		if lost(err) && !errors.Is(err, errTooSoon) {
+			return fmt.Errorf("%w: %w", errTooSoon, err)
+		}
+		return err
+	})
 }
 
 // swapMySQL does everything in one session that has both tables locked.
@@ -139,6 +159,9 @@ func (s *syncer) swapMySQL(ctx context.Context, g *gap, bound time.Duration) err
 	if err := s.dropHelper(ctx, g.lock); err != nil {
 		return err
 	}
+	if err := s.journalTriggers(ctx); err != nil {
+		return err
+	}
 	// Not to be broken off: whether it was done would be hard to tell.
 	ctx = context.WithoutCancel(ctx)
 	err := s.takeTriggers(ctx, g.lock)
@@ -152,6 +175,7 @@ func (s *syncer) swapMySQL(ctx context.Context, g *gap, bound time.Duration) err
 	if err != nil {
 		return s.notSwappedAtOnce(ctx, g, err, shadow, old)
 	}
+	s.moving = false
 	g.lock.ExecContext(ctx, "UNLOCK /* midflight */ TABLES")
 	g.lockedFor = time.Since(locked)
 	return nil
@@ -175,16 +199,12 @@ func (s *syncer) notSwappedAtOnce(ctx context.Context, g *gap, err error, shadow
 		mended, err = s.mendTriggers(ctx, s.status.ID, s.original.Triggers, s.original.Name, shadow, old)
 		return err
 	})
+	s.moving = mendErr != nil
 	if mended || mendErr != nil {
 		s.log(ctx, "the triggers were made anew after a lost connection (error: %v)", mendErr)
 	}
 	switch {
-	case s.swapped && mendErr != nil:
-		for _, tr := range s.original.Triggers {
-			s.log(ctx, "THE TABLE HAS LOST A TRIGGER. Under sql_mode '%s': %s", tr.SQLMode, tr.Statement)
-		}
-		return nil
-	case s.swapped:
+	case s.swapped: // where the triggers are not back yet, cleanUp tries on
 		return nil
 	}
 	// The stream has our own DROP and CREATE TRIGGER now, which foreign can't
@@ -218,7 +238,7 @@ func (s *syncer) settleUnderLock(ctx context.Context, conn *sql.Conn, bound time
 				return err
 			}
 		case err := <-s.streamE:
-			return fmt.Errorf("read the binlog: %w", err)
+			return obstacle("read the binlog: %v", err) // nobody reads it any more
 		case <-until.Done():
 			return tooLong(context.Cause(until))
 		}
@@ -285,12 +305,17 @@ func (s *syncer) renamed(ctx context.Context, g *gap, err error, shadow, old sch
 		return nil
 	}
 	ctx = context.WithoutCancel(ctx)
+	// A backup that has begun since nobody was seen to hold anything; MariaDB's lock
+	// session died, and the sentry is still there.
+	if mysqld.IsLockConflict(err) || s.Flavor.MariaDB && mysqld.Number(err) == mysqld.ErrTableExists {
+		return fmt.Errorf("%w: %w", errTooSoon, err)
+	}
 	if mysqld.IsServerError(err) && !mysqld.IsKilled(err) {
 		return fmt.Errorf("swap the tables: %w", err)
 	}
 	// The server may still be at it after the connection is gone.
 	if gone := g.end(ctx); gone != nil {
-		return fmt.Errorf("swap the tables: %w; and the session that does it can't be ended: %w", err, gone)
+		return obstacle("swap the tables: %v; and the session that does it can't be ended: %v", err, gone)
 	}
 	asked := retry(ctx, patience, func() error {
 		_, oldErr := schema.Read(ctx, s.DB, old)
@@ -308,7 +333,7 @@ func (s *syncer) renamed(ctx context.Context, g *gap, err error, shadow, old sch
 		return nil
 	}
 	if asked != nil {
-		return fmt.Errorf("swap the tables: %w; and whether it was done can't be told: %w", err, asked)
+		return obstacle("swap the tables: %v; and whether it was done can't be told: %v", err, asked)
 	}
 	return fmt.Errorf("%w: %w", errTooSoon, err)
 }

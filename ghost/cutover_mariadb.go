@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"midflight/mysqld"
 	"midflight/schema"
 )
 
@@ -46,7 +47,11 @@ func (s *syncer) swapMariaDB(ctx context.Context, g *gap, bound time.Duration) e
 	if err != nil {
 		return err
 	}
-	if err := s.dropHelper(ctx, g.lock); err != nil {
+	err = s.dropHelper(ctx, g.lock)
+	if err == nil {
+		err = s.journalTriggers(ctx)
+	}
+	if err != nil {
 		g.close()
 		return errors.Join(err, <-rename.outcome) // the sentry is still there
 	}
@@ -66,6 +71,8 @@ func (s *syncer) swapMariaDB(ctx context.Context, g *gap, bound time.Duration) e
 		if err := s.notSwappedAtOnce(ctx, g, err, shadow, sentry); err != nil {
 			return err
 		}
+	} else {
+		s.moving = false
 	}
 	s.swapped, s.old = true, sentry
 	g.lockedFor = time.Since(locked)
@@ -88,8 +95,8 @@ const sentryComment = "midflight sentry"
 // beginSwapMariaDB makes the sentry and gives the shadow its late name; nobody
 // uses either.
 func (s *syncer) beginSwapMariaDB(ctx context.Context, sentry, shadow schema.Name) error {
-	if s.shadow == shadow { // both are there from an earlier attempt
-		return nil
+	if s.shadow == shadow { // from an earlier attempt, which may have ended behind the sentry's end
+		return s.makeSentry(ctx, sentry)
 	}
 	for _, t := range []schema.Name{sentry, shadow} {
 		if err := s.mustBeFree(ctx, t); err != nil {
@@ -99,14 +106,28 @@ func (s *syncer) beginSwapMariaDB(ctx context.Context, sentry, shadow schema.Nam
 			return err
 		}
 	}
-	if _, err := s.DB.ExecContext(ctx, fmt.Sprintf("CREATE TABLE /* midflight m%d */ %s (id INT NOT NULL PRIMARY KEY) ENGINE=InnoDB COMMENT='%s'", s.status.ID, sentry.Quoted(), sentryComment)); err != nil {
-		return fmt.Errorf("create the sentry table: %w", err)
+	if err := s.makeSentry(ctx, sentry); err != nil {
+		return err
 	}
-	if _, err := s.DB.ExecContext(ctx, fmt.Sprintf("RENAME /* midflight m%d */ TABLE %s TO %s", s.status.ID, s.shadow.Quoted(), shadow.Quoted())); err != nil {
+	err := retry(ctx, patience, func() error {
+		_, err := s.DB.ExecContext(ctx, fmt.Sprintf("RENAME /* midflight m%d */ TABLE %s TO %s", s.status.ID, s.shadow.Quoted(), shadow.Quoted()))
+		if n := mysqld.Number(err); n == mysqld.ErrNoSuchTable || n == mysqld.ErrTableExists {
+			if _, gone := schema.Read(ctx, s.DB, s.shadow); errors.Is(gone, schema.ErrNotFound) { // done by a try whose answer was lost
+				return nil
+			}
+		}
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("give the shadow table the name for the swap: %w", err)
 	}
 	s.shadow, s.tables.Shadow = shadow, shadow
 	return nil
+}
+
+func (s *syncer) makeSentry(ctx context.Context, sentry schema.Name) error {
+	_, err := s.DB.ExecContext(ctx, fmt.Sprintf("CREATE TABLE /* midflight m%d */ IF NOT EXISTS %s (id INT NOT NULL PRIMARY KEY) ENGINE=InnoDB COMMENT='%s'", s.status.ID, sentry.Quoted(), sentryComment))
+	return wrap(err, "create the sentry table")
 }
 
 // moveTriggersMariaDB moves them while the RENAME is waiting: it takes them along.

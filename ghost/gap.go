@@ -46,7 +46,7 @@ func (r *run) openGap(ctx context.Context, init []string) (*gap, error) {
 	if g.lock, err = r.DB.Conn(ctx); err != nil {
 		return nil, fmt.Errorf("connect for the exclusive lock: %w", err)
 	}
-	init = append(init, "SET /* midflight */ SESSION lock_wait_timeout = 2")
+	init = append(init, "SET /* midflight */ SESSION lock_wait_timeout = 1")
 	for _, q := range init {
 		if _, err = g.lock.ExecContext(ctx, q); err != nil {
 			g.close()
@@ -234,14 +234,16 @@ func describe(blockers []Blocker) string {
 // is another.
 type holder struct{ thread, event uint64 }
 
-// holders lists who has a metadata lock on the table, on MySQL. (The
+// holders lists who has a metadata lock on the table, on MySQL, and who lets no
+// definition change (LOCK INSTANCE FOR BACKUP): DROP TRIGGER and RENAME would wait
+// for him with the table locked. (The
 // instrument wait/lock/metadata/sql/mdl is on by default since 8.0.)
 func holders(ctx context.Context, db *sql.DB, t schema.Name) (map[holder]Blocker, error) {
 	rows, err := db.QueryContext(ctx, `SELECT /* midflight */ l.owner_thread_id, l.owner_event_id, COALESCE(t.processlist_id, 0), COALESCE(t.processlist_user, 'a prepared XA transaction'), COALESCE(t.processlist_host, ''), COALESCE(TIMESTAMPDIFF(SECOND, x.trx_started, NOW()), t.processlist_time, 0)
 FROM performance_schema.metadata_locks l
 LEFT JOIN performance_schema.threads t ON t.thread_id = l.owner_thread_id
 LEFT JOIN information_schema.innodb_trx x ON x.trx_mysql_thread_id = t.processlist_id
-WHERE l.object_type = 'TABLE' AND l.object_schema = ? AND l.object_name = ? AND l.lock_status = 'GRANTED' AND COALESCE(t.processlist_id, 0) <> CONNECTION_ID()`,
+WHERE (l.object_type = 'TABLE' AND l.object_schema = ? AND l.object_name = ? OR l.object_type = 'BACKUP LOCK' AND l.lock_type = 'SHARED') AND l.lock_status = 'GRANTED' AND COALESCE(t.processlist_id, 0) <> CONNECTION_ID()`,
 		t.Schema, t.Table)
 	if err != nil {
 		return nil, fmt.Errorf("ask who has %s locked: %w", t, err)

@@ -310,6 +310,11 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 			return p, err
 		}
 	}
+	if p, err = r.zoned(ctx, p, altered); errors.As(err, &refusal) {
+		return r.smallOr(ctx, refusal)
+	} else if err != nil {
+		return p, err
+	}
 	shadow, old := shadowName(r.original.Name, r.status.ID), oldName(r.original.Name, r.status.ID)
 	if r.apart() {
 		shadow, old = apartShadow(r.original.Name, r.status.ID), apartOld(r.original.Name, r.status.ID)

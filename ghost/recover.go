@@ -3,6 +3,7 @@ package ghost
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"midflight/schema"
 )
@@ -16,20 +17,19 @@ func (q *Queue) recover(ctx context.Context) error {
 		return err
 	}
 	for _, s := range orphans {
-		l, err := takeLease(ctx, q.DB, s.Table)
-		if err != nil {
-			return err
+		l, e := takeLease(ctx, q.DB, s.Table)
+		if e != nil {
+			return errors.Join(err, e)
 		}
 		if l == nil {
 			continue
 		}
-		err = q.bury(ctx, s)
-		l.end()
-		if err != nil {
-			return err
+		if e := q.bury(ctx, s); e != nil { // the others may be well
+			err = errors.Join(err, fmt.Errorf("m%d: %w", s.ID, e))
 		}
+		l.end()
 	}
-	return nil
+	return err
 }
 
 func (q *Queue) bury(ctx context.Context, s Status) error {
@@ -52,7 +52,7 @@ func (q *Queue) bury(ctx context.Context, s Status) error {
 	if err != nil {
 		return err
 	}
-	if _, err := q.mendTriggers(ctx, s.ID, triggers, s.Table, claimed...); err != nil {
+	if err := q.mendOrLog(ctx, s.ID, triggers, s.Table, claimed...); err != nil {
 		return err
 	}
 	for _, t := range claimed {

@@ -34,6 +34,7 @@ type run struct {
 	oldAs      schema.Name // what old will be
 	tables     rowsql.Tables
 	swapped    bool // the point of no return is passed
+	moving     bool // the triggers may be on neither table
 	copyOnly   bool // the server has taken back what it accepted on an empty table
 }
 
@@ -194,6 +195,12 @@ func (r *run) cleanUp(ctx context.Context) error {
 	}
 	claimed, claimedErr := r.Store.Claimed(ctx, r.status.ID)
 	err = errors.Join(err, claimedErr)
+	if r.moving { // the server was away for longer than the swap's patience
+		if mendErr := r.mendOrLog(ctx, r.status.ID, r.original.Triggers, r.original.Name, claimed...); mendErr != nil {
+			return errors.Join(err, mendErr)
+		}
+		r.moving = false
+	}
 	for _, t := range claimed {
 		if t != r.old {
 			err = errors.Join(err, r.drop(ctx, t))

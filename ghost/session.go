@@ -61,18 +61,21 @@ func discard(c *sql.Conn) {
 // limits of its own is off.
 //
 // The user's time zone counts only where a TIMESTAMP becomes another type or is
-// made of one: everywhere else it would do harm. INSERT … SELECT may carry a
+// made of one, or where an expression of the new table reads it: everywhere else it would do harm. INSERT … SELECT may carry a
 // TIMESTAMP over by way of local time, and then the hour that summer time
 // repeats comes out an hour off.
 func rowSession(settings []Setting, p plan.Plan) []string {
 	relaxed := p.Relaxed
 	mode, zone := "", ""
+	var own []string
 	for _, s := range settings {
 		switch s.Name {
 		case "sql_mode":
 			mode = s.Value
 		case "time_zone":
 			zone = s.Value
+		case "lc_time_names", "div_precision_increment", "default_week_format": // expressions of the new table depend on them
+			own = append(own, strings.TrimPrefix(s.assignment(), "SESSION "))
 		}
 	}
 	set := []string{
@@ -82,9 +85,10 @@ func rowSession(settings []Setting, p plan.Plan) []string {
 		"sql_select_limit = DEFAULT",
 		"autocommit = 1",
 	}
-	if zone != "" && slices.ContainsFunc(p.Columns, plan.Mapping.CrossesZones) {
+	if zone != "" && (p.Zoned || slices.ContainsFunc(p.Columns, plan.Mapping.CrossesZones)) {
 		set = append(set, "time_zone = "+mysqld.QuoteString(zone))
 	}
+	set = append(set, own...)
 	return []string{
 		"SET /* midflight */ SESSION " + strings.Join(set, ", "),
 		// Consistent reads of INSERT … SELECT lock nothing on the original.

@@ -53,14 +53,14 @@ type syncer struct {
 
 	verify verify.Verification
 
-	journaled bool // the triggers are in the store
-
 	names  []string      // what reaches the table; nil: not known any more
 	began  hiding        // when the comparing of all rows last began
 	unseen []binlog.TxID // hidden changes that not every reader sees yet
 	around string        // see hiding
 
 	helperGone bool // dropped for a swap
+
+	second *time.Ticker // for housekeep; the pump is often left and entered again sooner
 
 	fences  map[string]bool // tokens that have come back
 	fenceNo int
@@ -95,6 +95,7 @@ func newSyncer(ctx context.Context, r *run, from binlog.Position, stream *binlog
 		verify:   verify.New(p.Key.Exact()),
 		fences:   map[string]bool{},
 	}
+	s.second = time.NewTicker(time.Second)
 	s.began = s.hiding()
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.wait.Add(1)
@@ -119,6 +120,7 @@ func newSyncer(ctx context.Context, r *run, from binlog.Position, stream *binlog
 
 // stop ends the stream and the workers, and waits for them.
 func (s *syncer) stop() {
+	s.second.Stop()
 	s.cancel()
 	finished := make(chan struct{})
 	go func() { s.wait.Wait(); close(finished) }()
@@ -152,8 +154,6 @@ func (s *syncer) start(j job, f func(context.Context) func() error) {
 
 // pump keeps everything going until a condition holds. It is the owner's loop.
 func (s *syncer) pump(ctx context.Context, until func() bool) error {
-	second := time.NewTicker(time.Second)
-	defer second.Stop()
 	again := time.NewTicker(2 * time.Millisecond) // to ask again what has become visible
 	defer again.Stop()
 	for !until() {
@@ -169,7 +169,7 @@ func (s *syncer) pump(ctx context.Context, until func() bool) error {
 			}
 		case <-again.C:
 			s.look = true
-		case <-second.C:
+		case <-s.second.C:
 			s.housekeep()
 		case err := <-s.streamE:
 			return fmt.Errorf("read the binlog: %w", err)

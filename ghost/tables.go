@@ -3,19 +3,33 @@ package ghost
 import (
 	"context"
 	"fmt"
-	"strings"
+	"regexp"
 	"time"
 
 	"midflight/mysqld"
 	"midflight/schema"
 )
 
+// apartSchema is how the schemas of apartShadow and apartOld are called. A user's own
+// may begin with the same letters.
+var apartSchema = regexp.MustCompile(`^` + ourSchemas + `\d+_(shadow|old)$`)
+
 // drop removes a table of ours and the claim on its name.
 func (c *Config) drop(ctx context.Context, t schema.Name) error {
 	if _, err := c.DB.ExecContext(ctx, "DROP TABLE /* midflight */ IF EXISTS "+t.Quoted()); err != nil {
 		return fmt.Errorf("drop %s: %w", t, err)
 	}
-	if strings.HasPrefix(t.Schema, ourSchemas) {
+	if apartSchema.MatchString(t.Schema) {
+		// Not with a table that is not ours, whoever has put it there.
+		var left int
+		err := c.DB.QueryRowContext(ctx, `SELECT /* midflight */ (SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = ?)
++ (SELECT COUNT(*) FROM information_schema.routines WHERE routine_schema = ?) + (SELECT COUNT(*) FROM information_schema.events WHERE event_schema = ?)`, t.Schema, t.Schema, t.Schema).Scan(&left)
+		if err != nil {
+			return fmt.Errorf("ask what else is in the schema %s: %w", t.Schema, err)
+		}
+		if left > 0 {
+			return c.Store.Release(ctx, t)
+		}
 		if _, err := c.DB.ExecContext(ctx, "DROP DATABASE /* midflight */ IF EXISTS "+mysqld.QuoteName(t.Schema)); err != nil {
 			return fmt.Errorf("drop the schema %s: %w", t.Schema, err)
 		}

@@ -43,7 +43,7 @@ func (r *run) tryTriggers(ctx context.Context) error {
 				}
 			}
 			err := createTrigger(ctx, conn, r.Flavor, tr, parser.Name{Schema: r.scratch.schema, Table: tr.Name}, r.scratch.table)
-			if mysqld.IsServerError(err) || errors.Is(err, errTriggerText) {
+			if mysqld.IsServerError(err) && !mysqld.IsKilled(err) && !mysqld.IsLockConflict(err) || errors.Is(err, errTriggerText) {
 				return &plan.Refusal{
 					Reason: fmt.Sprintf("the trigger %s can't be carried over: %v", tr.Name, err),
 					Hint:   "Drop the trigger, or mend it, or let the server run the statement and block the table meanwhile: SET @midflight_strategy = 'direct'",
@@ -133,15 +133,19 @@ func giveTriggers(ctx context.Context, conn *sql.Conn, f mysqld.Flavor, triggers
 	return nil
 }
 
-// journalTriggers records the triggers before the first of them is moved.
+// journalTriggers records the triggers right before the first of them is moved,
+// under the lock: whoever finds the record makes them again, and must not do so where
+// somebody has dropped one after Midflight died long before the swap.
 func (s *syncer) journalTriggers(ctx context.Context) error {
-	if len(s.original.Triggers) == 0 || s.journaled {
+	if len(s.original.Triggers) == 0 {
 		return nil
 	}
-	if err := s.Store.SaveTriggers(ctx, s.status.ID, s.original.Triggers); err != nil {
-		return err
+	bound, cancel := context.WithTimeout(ctx, underLock)
+	defer cancel()
+	if err := s.Store.SaveTriggers(bound, s.status.ID, s.original.Triggers); err != nil {
+		return fmt.Errorf("%w: %w", errTooSoon, err)
 	}
-	s.journaled = true
+	s.moving = true
 	return nil
 }
 
@@ -153,6 +157,9 @@ func (c *Config) mendTriggers(ctx context.Context, id int64, triggers []schema.T
 		return false, nil
 	}
 	t, err := schema.Read(ctx, c.DB, live)
+	if errors.Is(err, schema.ErrNotFound) { // somebody has dropped it, and them
+		return false, nil
+	}
 	if err != nil {
 		return false, err
 	}
@@ -165,7 +172,8 @@ func (c *Config) mendTriggers(ctx context.Context, id int64, triggers []schema.T
 			locks += ", " + o.Quoted() + " WRITE"
 		}
 	}
-	w := &worker{db: c.DB}
+	// Everybody who wants the table queues behind us meanwhile.
+	w := &worker{db: c.DB, init: []string{"SET /* midflight */ SESSION lock_wait_timeout = 2"}}
 	defer w.close()
 	return true, w.use(ctx, func(conn *sql.Conn) error {
 		if _, err := conn.ExecContext(ctx, "LOCK /* midflight */ TABLES "+locks); err != nil {
@@ -173,6 +181,23 @@ func (c *Config) mendTriggers(ctx context.Context, id int64, triggers []schema.T
 		}
 		return c.remakeTriggers(ctx, conn, id, triggers, live)
 	})
+}
+
+// mendOrLog does so where the record of them is about to go. What the server refuses
+// stays in the history.
+func (c *Config) mendOrLog(ctx context.Context, id int64, triggers []schema.Trigger, live schema.Name, others ...schema.Name) error {
+	_, err := c.mendTriggers(ctx, id, triggers, live, others...)
+	if mysqld.IsServerError(err) && !mysqld.IsLockConflict(err) && !mysqld.IsKilled(err) && !mysqld.IsConnectionLost(err) {
+		c.logLost(ctx, id, triggers, err)
+		return nil
+	}
+	return err
+}
+
+func (c *Config) logLost(ctx context.Context, id int64, triggers []schema.Trigger, err error) {
+	for _, tr := range triggers {
+		c.Store.Log(ctx, id, fmt.Sprintf("THE TABLE HAS LOST A TRIGGER (%v). Under sql_mode '%s': %s", err, tr.SQLMode, tr.Statement))
+	}
 }
 
 // remakeTriggers, on a session that has all tables locked that may have them,

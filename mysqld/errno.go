@@ -22,16 +22,19 @@ const (
 	ErrNoSuchTable        = 1146
 	ErrTableAccessDenied  = 1142
 	ErrLockWaitTimeout    = 1205
+	ErrServerShutdown     = 1053
 	ErrDeadlock           = 1213
 	ErrQueryInterrupted   = 1317
 	ErrTableDefChanged    = 1412
 	ErrMaxPreparedStmts   = 1461
 	ErrDupEntryWithKey    = 1586
+	ErrConnectionKilled   = 1927 // MariaDB
 	ErrStatementTimeout   = 1969 // MariaDB
 	ErrAlterNotSupported  = 1845 // ALGORITHM=… is not supported. Try …
 	ErrAlterNotSupported2 = 1846 // … Reason: … Try …
 	ErrForeignDupKey      = 1761
 	ErrDupCheckName       = 3822
+	ErrIdleTooLong        = 4031 // MySQL's goodbye after wait_timeout, read as the next statement's answer
 	ErrMaxRowVersions     = 4092
 )
 
@@ -72,12 +75,21 @@ func IsConnectionLost(err error) bool {
 	var op *net.OpError
 	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysql.ErrInvalidConn) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.As(err, &op) || Number(err) == 1053 // ER_SERVER_SHUTDOWN
+		errors.As(err, &op) || goodbye(err)
+}
+
+// goodbye: the server's last word on a connection that it closes.
+func goodbye(err error) bool {
+	switch Number(err) {
+	case ErrServerShutdown, ErrConnectionKilled, ErrIdleTooLong:
+		return true
+	}
+	return false
 }
 
 // IsServerError: the server itself answered with an error, the connection is
 // well.
-func IsServerError(err error) bool { return Number(err) != 0 }
+func IsServerError(err error) bool { return Number(err) != 0 && !goodbye(err) }
 
 // IsCanceled: our own context ended.
 func IsCanceled(err error) bool {

@@ -112,7 +112,9 @@ func isNow(c schema.Column) bool {
 	switch c.Type {
 	case "datetime", "timestamp", "date", "time":
 		d := strings.TrimRight(strings.ToLower(c.Default), "()0123456789")
-		return d == "current_timestamp" || d == "now"
+		return d == "current_timestamp" || d == "now" || d == "localtimestamp" ||
+			c.Type == "date" && (d == "curdate" || d == "current_date") ||
+			c.Type == "time" && (d == "curtime" || d == "current_time")
 	}
 	return false
 }

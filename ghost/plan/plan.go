@@ -74,6 +74,9 @@ type Plan struct {
 	// Relaxed: the server itself could do this ALTER without reading the rows,
 	// so values that it would no longer accept (zero dates) are carried over.
 	Relaxed bool
+	// Zoned: expressions of the new table read the user's time zone, and the rows can
+	// be copied in it.
+	Zoned bool
 }
 
 // ForwardAsIs tells, from the statement's form and the user's word alone, that
@@ -204,6 +207,11 @@ func Make(s parser.Statement, original, altered *schema.Table, p Probe, mariaDB 
 	columns, r := mapColumns(original, altered, names, mariaDB)
 	if r != nil {
 		return Plan{}, r
+	}
+	for _, c := range altered.Columns {
+		if byDefault(c, columns) && computedFromClock(c, clockCalls(s)) {
+			return Plan{}, refuse("the default of the new column %s is computed from the time of the statement", c.Name)
+		}
 	}
 	key, r := chooseKey(original, altered, names, p.Strict, slices.ContainsFunc(columns, Mapping.CrossesZones))
 	if r != nil {
