@@ -286,6 +286,8 @@ func (s *syncer) progress() {
 	switch {
 	case st.Phase != Copying && s.verify.On() && (s.underWay() || s.began != s.hiding()):
 		st.WaitingFor = "sessions with sql_log_bin = 0, whose changes are not in the binlog: all rows are compared again"
+	case st.Phase != Copying && s.verify.On() && len(s.unseen) > 0:
+		st.WaitingFor = "changes that the binlog has without their keys: all rows are compared again"
 	case s.control.Paused && s.copying:
 		st.WaitingFor = "CALL midflight.resume"
 	case st.Phase != Ready || s.request.CutOver.Open(time.Now(), s.control.CutOver):
