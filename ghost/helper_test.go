@@ -30,7 +30,7 @@ func TestHelperIsMadeAgain(t *testing.T) {
 		s := &syncer{
 			run: &run{Config: Config{DB: db}, tables: tables}, ctx: ctx,
 			txs: make(chan binlog.Tx), streamE: make(chan error), done: make(chan func() error), busy: map[job]bool{},
-			applier: &worker{db: db}, backlog: backlog.New[binlog.TxID](), verify: verify.New(true),
+			applier: &worker{db: db}, backlog: backlog.New[binlog.TxID](), verify: verify.New(true), second: time.NewTicker(time.Hour),
 		}
 		defer s.applier.close()
 		if _, err := s.makeHelper(ctx, plan.Plan{}); err != nil {

@@ -130,10 +130,11 @@ func title(c change, f testmysql.Flavor) string {
 }
 
 func (s *site) check(t *testing.T, c change) {
-	tb := c.of(s.flavor).without(c.avoid)
+	tb := c.of(s.flavor)
 	for name, v := range c.values {
 		tb = tb.with(name, v)
 	}
+	tb = tb.without(c.avoid)
 	on := s.twins(t, tb.name)
 	h := fnv.New64()
 	fmt.Fprint(h, c.alter, tb.name)
