@@ -96,7 +96,7 @@ func mapColumns(original, altered *schema.Table, names map[string]string, mariaD
 			columns = append(columns, Mapping{To: to, Literal: Number})
 		case isNow(to):
 			columns = append(columns, Mapping{To: to, Literal: StartTime})
-		case !to.Nullable && !to.HasDefault:
+		case !to.Nullable && (!to.HasDefault || !mariaDB && to.Spatial()): // MySQL has no use for the default: 1138
 			if to.Type == "vector" || mariaDB && to.Spatial() {
 				return nil, refuse("it adds column %s NOT NULL without a default, for which there is no value", to.Name)
 			}

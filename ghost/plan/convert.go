@@ -22,7 +22,7 @@ func otherValues(from, to schema.Column) bool {
 	case members: // 7 is the member '7', or the seventh
 		return f == wholes || f == decimals || f == floats || f == years
 	case texts, bytes: // of FLOAT 3.6: 3.6, or the nearest DOUBLE's 3.5999999046325684
-		return from.Type == "float"
+		return from.Type == "float" || from.Type == "year" // of YEAR 0: '0000', or '0' (MariaDB)
 	}
 	return false
 }

@@ -42,6 +42,7 @@ var verdicts = []verdict{
 	{name: "INT to TINYINT", columns: "a INT", values: []string{"3", "300"}, alter: "MODIFY a TINYINT", row: "(2) of PRIMARY"},
 	{name: "a fraction to INT", columns: "a VARCHAR(20)", values: []string{"'3'", "' -4 '", "'3.6'"}, alter: "MODIFY a INT", only: onlyMariaDB, row: "(3) of PRIMARY"},
 	{name: "a power of ten to INT", columns: "a VARBINARY(20)", values: []string{"'1e3'"}, alter: "MODIFY a INT", only: onlyMariaDB},
+	{name: "geometry with a default", columns: "a INT", values: []string{"3"}, alter: "ADD p POINT NOT NULL DEFAULT (ST_GeomFromText('POINT(1 2)'))", only: onlyMySQL},
 	{name: "geometry without a default", columns: "a INT", values: []string{"3"}, alter: "ADD p POINT NOT NULL", only: onlyMySQL, row: "(1) of PRIMARY"},
 	{name: "INT to UNSIGNED", columns: "a INT", values: []string{"-5"}, alter: "MODIFY a INT UNSIGNED"},
 	{name: "DECIMAL too narrow", columns: "a DECIMAL(10,2)", values: []string{"12345.67"}, alter: "MODIFY a DECIMAL(5,2)"},
