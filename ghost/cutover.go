@@ -243,10 +243,8 @@ func (s *syncer) settleUnderLock(ctx context.Context, conn *sql.Conn, bound time
 			return tooLong(context.Cause(until))
 		}
 	}
-	// A hidden change may have been seen since the swap was begun: then all rows are
-	// to be compared, and nobody has begun to.
-	if s.hidden() || s.verify.Compares() {
-		return fmt.Errorf("%w: rows were changed that the binlog does not show", errTooSoon)
+	if err := s.nothingHid(); err != nil {
+		return err
 	}
 	everything := func(binlog.TxID) bool { return true }
 	for {

@@ -58,6 +58,15 @@ func (s *syncer) compareAll() {
 // hidden: there are changes that the latest comparing of all rows may have missed.
 func (s *syncer) hidden() bool { return len(s.unseen) > 0 || s.underWay() || s.began != s.hiding() }
 
+// nothingHid, under the lock: a hidden change may have been seen since the swap was
+// begun. Then all rows are to be compared again, and nobody has begun to.
+func (s *syncer) nothingHid() error {
+	if s.hidden() || s.verify.Compares() {
+		return fmt.Errorf("%w: rows were changed that the binlog does not show", errTooSoon)
+	}
+	return nil
+}
+
 // underWay: a command is, whose changes would not be in the binlog. It may have
 // committed some of them already (CALL). To be asked before hiding is.
 func (s *syncer) underWay() bool {
@@ -128,9 +137,8 @@ func (s *syncer) mustBeAsItWas(ctx context.Context) error {
 // definitionOf is the server's text of a table, without the number that changes
 // by itself.
 func definitionOf(ctx context.Context, db *sql.DB, t schema.Name) (string, error) {
-	var name, text string
-	err := db.QueryRowContext(ctx, "SHOW /* midflight */ CREATE TABLE "+t.Quoted()).Scan(&name, &text)
-	return nextNumber.ReplaceAllString(text, ""), wrap(err, "read the definition of %s", t)
+	text, err := schema.CreateStatement(ctx, db, t)
+	return nextNumber.ReplaceAllString(text, ""), err
 }
 
 var nextNumber = regexp.MustCompile(` AUTO_INCREMENT=\d+`)
