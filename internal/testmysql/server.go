@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,13 +40,25 @@ func Start(t testing.TB, f Flavor, args ...string) *Server {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("%s's error log:\n%s", f, s.ErrorLog())
+			t.Logf("%s's errors:\n%s", f, errorsIn(s.ErrorLog()))
 		}
 		if err := s.Remove(); err != nil {
 			t.Errorf("remove the server: %v", err)
 		}
 	})
 	return &Server{s}
+}
+
+// errorsIn leaves out of a log what every run says, so that a failed test's own
+// words aren't lost in it.
+func errorsIn(log string) string {
+	var out []string
+	for line := range strings.Lines(log) {
+		if !strings.Contains(line, "[Note]") && !strings.Contains(line, "[System]") && !strings.Contains(line, "[Warning]") {
+			out = append(out, line)
+		}
+	}
+	return strings.Join(out[max(0, len(out)-40):], "")
 }
 
 // fatalOrSkip lets a developer without servers run what can be run, and lets
