@@ -11,7 +11,7 @@ func (r *reader) flags() (f ColumnFlags, d definition) {
 		return f, d
 	}
 	r.skipGroup() // the type: no attribute has its place
-	d.end = r.behind()
+	last := r.toks[r.i-1]
 	body := true // what comes behind an attribute: see definition
 	for !r.done() {
 		from := r.i
@@ -23,13 +23,18 @@ func (r *reader) flags() (f ColumnFlags, d definition) {
 		}
 		switch {
 		case r.take("AFTER"), r.take("COLLATE"), r.take("SET"):
-			r.columnName()
+			if r.columnName() == "" {
+				return f, definition{} // the server refuses it
+			}
 		case r.take("REFERENCES"):
 			f.References = true
 			r.columnName()
 		case r.take("SERIAL", "DEFAULT", "VALUE"):
 			f.AutoIncrement, f.Unique = true, true
 		case r.take("DEFAULT"):
+			if r.done() {
+				return f, definition{}
+			}
 			r.skipGroup()
 		case r.take("UNIQUE"):
 			f.Unique = true
@@ -53,15 +58,18 @@ func (r *reader) flags() (f ColumnFlags, d definition) {
 			r.skipGroup()
 		}
 		if body {
-			d.end = r.behind()
+			last = r.toks[r.i-1]
 		}
+	}
+	if last.kind != tokOp || r.text[last.pos] == ')' {
+		d.end = last.end
 	}
 	return f, d
 }
 
 // A definition is where Rewrite may put its hands in a column's.
 type definition struct {
-	// end, 0 without a type, is behind the type and the attributes. An attribute can't follow what
+	// end, 0 where there is none, is behind the type and the attributes. An attribute can't follow what
 	// follows here: FIRST, AFTER, REFERENCES, on MariaDB CHECK.
 	end       int
 	invisible []token

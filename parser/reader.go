@@ -116,9 +116,6 @@ func (r *reader) skipGroup() {
 	}
 }
 
-// behind is where the token before this one ends; there is one.
-func (r *reader) behind() int { return r.toks[r.i-1].end }
-
 // textOf is the text of the tokens [from, to), with what is between them.
 func (r *reader) textOf(from, to int) string {
 	if from >= to {
