@@ -17,6 +17,7 @@ const (
 	ErrNoDatabase         = 1046
 	ErrTableExists        = 1050
 	ErrUnknownTable       = 1051
+	ErrDupColumn          = 1060
 	ErrDupEntry           = 1062
 	ErrCantDropKey        = 1091
 	ErrNoSuchTable        = 1146

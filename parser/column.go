@@ -15,10 +15,7 @@ func (r *reader) flags() (f ColumnFlags, d definition) {
 	body := true // what comes behind an attribute: see definition
 	for !r.done() {
 		from := r.i
-		switch {
-		case r.is("AFTER"), r.is("FIRST") && r.i+1 == len(r.toks):
-			f.Placed, body = true, false
-		case r.isAny("CONSTRAINT", "CHECK", "REFERENCES"):
+		if r.isAny("CONSTRAINT", "CHECK", "REFERENCES", "AFTER") || r.is("FIRST") && r.i+1 == len(r.toks) {
 			body = false
 		}
 		switch {

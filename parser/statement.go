@@ -68,8 +68,7 @@ type Action struct {
 type ColumnFlags struct {
 	AutoIncrement, Primary, Unique, References, Invisible, Generated, Check bool
 
-	Visible bool // by the word
-	Placed  bool // FIRST or AFTER
+	Visible bool // by the word: MySQL has it
 }
 
 type ActionKind int
