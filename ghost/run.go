@@ -37,6 +37,10 @@ type run struct {
 	moving     bool // the triggers may be on neither table
 	copyOnly   bool // the server has taken back what it accepted on an empty table
 	told       bool // which prepared statements are open
+
+	// blockedSince is when others were first seen to be in the way of the lock; zero:
+	// not since the phase was entered.
+	blockedSince time.Time
 }
 
 // migrate is the algorithm of docs/algorithm.md.
@@ -157,6 +161,7 @@ func (r *run) enter(ctx context.Context, p Phase) {
 	r.status.Phase.mustGoTo(p)
 	r.status.Phase = p
 	r.status.WaitingFor = ""
+	r.blockedSince = time.Time{}
 	r.Observe(PhaseChanged{r.status.ID, r.request.Table, p})
 	r.publish(ctx)
 	r.log(ctx, "phase %s", p)

@@ -20,6 +20,7 @@ const (
 	ErrDupColumn          = 1060
 	ErrDupEntry           = 1062
 	ErrCantDropKey        = 1091
+	ErrNoSuchThread       = 1094
 	ErrNoSuchTable        = 1146
 	ErrTableAccessDenied  = 1142
 	ErrLockWaitTimeout    = 1205
