@@ -26,6 +26,7 @@ const (
 	ErrLockWaitTimeout    = 1205
 	ErrServerShutdown     = 1053
 	ErrDeadlock           = 1213
+	ErrProcedureExists    = 1304
 	ErrQueryInterrupted   = 1317
 	ErrTableDefChanged    = 1412
 	ErrMaxPreparedStmts   = 1461

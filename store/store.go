@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"midflight/ghost"
+	"midflight/mysqld"
 	"midflight/schema"
 )
 
@@ -63,7 +64,7 @@ func (p procedure) create(ctx context.Context, db *sql.DB) error {
 			_, err = db.ExecContext(ctx, p.text())
 		}
 	}
-	if err != nil {
+	if err != nil && mysqld.Number(err) != mysqld.ErrProcedureExists { // another Midflight, which begins in this moment, has made it
 		return fmt.Errorf("create the procedure midflight.%s: %w", p.name, err)
 	}
 	return nil
