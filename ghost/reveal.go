@@ -127,12 +127,24 @@ func (r *run) reveals(ctx context.Context) (nothing bool, err error) {
 	return false, nil
 }
 
+// revealsStill tells whether a reveal is what it was when it was planned: others may
+// have been waited for since.
+func (r *run) revealsStill(ctx context.Context) error {
+	if len(r.request.Reveals) == 0 || !r.Flavor.MariaDB {
+		return nil
+	}
+	s, err := revealing(ctx, r.DB, r.Flavor, r.request.Table, r.request.Reveals)
+	if err == nil && s.Text != r.request.Statement.Text {
+		err = obstacle("somebody changed the invisible columns of %s while they were about to be made visible. Call midflight.reveal again", r.request.Table)
+	}
+	return err
+}
+
 // revealing is the statement that makes those of columns visible that are there
 // and invisible; of Kind Other when none is.
 //
-// On MariaDB nothing but MODIFY with the whole definition does it. What changes
-// between this reading and the lock is refused by ALGORITHM=INSTANT, unless it is
-// but a comment or a default.
+// On MariaDB nothing but MODIFY with the whole definition does it, which undoes what
+// others change between this reading and the lock.
 func revealing(ctx context.Context, db mysqld.Queryer, f mysqld.Flavor, t schema.Name, columns []string) (s parser.Statement, err error) {
 	now, err := schema.Read(ctx, db, t)
 	if errors.Is(err, schema.ErrNotFound) {

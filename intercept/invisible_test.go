@@ -211,9 +211,10 @@ func TestInvisibleForms(t *testing.T) {
 // that does it.
 func (p place) reveal(id int64, table string) int64 {
 	p.t.Helper()
-	p.exec(fmt.Sprintf("CALL midflight.reveal(%d)", id))
 	var by int64
-	await(p.t, "a migration that reveals", func() bool { by = p.latest(table); return by > id })
+	before := p.latest(table)
+	p.exec(fmt.Sprintf("CALL midflight.reveal(%d)", id))
+	await(p.t, "a migration that reveals", func() bool { by = p.latest(table); return by > before })
 	p.awaitPhase(by, "completed")
 	return by
 }
@@ -301,6 +302,43 @@ func TestRevealQueued(t *testing.T) {
 		}
 		if got := c.columns("t"); got != "id v n a" {
 			t.Errorf("the visible columns: %s", got)
+		}
+		p.nothingLeft()
+	})
+}
+
+// While a reveal waits for its moment, somebody around Midflight changes the column:
+// that must not be undone.
+func TestRevealOfChanged(t *testing.T) {
+	each(t, func(t *testing.T, p place) {
+		p.table("orders", 5)
+		c, idle := p.through(""), p.through("")
+		c.exec("ALTER TABLE orders /* midflight: new_columns=invisible */ ADD a INT NOT NULL DEFAULT 1")
+		first := p.latest("orders")
+		// It names the table and has no lock on it: Midflight waits, the server doesn't.
+		idle.exec("CREATE TABLE u (id INT PRIMARY KEY)", "BEGIN", "SELECT 'orders' FROM u")
+		p.exec(fmt.Sprintf("CALL midflight.reveal(%d)", first))
+		var by int64
+		await(t, "a reveal that waits", func() bool {
+			by = p.latest("orders")
+			return by > first && p.value(fmt.Sprintf("SELECT phase = 'cutting_over' AND waiting_for <> '' FROM midflight.migrations WHERE id = %d", by)) == "1"
+		})
+		p.exec("ALTER TABLE orders MODIFY a INT NULL DEFAULT 2 COMMENT 'changed' INVISIBLE")
+		idle.exec("COMMIT")
+		if p.s.Flavor == testmysql.MariaDB {
+			p.awaitPhase(by, "failed")
+			if got := p.value(fmt.Sprintf("SELECT error FROM midflight.migrations WHERE id = %d", by)); !strings.Contains(got, "somebody changed the invisible columns") {
+				t.Errorf("the error: %s", got)
+			}
+			p.reveal(first, "orders")
+		} else {
+			p.awaitPhase(by, "completed")
+		}
+		if got := c.columns("orders"); got != "id v n a" {
+			t.Errorf("the visible columns: %s", got)
+		}
+		if got := p.value("SELECT CONCAT_WS(' ', is_nullable, column_default, column_comment) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'orders' AND column_name = 'a'"); got != "YES 2 changed" {
+			t.Errorf("the column: %s", got)
 		}
 		p.nothingLeft()
 	})
