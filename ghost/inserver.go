@@ -30,7 +30,7 @@ func (r *run) inServer(ctx context.Context, p plan.Plan) ([]Warning, error) {
 		if err := g.awaitFree(ctx, sleep); err != nil {
 			return nil, err
 		}
-		if err := g.awaitLull(ctx); err != nil {
+		if err := g.awaitLull(ctx, sleep); err != nil {
 			return nil, err
 		}
 		if err := r.revealsStill(ctx); err != nil {
