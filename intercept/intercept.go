@@ -103,13 +103,18 @@ func (i *Interceptor) change(ctx context.Context, c *proxy.Conn, text, rest stri
 		return i.misspelt(ctx, c, facts, text+rest)
 	}
 	facts.hinted(s.Hints)
+	s, invisible, err := i.invisible(ctx, c, s, facts)
+	if err != nil {
+		return i.refuse(ctx, c, facts, err)
+	}
 	request, reason, err := i.request(ctx, c, s, facts)
 	if err != nil {
 		return i.refuse(ctx, c, facts, err)
 	}
 	if reason != "" {
-		return i.forward(ctx, c, facts, text, more, reason)
+		return i.forward(ctx, c, facts, s.Text, more, reason)
 	}
+	request.Invisible = invisible
 	request.User, request.Host, request.Session = c.User(), c.ClientAddr(), c.ID()
 	ticket, err := i.Queue.Submit(ctx, request)
 	if err != nil {
@@ -127,7 +132,7 @@ func (i *Interceptor) change(ctx context.Context, c *proxy.Conn, text, rest stri
 		return false, err
 	}
 	if result.Left != "" {
-		return i.forward(ctx, c, facts, text, more, result.Left)
+		return i.forward(ctx, c, facts, s.Text, more, result.Left)
 	}
 	return i.reply(ctx, c, facts, s, request.Table, result, more)
 }
