@@ -195,6 +195,9 @@ func (s *syncer) foreign(tx binlog.TxID, st binlog.Statement) error {
 	if strings.Contains(st.SQL, fmt.Sprintf("/* midflight m%d */", s.status.ID)) {
 		return nil // ours
 	}
+	if s.ownTriggers && makesTrigger(st.SQL, s.original.Triggers) {
+		return nil // what is not as it was, mustBeAsItWas sees
+	}
 	what, table := touches(st, s.original.Name, s.shadow)
 	switch what {
 	case rowsUnknown:

@@ -21,14 +21,18 @@ func (s *syncer) cutOver(ctx context.Context) error {
 	}
 	defer func() { g.close() }()
 	hold := s.Bounds.Hold
+	heard := time.Now()
 	for pause := s.Bounds.Pause; ; pause = min(2*pause, s.Bounds.maxPause()) {
-		if err := s.awaitQuiet(ctx, g); err != nil {
-			return err
+		err := s.awaitQuiet(ctx, g)
+		if err == nil {
+			heard = time.Now()
+			if !s.request.CutOver.Open(heard, s.control.CutOver) {
+				return errTooSoon
+			}
+			err = s.attempt(ctx, g, hold)
+		} else if lost(err) && !errors.Is(err, errStream) && time.Since(heard) < patience {
+			err = fmt.Errorf("%w: %w", errTooSoon, err)
 		}
-		if !s.request.CutOver.Open(time.Now(), s.control.CutOver) {
-			return errTooSoon
-		}
-		err := s.attempt(ctx, g, hold)
 		if err == nil || !errors.Is(err, errTooSoon) {
 			return err
 		}
@@ -38,6 +42,9 @@ func (s *syncer) cutOver(ctx context.Context) error {
 		// The lock session may be anywhere in its statements: a new one. (What the
 		// old one still does, it does before it gives its locks up.)
 		g.close()
+		if err := s.forgetTriggers(ctx); err != nil {
+			return err
+		}
 		another, err := s.openSwap(ctx)
 		if err != nil {
 			return err
@@ -79,6 +86,7 @@ func (s *syncer) awaitQuiet(ctx context.Context, g *gap) error {
 	if err := s.fence(ctx); err != nil {
 		return err
 	}
+	s.ownTriggers = false
 	around, err := lookAround(ctx, s.DB, s.Flavor)
 	if err != nil {
 		return err
@@ -93,9 +101,7 @@ func (s *syncer) awaitQuiet(ctx context.Context, g *gap) error {
 	if err := s.lease.hold(ctx); err != nil {
 		return err
 	}
-	if err := s.raiseAutoIncrement(ctx, g.lock); lost(err) {
-		return fmt.Errorf("%w: %w", errTooSoon, err)
-	} else if err != nil {
+	if err := s.raiseAutoIncrement(ctx, g.lock); err != nil {
 		return err
 	}
 	if err := g.awaitFree(ctx, s.pumpFor); err != nil {
@@ -112,6 +118,9 @@ func (s *syncer) attempt(ctx context.Context, g *gap, hold time.Duration) error 
 	if s.count.lost.Load() {
 		return fmt.Errorf("%w: the rows have to be counted", errTooSoon)
 	}
+	if err := g.mindSilence(ctx); err != nil {
+		return err
+	}
 	swap := s.swapMySQL
 	if s.Flavor.MariaDB {
 		swap = s.swapMariaDB
@@ -121,11 +130,29 @@ func (s *syncer) attempt(ctx context.Context, g *gap, hold time.Duration) error 
 		if s.swapped { // and a lost answer was found to be a yes
 			g.outdate(ctx)
 		}
+		if err == nil {
+			return nil
+		}
+		if err := g.giveUp(context.WithoutCancel(ctx), err); err != nil {
+			s.log(ctx, "the session of the exclusive lock can't be ended: %v", err)
+		}
 		if lost(err) && !errors.Is(err, errTooSoon) {
 			return fmt.Errorf("%w: %w", errTooSoon, err)
 		}
 		return err
 	})
+}
+
+// mindSilence has the server end the lock session by itself when nothing comes from it
+// for longer than an attempt may last: if our machine or the network dies, nobody tells
+// the server, and wait_timeout is 8 hours.
+func (g *gap) mindSilence(ctx context.Context) error {
+	seconds := 5 + int(g.Bounds.maxHold()/time.Second)
+	_, err := g.lock.ExecContext(ctx, fmt.Sprintf("SET /* midflight */ SESSION wait_timeout = %d", seconds))
+	if lost(err) {
+		return fmt.Errorf("%w: %w", errTooSoon, err)
+	}
+	return wrap(err, "set up the session of the exclusive lock")
 }
 
 // swapMySQL does everything in one session that has both tables locked.
@@ -155,6 +182,7 @@ func (s *syncer) swapMySQL(ctx context.Context, g *gap) error {
 	}
 	// Not to be broken off: whether it was done would be hard to tell.
 	ctx = context.WithoutCancel(ctx)
+	s.ownTriggers = true
 	err := s.takeTriggers(ctx, g.lock)
 	if err == nil {
 		_, err = g.lock.ExecContext(ctx, fmt.Sprintf("RENAME /* midflight m%d */ TABLE %s TO %s, %s TO %s", s.status.ID, original.Quoted(), old.Quoted(), shadow.Quoted(), original.Quoted()))
@@ -168,7 +196,9 @@ func (s *syncer) swapMySQL(ctx context.Context, g *gap) error {
 	}
 	s.moving = false
 	g.did("renamed")
-	g.lock.ExecContext(ctx, "UNLOCK /* midflight */ TABLES")
+	if _, err := g.lock.ExecContext(ctx, "UNLOCK /* midflight */ TABLES"); err != nil {
+		g.giveUp(ctx, err)
+	}
 	g.lockedFor = time.Since(locked)
 	g.outdate(ctx)
 	return nil
@@ -180,18 +210,21 @@ func (s *syncer) notSwappedAtOnce(ctx context.Context, g *gap, err error, shadow
 	if len(s.original.Triggers) == 0 {
 		return s.renamed(ctx, g, err, shadow, old)
 	}
-	if mysqld.IsServerError(err) && !s.swapped { // the lock is still ours
+	if !s.swapped { // fails where the lock is not ours any more
 		s.remakeTriggers(ctx, g.lock, s.status.ID, s.original.Triggers, s.original.Name)
 	}
+	cause := err
 	if !s.swapped {
 		err = s.renamed(ctx, g, err, shadow, old)
 	}
-	g.close()
+	mendErr := g.giveUp(ctx, cause)
 	mended := false
-	mendErr := retry(ctx, patience, func() (err error) {
-		mended, err = s.mendTriggers(ctx, s.status.ID, s.original.Triggers, s.original.Name, shadow, old)
-		return err
-	})
+	if mendErr == nil {
+		mendErr = retry(ctx, patience, func() (err error) {
+			mended, err = s.mendTriggers(ctx, s.status.ID, s.original.Triggers, s.original.Name, shadow, old)
+			return err
+		})
+	}
 	s.moving = mendErr != nil
 	if mended || mendErr != nil {
 		s.log(ctx, "the triggers were made anew after a lost connection (error: %v)", mendErr)
@@ -199,9 +232,9 @@ func (s *syncer) notSwappedAtOnce(ctx context.Context, g *gap, err error, shadow
 	switch {
 	case s.swapped: // where the triggers are not back yet, cleanUp tries on
 		return nil
+	case mendErr == nil && errors.Is(err, errTooSoon):
+		return s.triggersAreBack(ctx, err)
 	}
-	// The stream has our own DROP and CREATE TRIGGER now, which foreign can't
-	// tell from somebody else's.
 	return obstacle("the swap failed while the triggers were moved (%v); the table is as it was. Send the statement again", errors.Join(err, mendErr))
 }
 

@@ -60,22 +60,22 @@ func (s *syncer) swapMariaDB(ctx context.Context, g *gap) error {
 		err = s.journalTriggers(ctx, g.rest())
 	}
 	if err != nil {
-		g.close()
-		return errors.Join(err, <-rename.outcome) // the sentry is still there
+		if taken := rename.takeBack(ctx); taken != nil {
+			return taken
+		}
+		return err
 	}
-	if err := s.moveTriggersMariaDB(ctx, g, shadow); err != nil {
-		if back := rename.takeBack(ctx, s.DB); back == nil {
-			return obstacle("BUG: the RENAME went through a table lock of ours")
+	err = s.moveTriggersMariaDB(ctx, g, shadow)
+	if err == nil && rename.ended() { // or A would unlock a table without its triggers
+		err = fmt.Errorf("%w: the RENAME waits no more", errTooSoon)
+	}
+	if err != nil {
+		if taken := rename.takeBack(ctx); taken != nil {
+			return taken
 		}
 		return s.notSwappedAtOnce(ctx, g, err, shadow, sentry)
 	}
-	// From here on B swaps as soon as A is gone, whatever happens to us.
-	_, err = g.lock.ExecContext(ctx, "DROP TABLE /* midflight */ "+sentry.Quoted())
-	if err == nil {
-		_, err = g.lock.ExecContext(ctx, "UNLOCK /* midflight */ TABLES")
-	}
-	g.close() // also when these failed: the locks must go
-	if err := errors.Join(<-rename.outcome, err); err != nil {
+	if err := s.letRename(ctx, g, rename, sentry); err != nil {
 		if err := s.notSwappedAtOnce(ctx, g, err, shadow, sentry); err != nil {
 			return err
 		}
@@ -98,6 +98,31 @@ func (s *syncer) swapMariaDB(ctx context.Context, g *gap) error {
 	}
 	s.old = old
 	return nil
+}
+
+// letRename lets the RENAME go, and returns its outcome. When the sentry is gone it swaps
+// as soon as A is gone, whatever happens to us.
+func (s *syncer) letRename(ctx context.Context, g *gap, rename queuedRename, sentry schema.Name) error {
+	ctx = context.WithoutCancel(ctx)
+	_, err := g.lock.ExecContext(ctx, "DROP TABLE /* midflight */ "+sentry.Quoted())
+	if err == nil && rename.ended() {
+		return fmt.Errorf("%w: the RENAME waits no more: %w", errTooSoon, rename.end(ctx))
+	}
+	if err == nil {
+		_, err = g.lock.ExecContext(ctx, "UNLOCK /* midflight */ TABLES")
+	}
+	gone := g.giveUp(ctx, err) // also when these failed: the locks must go
+	outcome := <-rename.outcome
+	if outcome == nil {
+		return nil
+	}
+	if !mysqld.IsServerError(outcome) { // it may be at it yet
+		gone = errors.Join(gone, rename.gone(ctx))
+	}
+	if gone != nil {
+		return obstacle("swap the tables: %v; and the sessions that do it can't be ended: %v", errors.Join(outcome, err), gone)
+	}
+	return errors.Join(outcome, err)
 }
 
 const sentryComment = "midflight sentry"
@@ -143,6 +168,7 @@ func (s *syncer) makeSentry(ctx context.Context, sentry schema.Name) error {
 // moveTriggersMariaDB moves them while the RENAME is waiting: it takes them along.
 func (s *syncer) moveTriggersMariaDB(ctx context.Context, g *gap, shadow schema.Name) error {
 	ctx = context.WithoutCancel(ctx)
+	s.ownTriggers = len(s.original.Triggers) > 0
 	if err := s.takeTriggers(ctx, g.lock); err != nil {
 		return err
 	}
@@ -151,14 +177,35 @@ func (s *syncer) moveTriggersMariaDB(ctx context.Context, g *gap, shadow schema.
 
 // A queuedRename is a RENAME that waits on a session of its own.
 type queuedRename struct {
+	config  *Config
 	session uint64
-	outcome <-chan error
+	outcome chan error
 }
 
-// takeBack kills it and returns its error; nil is a RENAME that was done.
-func (q queuedRename) takeBack(ctx context.Context, db *sql.DB) error {
-	db.ExecContext(context.WithoutCancel(ctx), fmt.Sprintf("KILL /* midflight */ QUERY %d", q.session))
+// ended: it waits no more, or nobody will be told what becomes of it.
+func (q queuedRename) ended() bool { return len(q.outcome) > 0 }
+
+// gone ends its session, of which the server may not know that nobody is there.
+func (q queuedRename) gone(ctx context.Context) error { return q.config.endSession(ctx, q.session) }
+
+// end does the same and returns the outcome.
+func (q queuedRename) end(ctx context.Context) error {
+	if err := q.gone(ctx); err != nil {
+		return err
+	}
 	return <-q.outcome
+}
+
+// takeBack ends it while the tables are locked.
+func (q queuedRename) takeBack(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
+	if err := q.gone(ctx); err != nil {
+		return obstacle("take the RENAME of the swap back: %v", err)
+	}
+	if err := <-q.outcome; err == nil {
+		return obstacle("BUG: the RENAME went through a table lock of ours")
+	}
+	return nil
 }
 
 // queueRename sends the RENAME and returns when the server shows it waiting for a
@@ -169,7 +216,7 @@ func (s *syncer) queueRename(ctx context.Context, bound time.Duration, original,
 		return queuedRename{}, fmt.Errorf("connect for the swap: %w", err)
 	}
 	outcome := make(chan error, 1)
-	rename := queuedRename{outcome: outcome}
+	rename := queuedRename{config: &s.Config, outcome: outcome}
 	if err := conn.QueryRowContext(ctx, "SELECT /* midflight */ CONNECTION_ID()").Scan(&rename.session); err != nil {
 		discard(conn)
 		return rename, fmt.Errorf("connect for the swap: %w", err)
@@ -192,15 +239,19 @@ func (s *syncer) queueRename(ctx context.Context, bound time.Duration, original,
 		}
 		select {
 		case err := <-outcome:
+			outcome <- err
+			if err := rename.takeBack(ctx); err != nil {
+				return rename, err
+			}
 			return rename, fmt.Errorf("%w: the RENAME did not wait: %w", errTooSoon, err)
 		case <-time.After(time.Millisecond):
 		}
 	}
 	// Take it back before A goes: else it would swap when A's locks go.
-	if err = rename.takeBack(ctx, s.DB); err == nil {
-		return rename, obstacle("BUG: the RENAME went through a table lock of ours")
+	if err := rename.takeBack(ctx); err != nil {
+		return rename, err
 	}
-	return rename, fmt.Errorf("%w: the RENAME was not seen waiting: %w", errTooSoon, err)
+	return rename, fmt.Errorf("%w: the RENAME was not seen waiting", errTooSoon)
 }
 
 func waitsForTable(ctx context.Context, db *sql.DB, id uint64) (bool, error) {

@@ -80,12 +80,26 @@ func (g *gap) close() {
 }
 
 // end kills the lock session and waits until the server has done with it.
-func (g *gap) end(ctx context.Context) error {
+func (g *gap) end(ctx context.Context) error { return g.endSession(ctx, g.id) }
+
+// giveUp has the lock session lose what it has locked. To close a connection that is
+// lost already would not do: the server may not have noticed, and keep everybody waiting
+// for a session that nobody can end it with.
+func (g *gap) giveUp(ctx context.Context, err error) error {
+	if mysqld.IsConnectionLost(err) {
+		return g.end(ctx)
+	}
+	g.close()
+	return nil
+}
+
+// endSession kills a session of ours and waits until the server has done with it.
+func (c *Config) endSession(ctx context.Context, id uint64) error {
 	return retry(ctx, patience, func() error {
-		g.DB.ExecContext(ctx, fmt.Sprintf("KILL /* midflight */ CONNECTION %d", g.id)) // it may be gone already
+		c.DB.ExecContext(ctx, fmt.Sprintf("KILL /* midflight */ CONNECTION %d", id)) // it may be gone already
 		for {
 			var there int
-			err := g.DB.QueryRowContext(ctx, "SELECT /* midflight */ COUNT(*) FROM information_schema.processlist WHERE id = ?", g.id).Scan(&there)
+			err := c.DB.QueryRowContext(ctx, "SELECT /* midflight */ COUNT(*) FROM information_schema.processlist WHERE id = ?", id).Scan(&there)
 			if err != nil || there == 0 {
 				return err
 			}

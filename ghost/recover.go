@@ -38,6 +38,9 @@ func (q *Queue) bury(ctx context.Context, s Status) error {
 	if err != nil {
 		return err
 	}
+	if err := q.endStatements(ctx, s.ID); err != nil {
+		return err
+	}
 	s.Phase, s.WaitingFor = Failed, ""
 	if s.Strategy == "copy" {
 		swapped, err := q.wasSwapped(ctx, s, claimed)
@@ -72,6 +75,33 @@ func (q *Queue) bury(ctx context.Context, s Status) error {
 		return err
 	}
 	q.Observe(Ended{s.ID, s.Table, s.Phase, 0, result.Err})
+	return nil
+}
+
+// endStatements ends what the server still does for a migration whose Midflight is gone:
+// a RENAME that waits would make what is found now untrue.
+func (q *Queue) endStatements(ctx context.Context, id int64) error {
+	rows, err := q.DB.QueryContext(ctx, "SELECT /* midflight */ id FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND INSTR(info, ?) > 0", fmt.Sprintf("/* midflight m%d */", id))
+	if err != nil {
+		return fmt.Errorf("look for its statements: %w", err)
+	}
+	defer rows.Close()
+	var ids []uint64
+	for rows.Next() {
+		var id uint64
+		if err := rows.Scan(&id); err != nil {
+			return err
+		}
+		ids = append(ids, id)
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := q.endSession(ctx, id); err != nil {
+			return fmt.Errorf("end its statements: %w", err)
+		}
+	}
 	return nil
 }
 

@@ -37,7 +37,8 @@ type Store interface {
 	// Checkpoint records what is needed to go on after a crash.
 	Checkpoint(ctx context.Context, id int64, c Checkpoint) error
 
-	// SaveTriggers records a table's triggers before they are moved; Triggers
+	// SaveTriggers records a table's triggers before they are moved, instead of
+	// those that were; Triggers
 	// are those of a migration that has not ended, in the same order.
 	SaveTriggers(ctx context.Context, id int64, triggers []schema.Trigger) error
 	Triggers(ctx context.Context, id int64) ([]schema.Trigger, error)

@@ -2,6 +2,7 @@ package ghost
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -58,7 +59,8 @@ type syncer struct {
 	unseen []binlog.TxID // hidden changes that not every reader sees yet
 	around string        // see hiding
 
-	helperGone bool // dropped for a swap
+	helperGone  bool // dropped for a swap
+	ownTriggers bool // the stream may have our own CREATE TRIGGER
 
 	second *time.Ticker // for housekeep; the pump is often left and entered again sooner
 
@@ -172,13 +174,16 @@ func (s *syncer) pump(ctx context.Context, until func() bool) error {
 		case <-s.second.C:
 			s.housekeep()
 		case err := <-s.streamE:
-			return fmt.Errorf("read the binlog: %w", err)
+			return fmt.Errorf("%w: %w", errStream, err)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
 	return nil
 }
+
+// errStream: nobody reads the binlog any more.
+var errStream = errors.New("read the binlog")
 
 // dispatch gives work to idle workers.
 func (s *syncer) dispatch() {
@@ -371,7 +376,7 @@ func (s *syncer) idle(ctx context.Context) error {
 				return err
 			}
 		case err := <-s.streamE:
-			return fmt.Errorf("read the binlog: %w", err)
+			return fmt.Errorf("%w: %w", errStream, err)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"midflight/ghost/plan"
@@ -174,7 +175,7 @@ func (c *Config) mendTriggers(ctx context.Context, id int64, triggers []schema.T
 		}
 	}
 	// Everybody who wants the table queues behind us meanwhile.
-	w := &worker{db: c.DB, init: []string{"SET /* midflight */ SESSION lock_wait_timeout = 2"}}
+	w := &worker{db: c.DB, init: []string{"SET /* midflight */ SESSION lock_wait_timeout = 2, wait_timeout = 10"}}
 	defer w.close()
 	return true, w.use(ctx, func(conn *sql.Conn) error {
 		if _, err := conn.ExecContext(ctx, "LOCK /* midflight */ TABLES "+locks); err != nil {
@@ -182,6 +183,44 @@ func (c *Config) mendTriggers(ctx context.Context, id int64, triggers []schema.T
 		}
 		return c.remakeTriggers(ctx, conn, id, triggers, live)
 	})
+}
+
+// forgetTriggers, after an attempt in vain: whoever finds the record would make them
+// again, whatever became of them since.
+func (s *syncer) forgetTriggers(ctx context.Context) error {
+	if len(s.original.Triggers) == 0 {
+		return nil
+	}
+	return retry(ctx, patience, func() error { return s.Store.SaveTriggers(ctx, s.status.ID, nil) })
+}
+
+// triggersAreBack, after an attempt that has moved them in vain: the migration goes on,
+// with them as they are now. It returns why the attempt was in vain.
+func (s *syncer) triggersAreBack(ctx context.Context, cause error) error {
+	err := retry(ctx, patience, func() error {
+		now, err := schema.Read(ctx, s.DB, s.original.Name)
+		if err == nil && slices.EqualFunc(now.Triggers, s.original.Triggers, sameTrigger) {
+			original := *s.original
+			original.Triggers = now.Triggers
+			s.original = &original
+		}
+		return err
+	})
+	if err != nil {
+		return obstacle("the swap failed while the triggers were moved (%v); the table is as it was. Send the statement again", errors.Join(cause, err))
+	}
+	return cause
+}
+
+// makesTrigger tells whether a logged statement is the CREATE TRIGGER of one of these.
+func makesTrigger(sql string, triggers []schema.Trigger) bool {
+	words := parser.Names(sql, true)
+	i := indexFold(words, "TRIGGER")
+	if i < 1 || fold(words[0]) != "CREATE" {
+		return false
+	}
+	name := nameEnd(words, i+1) - 1
+	return name < len(words) && slices.ContainsFunc(triggers, func(tr schema.Trigger) bool { return strings.EqualFold(tr.Name, words[name]) })
 }
 
 // mendOrLog does so where the record of them is about to go. What the server refuses

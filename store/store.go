@@ -248,13 +248,15 @@ func (s *Store) SaveTriggers(ctx context.Context, id int64, triggers []schema.Tr
 		return fmt.Errorf("record the triggers: %w", err)
 	}
 	defer tx.Rollback()
+	if _, err := tx.ExecContext(ctx, "DELETE /* midflight */ FROM midflight.triggers WHERE migration_id = ?", id); err != nil {
+		return fmt.Errorf("record the triggers: %w", err)
+	}
 	for i, t := range triggers {
 		definition, err := json.Marshal(t)
 		if err != nil {
 			return fmt.Errorf("record the trigger %s: %w", t.Name, err)
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT /* midflight */ INTO midflight.triggers (migration_id, position, definition) VALUES (?, ?, ?)
-ON DUPLICATE KEY UPDATE definition = VALUES(definition)`, id, i, string(definition)); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT /* midflight */ INTO midflight.triggers (migration_id, position, definition) VALUES (?, ?, ?)`, id, i, string(definition)); err != nil {
 			return fmt.Errorf("record the trigger %s: %w", t.Name, err)
 		}
 	}

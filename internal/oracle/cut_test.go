@@ -1,0 +1,245 @@
+package oracle
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"midflight/internal/cutter"
+	"midflight/internal/testmidflight"
+	"midflight/internal/testmysql"
+	"midflight/internal/twins"
+	"midflight/mysqld"
+	"midflight/schema"
+)
+
+// cutSite is a site with a relay between Midflight and the server.
+func cutSite(t *testing.T, server *testmysql.Server) (*site, *cutter.Relay) {
+	r := cutter.Start(t, server.Addr)
+	return &site{flavor: server.Flavor, server: server, root: server.DB(t),
+		midflight: testmidflight.Start(t, server, "--server", r.Addr, "--cutover-pause", "10ms")}, r
+}
+
+// small is a table that is altered in no time.
+func small(f testmysql.Flavor) table {
+	t := orders(f)
+	t.name, t.rows = "small", 60
+	return t
+}
+
+// loaded is one with triggers, CHECK constraints and, for the ALTER below, an index
+// of ours on the shadow. Its triggers write nothing into the table itself: the server
+// gives the lock up with the session that has it, and then the table is without
+// triggers for a moment.
+func loaded(f testmysql.Flavor) table {
+	t := twoKeys(f)
+	t.name, t.rows = "loaded", 60
+	t.keys += ", CONSTRAINT mine CHECK (id > -7)"
+	t.extras = []string{
+		"CREATE TABLE audit (what VARCHAR(20), id BIGINT, at TIMESTAMP(6))",
+		"CREATE TRIGGER one AFTER INSERT ON loaded FOR EACH ROW INSERT INTO audit VALUES ('insert', NEW.id, NOW(6))",
+		"CREATE TRIGGER two AFTER DELETE ON loaded FOR EACH ROW INSERT INTO audit VALUES ('delete', OLD.id, NOW(6))",
+	}
+	return t
+}
+
+// A cutCase is a table and an ALTER in whose swap something is cut.
+type cutCase struct {
+	of    func(testmysql.Flavor) table
+	alter string
+}
+
+var cutCases = []cutCase{
+	{small, "ADD COLUMN x INT NOT NULL DEFAULT 3"},
+	{loaded, "DROP PRIMARY KEY, DROP INDEX by_code, ADD PRIMARY KEY (code)"},
+}
+
+// A trial is one table, its twin, and their writers.
+type trial struct {
+	*site
+	table   table
+	on      [2]schema.Name
+	alter   string
+	writers *writers
+}
+
+func (s *site) try(t *testing.T, c cutCase) *trial {
+	t.Helper()
+	tb := c.of(s.flavor)
+	x := &trial{site: s, table: tb, on: s.twins(t, tb.name), alter: "ALTER TABLE " + mysqld.QuoteName(tb.name) + " " + c.alter}
+	direct := session(t, s.server.Addr, x.on[0].Schema)
+	for _, n := range x.on {
+		mustExec(t, direct, "USE "+mysqld.QuoteName(n.Schema))
+		for _, q := range append([]string{tb.create()}, tb.extras...) {
+			mustExec(t, direct, q)
+		}
+	}
+	k, random := &keys{}, rand.New(rand.NewPCG(1, 2))
+	rows := tb.fill(t, direct, x.on, k, random)
+	half := len(rows) / 2
+	x.writers = startWriters(
+		newWriter(t, tb, x.on, pool(t, s.midflight.Addr, x.on[0].Schema), k, slices.Clone(rows[:half]), 1),
+		newWriter(t, tb, x.on, pool(t, s.server.Addr, x.on[0].Schema), k, slices.Clone(rows[half:]), 2))
+	return x
+}
+
+// send has Midflight alter the table.
+func (x *trial) send(t *testing.T) error {
+	t.Helper()
+	user := x.session(t, x.on[0].Schema, "SET @midflight_strategy = 'copy'")
+	defer user.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), longEnough)
+	defer cancel()
+	_, err := user.ExecContext(ctx, x.alter)
+	return err
+}
+
+// judge compares the table with its twin, on which the server runs the ALTER if it
+// has been done, and looks for what is left.
+func (x *trial) judge(t *testing.T, done bool) {
+	t.Helper()
+	if done {
+		direct := session(t, x.server.Addr, x.on[1].Schema)
+		mustExec(t, direct, x.alter)
+		direct.Close()
+	}
+	got, _ := twins.Definition(t, x.root, x.on[0])
+	want, _ := twins.Definition(t, x.root, x.on[1])
+	if got != want {
+		t.Errorf("done %v: the definition is\n%s\ninstead of\n%s", done, got, want)
+	}
+	twins.SameContents(t, twins.Contents(t, x.root, x.flavor, x.on[0], ""), twins.Contents(t, x.root, x.flavor, x.on[1], ""))
+	var others []string
+	if len(x.table.extras) > 0 {
+		others = []string{"audit"}
+		triggers := func(n schema.Name) string {
+			return strings.Join(twins.List(t, x.root, `SELECT CONCAT_WS('|', trigger_name, event_manipulation, action_timing, action_order, action_statement, definer, sql_mode, character_set_client, collation_connection, database_collation)
+FROM information_schema.triggers WHERE event_object_schema = ? AND event_object_table = ? ORDER BY 1`, n.Schema, n.Table), "\n")
+		}
+		if got, want := triggers(x.on[0]), triggers(x.on[1]); got != want {
+			t.Errorf("done %v: the triggers are\n%s\ninstead of\n%s", done, got, want)
+		}
+		// None fired twice, or for what we have copied.
+		more := "SELECT CONCAT_WS(' ', what, id, at, COUNT(*)) FROM (SELECT what, id, at, 1 AS n FROM %s UNION ALL SELECT what, id, at, -1 FROM %s) a GROUP BY what, id, at HAVING SUM(n) > 0"
+		if twice := twins.List(t, x.root, fmt.Sprintf(more, x.on[0].With("audit").Quoted(), x.on[1].With("audit").Quoted())); len(twice) > 0 {
+			t.Errorf("fired too often: %q", twice)
+		}
+	}
+	twins.NothingLeft(t, x.root, x.on[0], done, others...)
+	if left := twins.List(t, x.root, "SELECT CONCAT_WS(' ', migration_id, position) FROM midflight.triggers JOIN midflight.migrations ON id = migration_id WHERE schema_name = ?", x.on[0].Schema); len(left) > 0 {
+		t.Errorf("triggers left in the store: %q", left)
+	}
+}
+
+// ofTheSwap tells a session that has the tables locked, or renames them, by its first
+// statement: MySQL needs one, MariaDB two.
+func ofTheSwap(text string) bool {
+	return strings.HasPrefix(text, "LOCK /* midflight m") || strings.Contains(text, "FOR RENAME /* midflight m")
+}
+
+// A sweep cuts at each packet of the swap: each attempt one packet later than the one
+// before, until an attempt goes through uncut.
+type sweep struct {
+	verdict cutter.Verdict
+	all     bool // of our own packets, not only of the swap's sessions
+
+	mu       sync.Mutex // guards what follows
+	on       bool
+	n        int // to be cut
+	count    int // of the attempt
+	sessions map[int]bool
+	acted    bool
+	log      []string
+	then     func()
+}
+
+func (s *sweep) judge(c cutter.Command) cutter.Verdict {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.on {
+		return cutter.Pass
+	}
+	if strings.HasPrefix(c.Text, "LOCK /* midflight m") { // a new attempt
+		s.count, s.sessions, s.acted = 0, map[int]bool{}, false
+	}
+	if s.sessions == nil {
+		return cutter.Pass
+	}
+	if ofTheSwap(c.Text) {
+		s.sessions[c.Session] = true
+	}
+	if !s.sessions[c.Session] && !(s.all && strings.Contains(c.Text, "/* midflight")) {
+		return cutter.Pass
+	}
+	s.count++
+	if s.acted || s.count <= s.n {
+		return cutter.Pass
+	}
+	s.acted = true
+	s.n++
+	s.log = append(s.log, fmt.Sprintf("%d %s", s.n, strings.Join(strings.Fields(fmt.Sprintf("%.70s", c.Text)), " ")))
+	if s.then != nil {
+		s.then()
+	}
+	return s.verdict
+}
+
+// begin is called before an ALTER, end after it; it tells whether the last attempt
+// was cut.
+func (s *sweep) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.on, s.sessions, s.acted, s.log = true, nil, false, nil
+}
+
+func (s *sweep) end() (acted bool, log []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.on = false
+	return s.acted, s.log
+}
+
+// TestSwapIsCut cuts the connections of the swap at every packet, in every way. None
+// of it is a reason for the migration to fail, and nobody is kept waiting by a session
+// that the server believes alive.
+func TestSwapIsCut(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a while")
+	}
+	testmysql.Each(t, func(t *testing.T, server *testmysql.Server) {
+		t.Parallel()
+		s, r := cutSite(t, server)
+		for _, c := range cutCases {
+			for _, verdict := range []cutter.Verdict{cutter.Cut, cutter.Lose, cutter.Deafen, cutter.Swallow} {
+				t.Run(fmt.Sprintf("%s %s", c.of(s.flavor).name, verdict), func(t *testing.T) {
+					began := time.Now()
+					w := &sweep{verdict: verdict}
+					r.Judge(w.judge)
+					defer r.Judge(nil)
+					for round, acted := 0, true; acted; round++ {
+						x := s.try(t, c)
+						w.begin()
+						err := x.send(t)
+						var log []string
+						acted, log = w.end()
+						x.writers.end(t)
+						if err != nil {
+							t.Errorf("%v", err)
+						}
+						t.Logf("%v %v: %d cuts\n%s", time.Since(began).Round(time.Millisecond), err, len(log), strings.Join(log, "\n"))
+						x.judge(t, err == nil)
+						if t.Failed() {
+							twins.History(t, s.root, x.on[0].Schema)
+							return
+						}
+					}
+				})
+			}
+		}
+	})
+}
