@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -39,7 +40,7 @@ func small(f testmysql.Flavor) table {
 func loaded(f testmysql.Flavor) table {
 	t := twoKeys(f)
 	t.name, t.rows = "loaded", 60
-	t.keys += ", CONSTRAINT mine CHECK (id > -7)"
+	t.keys = "PRIMARY KEY (id), KEY by_code (code), CONSTRAINT mine CHECK (id > -7)"
 	t.extras = []string{
 		"CREATE TABLE audit (what VARCHAR(20), id BIGINT, at TIMESTAMP(6))",
 		"CREATE TRIGGER one AFTER INSERT ON loaded FOR EACH ROW INSERT INTO audit VALUES ('insert', NEW.id, NOW(6))",
@@ -52,11 +53,12 @@ func loaded(f testmysql.Flavor) table {
 type cutCase struct {
 	of    func(testmysql.Flavor) table
 	alter string
+	usual []cutter.Verdict // what is tried if CUTS=all doesn't ask for more
 }
 
 var cutCases = []cutCase{
-	{small, "ADD COLUMN x INT NOT NULL DEFAULT 3"},
-	{loaded, "DROP PRIMARY KEY, DROP INDEX by_code, ADD PRIMARY KEY (code)"},
+	{small, "ADD COLUMN x INT NOT NULL DEFAULT 3", []cutter.Verdict{cutter.Lose, cutter.Swallow}},
+	{loaded, "DROP PRIMARY KEY, ADD PRIMARY KEY (code)", []cutter.Verdict{cutter.Lose}},
 }
 
 // A trial is one table, its twin, and their writers.
@@ -146,7 +148,8 @@ func ofTheSwap(text string) bool {
 // before, until an attempt goes through uncut.
 type sweep struct {
 	verdict cutter.Verdict
-	all     bool // of our own packets, not only of the swap's sessions
+	all     bool   // of our own packets, not only of the swap's sessions
+	step    string // where it begins to count; "": at the first
 
 	mu       sync.Mutex // guards what follows
 	on       bool
@@ -158,6 +161,7 @@ type sweep struct {
 	then     func()
 }
 
+// judge is asked by the relay.
 func (s *sweep) judge(c cutter.Command) cutter.Verdict {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -174,6 +178,9 @@ func (s *sweep) judge(c cutter.Command) cutter.Verdict {
 		s.sessions[c.Session] = true
 	}
 	if !s.sessions[c.Session] && !(s.all && strings.Contains(c.Text, "/* midflight")) {
+		return cutter.Pass
+	}
+	if s.step != "" && s.count == 0 && !strings.Contains(c.Text, s.step) {
 		return cutter.Pass
 	}
 	s.count++
@@ -215,7 +222,11 @@ func TestSwapIsCut(t *testing.T) {
 		t.Parallel()
 		s, r := cutSite(t, server)
 		for _, c := range cutCases {
-			for _, verdict := range []cutter.Verdict{cutter.Cut, cutter.Lose, cutter.Deafen, cutter.Swallow} {
+			verdicts := []cutter.Verdict{cutter.Cut, cutter.Lose, cutter.Deafen, cutter.Swallow}
+			if os.Getenv("CUTS") != "all" {
+				verdicts = c.usual
+			}
+			for _, verdict := range verdicts {
 				t.Run(fmt.Sprintf("%s %s", c.of(s.flavor).name, verdict), func(t *testing.T) {
 					began := time.Now()
 					w := &sweep{verdict: verdict}
@@ -227,11 +238,12 @@ func TestSwapIsCut(t *testing.T) {
 						err := x.send(t)
 						var log []string
 						acted, log = w.end()
-						x.writers.end(t)
 						if err != nil {
 							t.Errorf("%v", err)
+							t.Log(twins.List(t, s.root, "SELECT CONCAT_WS(' ', id, host, time, state, info) FROM information_schema.processlist"))
 						}
 						t.Logf("%v %v: %d cuts\n%s", time.Since(began).Round(time.Millisecond), err, len(log), strings.Join(log, "\n"))
+						x.writers.end(t)
 						x.judge(t, err == nil)
 						if t.Failed() {
 							twins.History(t, s.root, x.on[0].Schema)
@@ -239,6 +251,74 @@ func TestSwapIsCut(t *testing.T) {
 						}
 					}
 				})
+			}
+		}
+	})
+}
+
+// TestSwapIsKilledAtAStep ends Midflight by kill -9 in the middle of the swap, before or
+// after a statement has reached the server. The next one tells the truth about it. Where
+// the server isn't told that nobody is there any more, it finds out in seconds.
+func TestSwapIsKilledAtAStep(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts Midflight often")
+	}
+	type kill struct {
+		step    string
+		n       int
+		verdict cutter.Verdict // Pass: it has died when the server gets the statement
+	}
+	testmysql.Each(t, func(t *testing.T, server *testmysql.Server) {
+		t.Parallel()
+		kills := []kill{{"RENAME /* midflight m", 0, cutter.Pass}, {"DROP TRIGGER /* midflight m", 1, cutter.Pass}, {"CREATE DEFINER", 0, cutter.Pass}, {"UNLOCK /*", 0, cutter.Cut}, {"INTO midflight.triggers", 0, cutter.Lose}}
+		if server.Flavor == testmysql.MariaDB {
+			kills = append(kills, kill{"DROP TABLE /* midflight */", 0, cutter.Pass})
+		} else {
+			kills = append(kills, kill{"RENAME /* midflight m", 0, cutter.Lose})
+		}
+		if os.Getenv("CUTS") == "all" {
+			kills = nil
+			for n := range 60 {
+				kills = append(kills, kill{"", n, cutter.Pass}, kill{"", n, cutter.Cut})
+			}
+		}
+		for _, k := range kills {
+			uncut := false
+			t.Run(fmt.Sprintf("%s %d %s", strings.Trim(k.step, " /*m"), k.n, k.verdict), func(t *testing.T) {
+				began := time.Now()
+				s, r := cutSite(t, server)
+				x := s.try(t, cutCases[1])
+				w := &sweep{verdict: k.verdict, all: true, step: k.step, n: k.n, then: s.midflight.Kill9}
+				r.Judge(w.judge)
+				w.begin()
+				err := x.send(t)
+				acted, log := w.end()
+				died := time.Now()
+				switch {
+				case !acted && k.step == "" && err == nil:
+					uncut = true
+				case !acted:
+					t.Fatalf("not killed: %v", err)
+				case err == nil:
+					t.Error("the client was told that it is done")
+				}
+				s.midflight.Stop()
+				s.midflight = testmidflight.Start(t, server)
+				phase := ""
+				await(t, "the end of the orphan", func() bool {
+					phase = twins.List(t, s.root, "SELECT phase FROM midflight.migrations WHERE schema_name = ?", x.on[0].Schema)[0]
+					return phase == "completed" || phase == "failed"
+				})
+				ended := time.Now()
+				x.writers.endBut(t, x.writers.all[0])
+				x.judge(t, phase == "completed")
+				t.Logf("%v to its death, %v to the end, %v in all, %s, %q", died.Sub(began).Round(time.Millisecond), ended.Sub(died).Round(time.Millisecond), time.Since(began).Round(time.Millisecond), phase, log)
+				if t.Failed() {
+					twins.History(t, s.root, x.on[0].Schema)
+				}
+			})
+			if uncut {
+				break
 			}
 		}
 	})

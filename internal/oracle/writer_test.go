@@ -360,18 +360,18 @@ type writers struct {
 	wait sync.WaitGroup
 
 	mu     sync.Mutex
-	errors []error
+	errors map[*writer]error
 }
 
 func startWriters(all ...*writer) *writers {
-	ws := &writers{all: all, stop: make(chan struct{})}
+	ws := &writers{all: all, stop: make(chan struct{}), errors: map[*writer]error{}}
 	for _, w := range all {
 		ws.wait.Add(1)
 		go func() {
 			defer ws.wait.Done()
 			if err := w.run(ws.stop); err != nil {
 				ws.mu.Lock()
-				ws.errors = append(ws.errors, err)
+				ws.errors[w] = err
 				ws.mu.Unlock()
 			}
 		}()
@@ -401,10 +401,18 @@ func (ws *writers) awaitMore(t *testing.T, n int64) {
 // end stops them, and reports what they met with.
 func (ws *writers) end(t *testing.T) {
 	t.Helper()
+	ws.endBut(t, nil)
+}
+
+// endBut does the same, but for one of them, whose connection is lost.
+func (ws *writers) endBut(t *testing.T, lost *writer) {
+	t.Helper()
 	close(ws.stop)
 	ws.wait.Wait()
-	for _, err := range ws.errors {
-		t.Error(err)
+	for w, err := range ws.errors {
+		if w != lost {
+			t.Error(err)
+		}
 	}
 }
 
