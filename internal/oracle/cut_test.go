@@ -2,9 +2,11 @@ package oracle
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -103,7 +105,7 @@ func (x *trial) send(t *testing.T) error {
 
 // judge compares the table with its twin, on which the server runs the ALTER if it
 // has been done, and looks for what is left.
-func (x *trial) judge(t *testing.T, done bool) {
+func (x *trial) judge(t *testing.T, done bool, others ...string) {
 	t.Helper()
 	if done {
 		direct := session(t, x.server.Addr, x.on[1].Schema)
@@ -116,9 +118,8 @@ func (x *trial) judge(t *testing.T, done bool) {
 		t.Errorf("done %v: the definition is\n%s\ninstead of\n%s", done, got, want)
 	}
 	twins.SameContents(t, twins.Contents(t, x.root, x.flavor, x.on[0], ""), twins.Contents(t, x.root, x.flavor, x.on[1], ""))
-	var others []string
 	if len(x.table.extras) > 0 {
-		others = []string{"audit"}
+		others = append(others, "audit")
 		triggers := func(n schema.Name) string {
 			return strings.Join(twins.List(t, x.root, `SELECT CONCAT_WS('|', trigger_name, event_manipulation, action_timing, action_order, action_statement, definer, sql_mode, character_set_client, collation_connection, database_collation)
 FROM information_schema.triggers WHERE event_object_schema = ? AND event_object_table = ? ORDER BY 1`, n.Schema, n.Table), "\n")
@@ -161,6 +162,9 @@ type sweep struct {
 	then     func()
 }
 
+// ours is in each statement of Midflight's own.
+var ours = regexp.MustCompile(`/\* midflight (m\d+[a-z ]*)?\*/`)
+
 // judge is asked by the relay.
 func (s *sweep) judge(c cutter.Command) cutter.Verdict {
 	s.mu.Lock()
@@ -177,10 +181,10 @@ func (s *sweep) judge(c cutter.Command) cutter.Verdict {
 	if ofTheSwap(c.Text) {
 		s.sessions[c.Session] = true
 	}
-	if !s.sessions[c.Session] && !(s.all && strings.Contains(c.Text, "/* midflight")) {
+	if !s.sessions[c.Session] && !(s.all && ours.MatchString(c.Text)) {
 		return cutter.Pass
 	}
-	if s.step != "" && s.count == 0 && !strings.Contains(c.Text, s.step) {
+	if s.step != "" && s.count == 0 && !strings.HasPrefix(c.Text, s.step) {
 		return cutter.Pass
 	}
 	s.count++
@@ -270,11 +274,12 @@ func TestSwapIsKilledAtAStep(t *testing.T) {
 	}
 	testmysql.Each(t, func(t *testing.T, server *testmysql.Server) {
 		t.Parallel()
-		kills := []kill{{"RENAME /* midflight m", 0, cutter.Pass}, {"DROP TRIGGER /* midflight m", 1, cutter.Pass}, {"CREATE DEFINER", 0, cutter.Pass}, {"UNLOCK /*", 0, cutter.Cut}, {"INTO midflight.triggers", 0, cutter.Lose}}
+		rename := map[testmysql.Flavor]string{testmysql.MySQL: "RENAME /* midflight m", testmysql.MariaDB: "SET STATEMENT lock_wait_timeout"}[server.Flavor]
+		kills := []kill{{rename, 0, cutter.Pass}, {"DROP TRIGGER /* midflight m", 1, cutter.Pass}, {"CREATE DEFINER", 0, cutter.Pass}, {"UNLOCK /*", 0, cutter.Cut}, {"INSERT /* midflight */ INTO midflight.triggers", 0, cutter.Lose}}
 		if server.Flavor == testmysql.MariaDB {
 			kills = append(kills, kill{"DROP TABLE /* midflight */", 0, cutter.Pass})
 		} else {
-			kills = append(kills, kill{"RENAME /* midflight m", 0, cutter.Lose})
+			kills = append(kills, kill{rename, 0, cutter.Lose})
 		}
 		if os.Getenv("CUTS") == "all" {
 			kills = nil
@@ -320,6 +325,219 @@ func TestSwapIsKilledAtAStep(t *testing.T) {
 			if uncut {
 				break
 			}
+		}
+	})
+}
+
+// TestSwapsQuestionsAreCut cuts each kind of question that is asked for the swap, on
+// whatever session: who has locks, what is open, where the binlog is.
+func TestSwapsQuestionsAreCut(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a while")
+	}
+	testmysql.Each(t, func(t *testing.T, server *testmysql.Server) {
+		t.Parallel()
+		s, r := cutSite(t, server)
+		for _, c := range cutCases {
+			if c.of(s.flavor).name != "small" && os.Getenv("CUTS") != "all" {
+				continue
+			}
+			for _, verdict := range []cutter.Verdict{cutter.Cut} {
+				t.Run(fmt.Sprintf("%s %s", c.of(s.flavor).name, verdict), func(t *testing.T) {
+					x := s.try(t, c)
+					var mu sync.Mutex
+					seen, begun, last := map[string]int{}, false, time.Time{}
+					user := 0 // the session that waits
+					r.Judge(func(c cutter.Command) cutter.Verdict {
+						mu.Lock()
+						defer mu.Unlock()
+						begun = begun || strings.Contains(c.Text, "phase cutting_over")
+						if strings.HasPrefix(c.Text, "SET @midflight_strategy") {
+							user = c.Session
+						}
+						// With the lease the right to swap is lost.
+						if !begun || c.Session == user || !asks.MatchString(c.Text) || strings.Contains(c.Text, "_LOCK") {
+							return cutter.Pass
+						}
+						kind, _, _ := strings.Cut(varying.ReplaceAllString(c.Text, ""), "WHERE")
+						kind = strings.Join(strings.Fields(kind[:min(len(kind), 100)]), " ")
+						if seen[kind] > 0 || time.Since(last) < 20*time.Millisecond {
+							return cutter.Pass
+						}
+						last = time.Now()
+						seen[kind]++
+						return verdict
+					})
+					began := time.Now()
+					err := x.send(t)
+					took := time.Since(began)
+					r.Judge(nil)
+					x.writers.end(t)
+					if err != nil {
+						t.Error(err)
+					}
+					if len(seen) < 5 {
+						t.Errorf("only %d were cut", len(seen))
+					}
+					x.judge(t, err == nil)
+					var kinds []string
+					for k := range seen {
+						kinds = append(kinds, k)
+					}
+					t.Logf("%v, %d cut:\n%s", took.Round(time.Millisecond), len(seen), strings.Join(kinds, "\n"))
+					if t.Failed() {
+						twins.History(t, s.root, x.on[0].Schema)
+					}
+				})
+			}
+		}
+	})
+}
+
+var asks = regexp.MustCompile(`^(SELECT|SHOW|KILL) /\* midflight`)
+
+var varying = regexp.MustCompile("`[^`]*`|'[^']*'|[0-9]+")
+
+// TestWatchdogIsCut: a swap whose lock is not granted is taken back in time, also if the
+// session that watches over it is lost.
+func TestWatchdogIsCut(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts Midflight")
+	}
+	testmysql.Each(t, func(t *testing.T, server *testmysql.Server) {
+		t.Parallel()
+		s, r := cutSite(t, server)
+		for _, verdict := range []cutter.Verdict{cutter.Cut, cutter.Lose, cutter.Swallow} {
+			t.Run(verdict.String(), func(t *testing.T) {
+				x := s.try(t, cutCases[0])
+				blocker := session(t, server.Addr, x.on[0].Schema)
+				var locked, killed, cut time.Time
+				var once sync.Once
+				var mu sync.Mutex
+				r.Judge(func(c cutter.Command) cutter.Verdict {
+					mu.Lock()
+					defer mu.Unlock()
+					switch {
+					case locked.IsZero() && strings.HasPrefix(c.Text, "LOCK /* midflight m"):
+						for _, q := range []string{"BEGIN", "SELECT * FROM small LIMIT 1"} {
+							if _, err := blocker.ExecContext(context.Background(), q); err != nil {
+								t.Error(err)
+							}
+						}
+						locked = time.Now()
+					case !locked.IsZero() && cut.IsZero() && watches.MatchString(c.Text):
+						cut = time.Now()
+						return verdict
+					case killed.IsZero() && strings.HasPrefix(c.Text, "KILL /* midflight */ "):
+						killed = time.Now()
+						once.Do(func() {
+							time.AfterFunc(50*time.Millisecond, func() { blocker.ExecContext(context.Background(), "COMMIT") })
+						})
+					}
+					return cutter.Pass
+				})
+				err := x.send(t)
+				r.Judge(nil)
+				x.writers.end(t)
+				if err != nil {
+					t.Error(err)
+				}
+				if cut.IsZero() || killed.IsZero() || killed.Sub(locked) > time.Second {
+					t.Errorf("locked at %v, cut at %v, killed at %v", locked, cut, killed)
+				}
+				t.Logf("the LOCK was taken back after %v", killed.Sub(locked).Round(time.Millisecond))
+				x.judge(t, err == nil)
+				if t.Failed() {
+					twins.History(t, s.root, x.on[0].Schema)
+				}
+			})
+		}
+	})
+}
+
+var watches = regexp.MustCompile(`^SELECT /\* midflight \*/ (processlist_)?state FROM`)
+
+// TestServerHangsInTheSwap: for three seconds nothing comes through to the server or back.
+// The hold opens by its own clock; what it lets go then waits for the server, and no longer.
+func TestServerHangsInTheSwap(t *testing.T) {
+	if testing.Short() {
+		t.Skip("hangs for a while")
+	}
+	const hang = 3 * time.Second
+	testmysql.Each(t, func(t *testing.T, server *testmysql.Server) {
+		t.Parallel()
+		s, r := cutSite(t, server)
+		steps := []string{"LOCK /* midflight m", "RENAME /* midflight m", "UNLOCK /* midflight"}
+		if s.flavor == testmysql.MariaDB {
+			steps = []string{"SET STATEMENT lock_wait_timeout", "DROP TABLE /* midflight */", "UNLOCK /* midflight"}
+		}
+		for i, step := range steps {
+			t.Run(strings.Trim(step, " /*m"), func(t *testing.T) {
+				c := cutCases[i%2]
+				x := s.try(t, c)
+				name := mysqld.QuoteName(c.of(s.flavor).name)
+				other := x.session(t, x.on[0].Schema, "CREATE TABLE other (id INT PRIMARY KEY)")
+				same := x.session(t, x.on[0].Schema)
+				var mu sync.Mutex
+				var begun, ended time.Time
+				locked := false
+				arrived, answered := map[string]time.Duration{}, map[string]time.Duration{}
+				var wait sync.WaitGroup
+				r.Judge(func(c cutter.Command) cutter.Verdict {
+					mu.Lock()
+					defer mu.Unlock()
+					locked = locked || strings.HasPrefix(c.Text, "LOCK /* midflight m")
+					if begun.IsZero() && locked && strings.HasPrefix(c.Text, step) {
+						begun = time.Now()
+						r.Hang()
+						time.AfterFunc(hang, func() {
+							mu.Lock()
+							ended = time.Now()
+							mu.Unlock()
+							r.Resume()
+						})
+						for conn, q := range map[*sql.Conn]string{same: "SELECT COUNT(*) FROM " + name + " /* probe */", other: "SELECT COUNT(*) FROM other /* probe */"} {
+							wait.Go(func() {
+								if _, err := conn.ExecContext(context.Background(), q); err != nil {
+									t.Errorf("%s: %v", q, err)
+								}
+								mu.Lock()
+								defer mu.Unlock()
+								answered[q] = time.Since(ended)
+							})
+						}
+					}
+					if strings.HasSuffix(c.Text, "/* probe */") {
+						arrived[c.Text] = time.Since(begun)
+					}
+					return cutter.Pass
+				})
+				err := x.send(t)
+				wait.Wait()
+				r.Judge(nil)
+				x.writers.end(t)
+				if err != nil {
+					t.Error(err)
+				}
+				if len(arrived) != 2 {
+					t.Errorf("sent on: %v", arrived)
+				}
+				for q, d := range arrived {
+					if d > hang/2 {
+						t.Errorf("%s was held for %v", q, d)
+					}
+				}
+				for q, d := range answered {
+					if d > hang/2 {
+						t.Errorf("%s was answered %v after the server was back", q, d)
+					}
+				}
+				t.Logf("let go after %v, answered %v after the server was back", arrived, answered)
+				x.judge(t, err == nil, "other")
+				if t.Failed() {
+					twins.History(t, s.root, x.on[0].Schema)
+				}
+			})
 		}
 	})
 }
