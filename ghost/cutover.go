@@ -333,9 +333,10 @@ func (s *syncer) renamed(ctx context.Context, g *gap, err error, shadow, old sch
 		return nil
 	}
 	ctx = context.WithoutCancel(ctx)
-	// A backup that has begun since nobody was seen to hold anything; MariaDB's lock
-	// session died, and the sentry is still there.
-	if mysqld.IsLockConflict(err) || s.Flavor.MariaDB && mysqld.Number(err) == mysqld.ErrTableExists {
+	// A backup that has begun since nobody was seen to hold anything; a KILL QUERY after
+	// which the table could not be opened again under its lock; MariaDB's lock session
+	// died, and the sentry is still there.
+	if mysqld.IsLockConflict(err) || mysqld.Number(err) == mysqld.ErrTableNotLocked || s.Flavor.MariaDB && mysqld.Number(err) == mysqld.ErrTableExists {
 		return fmt.Errorf("%w: %w", errTooSoon, err)
 	}
 	if mysqld.IsServerError(err) && !mysqld.IsKilled(err) {

@@ -21,6 +21,7 @@ const (
 	ErrDupEntry           = 1062
 	ErrCantDropKey        = 1091
 	ErrNoSuchThread       = 1094
+	ErrTableNotLocked     = 1100
 	ErrNoSuchTable        = 1146
 	ErrTableAccessDenied  = 1142
 	ErrLockWaitTimeout    = 1205
