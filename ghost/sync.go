@@ -294,7 +294,7 @@ func (s *syncer) progress() {
 	case s.request.CutOver.Manual:
 		st.WaitingFor = "CALL midflight.cutover"
 	default:
-		st.WaitingFor = "the window " + s.request.CutOver.String() + " UTC"
+		st.WaitingFor = "the window " + s.request.CutOver.String()
 	}
 	if st.Phase != Copying {
 		return

@@ -29,7 +29,8 @@ type Store struct {
 	alive *sql.Conn // has the lock by the owner's name
 }
 
-// Open makes what is missing of the schema and announces this process.
+// Open makes what is missing of the schema, brings what an older version made up
+// to date, and announces this process.
 func Open(ctx context.Context, db *sql.DB) (*Store, error) {
 	for _, statement := range strings.Split(tables, ";\n") {
 		if statement = strings.TrimSpace(statement); statement == "" {
@@ -37,6 +38,11 @@ func Open(ctx context.Context, db *sql.DB) (*Store, error) {
 		}
 		if _, err := db.ExecContext(ctx, strings.TrimSuffix(statement, ";")); err != nil {
 			return nil, fmt.Errorf("create the schema midflight: %w", err)
+		}
+	}
+	for _, c := range changed {
+		if err := c.bring(ctx, db); err != nil {
+			return nil, err
 		}
 	}
 	for _, p := range procedures {
