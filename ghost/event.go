@@ -42,6 +42,14 @@ type CutOverTried struct {
 	Err     error
 }
 
+// Blocked: others hold the table than before, for whom the cut-over waits. By is
+// empty when nobody does any more.
+type Blocked struct {
+	ID    int64
+	Table schema.Name
+	By    []Blocker
+}
+
 // Ended: the migration has ended.
 type Ended struct {
 	ID    int64
@@ -62,6 +70,7 @@ func (PhaseChanged) event() {}
 func (ChunkCopied) event()  {}
 func (KeysApplied) event()  {}
 func (CutOverTried) event() {}
+func (Blocked) event()      {}
 func (Ended) event()        {}
 
 func (e PhaseChanged) String() string { return fmt.Sprintf("m%d %s: %s", e.ID, e.Table, e.Phase) }
@@ -72,6 +81,12 @@ func (e CutOverTried) String() string {
 		return fmt.Sprintf("m%d cut-over not now: %v (held %d statements, %s at most)", e.ID, e.Err, e.Held, e.Longest)
 	}
 	return fmt.Sprintf("m%d cut over: locked %s, held %d statements, %s at most", e.ID, e.Locked, e.Held, e.Longest)
+}
+func (e Blocked) String() string {
+	if len(e.By) == 0 {
+		return fmt.Sprintf("m%d %s: nobody is waited for any more", e.ID, e.Table)
+	}
+	return fmt.Sprintf("m%d %s: waiting for %s", e.ID, e.Table, describe(e.By))
 }
 func (e Ended) String() string {
 	if e.Err != nil {
