@@ -23,6 +23,7 @@ type gapOptions struct {
 	rounds     int
 	rows       int
 	warm, most time.Duration
+	think      time.Duration
 	servers    []localserver.Flavor
 	variants   []variant
 	loads      []load
@@ -44,6 +45,7 @@ const column = " ADD COLUMN note2 VARCHAR(200)"
 
 var variants = []variant{
 	{"none", true, ""},
+	{"server-none", false, ""},
 	{"midflight-copy", true, "ALTER TABLE /* midflight: strategy=copy */ %t" + column},
 	{"midflight-instant", true, "ALTER TABLE /* midflight: strategy=instant */ %t" + column},
 	{"server-instant", false, "ALTER TABLE %t" + column + ", ALGORITHM=INSTANT"},
@@ -76,6 +78,7 @@ func parseGap(args []string, stderr io.Writer) (o gapOptions, err error) {
 	f.IntVar(&o.rows, "rows", 200_000, "rows of the table")
 	f.DurationVar(&o.warm, "warm", 10*time.Second, "load before the change, from which its own worst statement is taken")
 	f.DurationVar(&o.most, "max", 3*time.Minute, "bound on one change")
+	f.DurationVar(&o.think, "think", 0, "pause of the load's sessions between two transactions; 0s: the machine is saturated")
 	servers := f.String("servers", "mysql", "mysql, mariadb or both, with a comma")
 	ways := f.String("variants", "none,midflight-copy,midflight-instant,server-instant,"+idleSwap, "any of "+strings.Join(names(variants, variant.text), ", ")+" and "+idleSwap)
 	kinds := f.String("loads", "light", "any of "+strings.Join(names(loads, load.text), " and ")+" (48 writers, 16 readers, 1000 idle connections)")

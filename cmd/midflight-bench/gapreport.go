@@ -27,6 +27,7 @@ type gapSummary struct {
 	W99Before, W99        spread
 	R99Before, R99        spread
 	Seconds               spread // of the migration
+	Stall                 spread // of the machine
 	Locked, Hold          spread // of samples that had a lock, that held statements
 	Tries                 int
 	Errors                int
@@ -69,6 +70,7 @@ func (s gapSample) errors() (n int) {
 // String is the line of progress.
 func (s gapSample) String() string {
 	text := fmt.Sprintf("%.1f s, worst %.0f/%.0f ms before and %.0f/%.0f ms during (writers/readers)", s.Migration, s.Before.WMax, s.Before.RMax, s.During.WMax, s.During.RMax)
+	text += fmt.Sprintf(", machine %.0f ms", s.Stall)
 	if s.Locks > 0 {
 		text += fmt.Sprintf(", locked %.1f ms", s.Locked)
 	}
@@ -115,6 +117,7 @@ func (r *gapReport) summarize() {
 			During:    over(func(s gapSample) float64 { return max(s.During.WMax, s.During.RMax) }),
 			W99Before: over(func(s gapSample) float64 { return s.Before.W99 }), W99: over(func(s gapSample) float64 { return s.During.W99 }),
 			R99Before: over(func(s gapSample) float64 { return s.Before.R99 }), R99: over(func(s gapSample) float64 { return s.During.R99 }),
+			Stall:   over(func(s gapSample) float64 { return s.Stall }),
 			Seconds: over(func(s gapSample) float64 { return s.Migration }),
 			Locked:  spreadOf(values(having(all, func(s gapSample) bool { return s.Locks > 0 }), func(s gapSample) float64 { return s.Locked })),
 			Hold:    spreadOf(values(having(all, func(s gapSample) bool { return s.Held > 0 }), func(s gapSample) float64 { return s.Hold })),
@@ -158,10 +161,10 @@ func (r *gapReport) print(w io.Writer) {
 		if i == 0 || g.Server != r.Summary[i-1].Server || g.Load != r.Summary[i-1].Load || g.LongTrx != r.Summary[i-1].LongTrx {
 			t.flush(w)
 			fmt.Fprintf(w, "\n%s\n\n", g.place())
-			t.row("change", "worst before", "worst during", "worse by", "writers' p99 before", "during", "readers' p99 before", "during", "took s", "locked", "held", "tries", "errors", "lost, wrong, extra")
+			t.row("change", "worst before", "worst during", "worse by", "writers' p99 before", "during", "readers' p99 before", "during", "took s", "locked", "held", "tries", "errors", "lost, wrong, extra", "machine stalled")
 		}
 		t.row(g.Variant, g.Before.String(), g.During.String(), g.Worse.String(), g.W99Before.String(), g.W99.String(), g.R99Before.String(), g.R99.String(),
-			fmt.Sprintf("%.1f / %.1f", g.Seconds.Median, g.Seconds.Max), fmt.Sprintf("%.1f / %.1f", g.Locked.Median, g.Locked.Max), g.Hold.String(), fmt.Sprint(g.Tries), fmt.Sprint(g.Errors), fmt.Sprint(g.LostWrongExtra))
+			fmt.Sprintf("%.1f / %.1f", g.Seconds.Median, g.Seconds.Max), fmt.Sprintf("%.1f / %.1f", g.Locked.Median, g.Locked.Max), g.Hold.String(), fmt.Sprint(g.Tries), fmt.Sprint(g.Errors), fmt.Sprint(g.LostWrongExtra), g.Stall.String())
 	}
 	t.flush(w)
 	fmt.Fprintln(w)

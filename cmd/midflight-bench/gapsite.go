@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 
 	"midflight/internal/localserver"
 )
@@ -82,6 +83,7 @@ type gapSample struct {
 	Load    string  `json:"load"`
 	LongTrx float64 `json:"longtrx_s"`
 	Round   int     `json:"round"`
+	Stall   float64 `json:"stall_ms"` // of the machine, the longest
 	oscResult
 	swapped
 }
@@ -110,7 +112,13 @@ func (s *gapSite) measure(ctx context.Context, program osc, c cell) (sample gapS
 	if err != nil {
 		return sample, err
 	}
-	if sample.oscResult, err = program.run(ctx, c, addr, s.server.Addr); err != nil {
+	watched, stop := context.WithCancel(ctx)
+	stalled := make(chan time.Duration, 1)
+	go func() { stalled <- stalls(watched) }()
+	sample.oscResult, err = program.run(ctx, c, addr, s.server.Addr)
+	stop()
+	sample.Stall = (<-stalled).Seconds() * 1000
+	if err != nil {
 		return sample, err
 	}
 	after, err := s.series(ctx)

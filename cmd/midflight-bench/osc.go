@@ -47,7 +47,7 @@ func (o osc) run(ctx context.Context, c cell, addr, server string) (r oscResult,
 	args := []string{
 		"-dsn", dsn(addr), "-admin", dsn(server), "-rows", fmt.Sprint(o.options.rows),
 		"-writers", fmt.Sprint(c.load.writers), "-readers", fmt.Sprint(c.load.readers),
-		"-warm", o.options.warm.String(), "-max", o.options.most.String(), "-longtrx", c.longTrx.String(),
+		"-warm", o.options.warm.String(), "-max", o.options.most.String(), "-longtrx", c.longTrx.String(), "-think", o.options.think.String(),
 	}
 	if c.variant.alter != "" {
 		args = append(args, "-alter", c.variant.alter, "-expect", "note2")
