@@ -209,5 +209,3 @@ func (s *syncer) foreign(tx binlog.TxID, st binlog.Statement) error {
 	}
 	return nil
 }
-
-var errTooSoon = errors.New("the gap was too short")

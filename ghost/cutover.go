@@ -13,46 +13,32 @@ import (
 	"midflight/schema"
 )
 
-// underLock bounds the time from the lock to the rename; an attempt that needs
-// longer is given up, since nobody can use the table meanwhile. The bound
-// doubles with each attempt up to the second: on a slow server the work must
-// get done some time.
-const (
-	underLock    = 150 * time.Millisecond
-	maxUnderLock = time.Second
-)
-
 // cutOver swaps the tables in the first gap that is long enough.
 func (s *syncer) cutOver(ctx context.Context) error {
-	var g *gap
-	err := retry(ctx, patience, func() (err error) {
-		g, err = s.openGap(ctx, rowSession(s.request.Settings, s.plan))
-		return err
-	})
+	g, err := s.openSwap(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { g.close() }()
-	bound := underLock
-	for pause := firstPause; ; pause, bound = min(2*pause, maxPause), min(2*bound, maxUnderLock) {
+	hold := s.Bounds.Hold
+	for pause := s.Bounds.Pause; ; pause = min(2*pause, s.Bounds.maxPause()) {
 		if err := s.awaitQuiet(ctx, g); err != nil {
 			return err
 		}
 		if !s.request.CutOver.Open(time.Now(), s.control.CutOver) {
 			return errTooSoon
 		}
-		err := s.attempt(ctx, g, bound)
+		err := s.attempt(ctx, g, hold)
 		if err == nil || !errors.Is(err, errTooSoon) {
 			return err
+		}
+		if errors.Is(err, errOverran) {
+			hold = min(2*hold, s.Bounds.maxHold())
 		}
 		// The lock session may be anywhere in its statements: a new one. (What the
 		// old one still does, it does before it gives its locks up.)
 		g.close()
-		var another *gap
-		err = retry(ctx, patience, func() (err error) {
-			another, err = s.openGap(ctx, rowSession(s.request.Settings, s.plan))
-			return err
-		})
+		another, err := s.openSwap(ctx)
 		if err != nil {
 			return err
 		}
@@ -66,10 +52,16 @@ func (s *syncer) cutOver(ctx context.Context) error {
 	}
 }
 
-// lost: the lock session was ended, by somebody or for being idle too long. That is
-// no reason to begin anew with the copy.
-func lost(err error) bool {
-	return mysqld.IsConnectionLost(err) || mysqld.IsKilled(err) || mysqld.IsLockConflict(err)
+// openSwap opens a gap for the swap. Who reads the shadow table is in its way, too.
+func (s *syncer) openSwap(ctx context.Context) (g *gap, err error) {
+	err = retry(ctx, patience, func() (err error) {
+		g, err = s.openGap(ctx, rowSession(s.request.Settings, s.plan), s.original.Name, s.shadow)
+		return err
+	})
+	if err == nil {
+		g.copied = true
+	}
+	return g, err
 }
 
 func (s *syncer) pumpFor(ctx context.Context, d time.Duration) error {
@@ -106,26 +98,14 @@ func (s *syncer) awaitQuiet(ctx context.Context, g *gap) error {
 	} else if err != nil {
 		return err
 	}
-	for {
-		blockers, err := g.blocked(ctx)
-		if err != nil {
-			return err
-		}
-		s.waitingFor(ctx, describe(blockers))
-		if len(blockers) == 0 {
-			return nil
-		}
-		if err := s.pumpFor(ctx, lookAgain); err != nil {
-			return err
-		}
+	if err := g.awaitFree(ctx, s.pumpFor); err != nil {
+		return err
 	}
+	return g.awaitLull(ctx, s.pumpFor)
 }
 
-// lookAgain is how often it is asked whether the blockers are gone.
-const lookAgain = 20 * time.Millisecond
-
 // attempt is one pass of hold, drain, lock, swap, release.
-func (s *syncer) attempt(ctx context.Context, g *gap, bound time.Duration) error {
+func (s *syncer) attempt(ctx context.Context, g *gap, hold time.Duration) error {
 	if err := s.idle(ctx); err != nil {
 		return err
 	}
@@ -136,8 +116,11 @@ func (s *syncer) attempt(ctx context.Context, g *gap, bound time.Duration) error
 	if s.Flavor.MariaDB {
 		swap = s.swapMariaDB
 	}
-	return g.through(ctx, func(ctx context.Context) error {
-		err := swap(ctx, g, bound)
+	return g.through(ctx, hold, func(ctx context.Context) error {
+		err := swap(ctx, g)
+		if s.swapped { // and a lost answer was found to be a yes
+			g.outdate(ctx)
+		}
 		if lost(err) && !errors.Is(err, errTooSoon) {
 			return fmt.Errorf("%w: %w", errTooSoon, err)
 		}
@@ -147,19 +130,27 @@ func (s *syncer) attempt(ctx context.Context, g *gap, bound time.Duration) error
 
 // swapMySQL does everything in one session that has both tables locked.
 // (RENAME under LOCK TABLES: MySQL ≥ 8.0.13, WL#9826.)
-func (s *syncer) swapMySQL(ctx context.Context, g *gap, bound time.Duration) error {
+func (s *syncer) swapMySQL(ctx context.Context, g *gap) error {
 	original, shadow, old := s.original.Name, s.shadow, s.oldAs
-	if err := g.lockedBy(ctx, fmt.Sprintf("LOCK /* midflight m%d */ TABLES %s WRITE, %s WRITE", s.status.ID, original.Quoted(), shadow.Quoted()), lockBound); err != nil {
+	if err := g.lockedBy(ctx, fmt.Sprintf("LOCK /* midflight m%d */ TABLES %s WRITE, %s WRITE", s.status.ID, original.Quoted(), shadow.Quoted()), g.rest()/2); err != nil {
 		return err
 	}
 	locked := time.Now()
-	if err := s.settleUnderLock(ctx, g.lock, bound); err != nil {
+	g.did("locked")
+	if err := s.settleUnderLock(ctx, g); err != nil {
 		return err
 	}
+	if err := g.awaitSnapshots(ctx); err != nil {
+		return err
+	}
+	g.did("snapshots")
 	if err := s.dropHelper(ctx, g.lock); err != nil {
 		return err
 	}
-	if err := s.journalTriggers(ctx); err != nil {
+	if err := g.commit(); err != nil {
+		return err
+	}
+	if err := s.journalTriggers(ctx, g.rest()); err != nil {
 		return err
 	}
 	// Not to be broken off: whether it was done would be hard to tell.
@@ -176,8 +167,10 @@ func (s *syncer) swapMySQL(ctx context.Context, g *gap, bound time.Duration) err
 		return s.notSwappedAtOnce(ctx, g, err, shadow, old)
 	}
 	s.moving = false
+	g.did("renamed")
 	g.lock.ExecContext(ctx, "UNLOCK /* midflight */ TABLES")
 	g.lockedFor = time.Since(locked)
+	g.outdate(ctx)
 	return nil
 }
 
@@ -218,12 +211,13 @@ func (s *syncer) notSwappedAtOnce(ctx context.Context, g *gap, err error, shadow
 // Invariant: the lock session has both tables exclusively, so every transaction
 // that changed the original has ended and is visible, and the marker that is
 // written now comes behind all of them in the stream.
-func (s *syncer) settleUnderLock(ctx context.Context, conn *sql.Conn, bound time.Duration) error {
+func (s *syncer) settleUnderLock(ctx context.Context, g *gap) error {
+	conn, bound := g.lock, g.rest()
 	until, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	tooLong := func(err error) error {
 		if err != nil && until.Err() != nil && ctx.Err() == nil {
-			return fmt.Errorf("%w: not level after %s under the lock", errTooSoon, bound)
+			return fmt.Errorf("%w: not level after %s", errOverran, bound.Round(time.Millisecond))
 		}
 		return err
 	}
@@ -243,6 +237,7 @@ func (s *syncer) settleUnderLock(ctx context.Context, conn *sql.Conn, bound time
 			return tooLong(context.Cause(until))
 		}
 	}
+	g.did("heard")
 	if err := s.nothingHid(); err != nil {
 		return err
 	}
@@ -272,6 +267,7 @@ func (s *syncer) settleUnderLock(ctx context.Context, conn *sql.Conn, bound time
 		s.backlog.Done(keys)
 		s.verify.Applied(keys)
 	}
+	g.did("applied")
 	for s.verify.Left() > 0 {
 		keys := s.verify.Settled(batch, s.backlog.Has)
 		different, err := differentRows(until, conn, s.tables.RowChecksums(keys), s.tables)
@@ -289,6 +285,7 @@ func (s *syncer) settleUnderLock(ctx context.Context, conn *sql.Conn, bound time
 	if s.backlog.Len() > 0 {
 		return obstacle("BUG: %d keys are left in the backlog under the lock", s.backlog.Len())
 	}
+	g.did("compared")
 	if err := s.mustNotRenumber(until, conn); err != nil {
 		return tooLong(err)
 	}

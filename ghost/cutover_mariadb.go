@@ -26,7 +26,7 @@ import (
 // in between (gh-ost #887). RENAME takes its locks one by one in the order of
 // the names' bytes, so for the swap the shadow and the sentry have names that
 // sort behind the original's: B's first table lock is the original's.
-func (s *syncer) swapMariaDB(ctx context.Context, g *gap, bound time.Duration) error {
+func (s *syncer) swapMariaDB(ctx context.Context, g *gap) error {
 	original := s.original.Name
 	sentry, shadow := lateOldName(original, s.status.ID), lateShadowName(original, s.status.ID)
 	if sentry.Table <= original.Table || shadow.Table <= original.Table {
@@ -36,20 +36,28 @@ func (s *syncer) swapMariaDB(ctx context.Context, g *gap, bound time.Duration) e
 		return err
 	}
 	lock := fmt.Sprintf("LOCK /* midflight m%d */ TABLES %s WRITE, %s WRITE, %s WRITE", s.status.ID, original.Quoted(), shadow.Quoted(), sentry.Quoted())
-	if err := g.lockedBy(ctx, lock, lockBound); err != nil {
+	if err := g.lockedBy(ctx, lock, g.rest()/2); err != nil {
 		return err
 	}
 	locked := time.Now()
-	if err := s.settleUnderLock(ctx, g.lock, bound); err != nil {
+	g.did("locked")
+	if err := s.settleUnderLock(ctx, g); err != nil {
 		return err
 	}
-	rename, err := s.queueRename(ctx, original, shadow, sentry)
+	if err := g.awaitSnapshots(ctx); err != nil {
+		return err
+	}
+	g.did("snapshots")
+	rename, err := s.queueRename(ctx, g.rest(), original, shadow, sentry)
 	if err != nil {
 		return err
 	}
 	err = s.dropHelper(ctx, g.lock)
 	if err == nil {
-		err = s.journalTriggers(ctx)
+		err = g.commit()
+	}
+	if err == nil {
+		err = s.journalTriggers(ctx, g.rest())
 	}
 	if err != nil {
 		g.close()
@@ -75,7 +83,9 @@ func (s *syncer) swapMariaDB(ctx context.Context, g *gap, bound time.Duration) e
 		s.moving = false
 	}
 	s.swapped, s.old = true, sentry
+	g.did("renamed")
 	g.lockedFor = time.Since(locked)
+	g.outdate(ctx)
 	old := oldName(original, s.status.ID)
 	ctx = context.WithoutCancel(ctx)
 	err = retry(ctx, patience, func() error {
@@ -153,7 +163,7 @@ func (q queuedRename) takeBack(ctx context.Context, db *sql.DB) error {
 
 // queueRename sends the RENAME and returns when the server shows it waiting for a
 // table lock.
-func (s *syncer) queueRename(ctx context.Context, original, shadow, sentry schema.Name) (queuedRename, error) {
+func (s *syncer) queueRename(ctx context.Context, bound time.Duration, original, shadow, sentry schema.Name) (queuedRename, error) {
 	conn, err := s.DB.Conn(ctx)
 	if err != nil {
 		return queuedRename{}, fmt.Errorf("connect for the swap: %w", err)
@@ -172,7 +182,7 @@ func (s *syncer) queueRename(ctx context.Context, original, shadow, sentry schem
 			s.status.ID, original.Quoted(), sentry.Quoted(), shadow.Quoted(), original.Quoted()))
 		outcome <- err
 	}()
-	for deadline := time.Now().Add(lockBound); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(bound); time.Now().Before(deadline); {
 		waiting, err := waitsForTable(ctx, s.DB, rename.session)
 		if err != nil {
 			break

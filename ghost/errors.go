@@ -28,6 +28,14 @@ func obstacle(format string, args ...any) error {
 	return &Obstacle{fmt.Sprintf(format, args...)}
 }
 
+// A BlockedError: others didn't let the change have its lock for as long as the
+// operator allows.
+type BlockedError struct{ Reason string }
+
+func (e *BlockedError) Error() string {
+	return "Lock wait timeout exceeded; try restarting transaction. " + e.Reason
+}
+
 // A ServerError is an error as MySQL clients know them.
 type ServerError struct {
 	Number  uint16
@@ -40,11 +48,14 @@ type ServerError struct {
 func ErrorFor(err error) ServerError {
 	var server *mysql.MySQLError
 	var refusal *plan.Refusal
+	var blocked *BlockedError
 	switch {
 	case errors.As(err, &server):
 		return ServerError{server.Number, string(server.SQLState[:]), server.Message}
 	case errors.As(err, &refusal):
 		return ServerError{mysqld.ErrAlterNotSupported2, "0A000", "Midflight can't run this online: " + refusal.Error()}
+	case errors.As(err, &blocked):
+		return ServerError{mysqld.ErrLockWaitTimeout, "HY000", blocked.Error()}
 	case errors.Is(err, ErrCanceled):
 		return ServerError{mysqld.ErrQueryInterrupted, "70100", "Query execution was interrupted"}
 	}

@@ -2,6 +2,7 @@ package ghost
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"midflight/schema"
@@ -39,6 +40,7 @@ type CutOverTried struct {
 	Locked  time.Duration // lock to unlock, 0 when it was not had
 	Held    int           // statements held in the proxy
 	Longest time.Duration // the longest of them
+	Steps   []Step        // what was done, and when; the first is the beginning
 	Err     error
 }
 
@@ -48,6 +50,21 @@ type Blocked struct {
 	ID    int64
 	Table schema.Name
 	By    []Blocker
+}
+
+// A Step of an attempt ended at a moment.
+type Step struct {
+	Name string
+	At   time.Time
+}
+
+// took tells how long each step took.
+func took(steps []Step) string {
+	var b strings.Builder
+	for i := 1; i < len(steps); i++ {
+		fmt.Fprintf(&b, ", %s %s", steps[i].Name, steps[i].At.Sub(steps[i-1].At).Round(100*time.Microsecond))
+	}
+	return b.String()
 }
 
 // Ended: the migration has ended.
@@ -78,9 +95,9 @@ func (e ChunkCopied) String() string  { return fmt.Sprintf("copied %d rows in %s
 func (e KeysApplied) String() string  { return fmt.Sprintf("applied %d keys in %s", e.Keys, e.Took) }
 func (e CutOverTried) String() string {
 	if e.Err != nil {
-		return fmt.Sprintf("m%d cut-over not now: %v (held %d statements, %s at most)", e.ID, e.Err, e.Held, e.Longest)
+		return fmt.Sprintf("m%d cut-over: %v (held %d statements, %s at most%s)", e.ID, e.Err, e.Held, e.Longest.Round(100*time.Microsecond), took(e.Steps))
 	}
-	return fmt.Sprintf("m%d cut over: locked %s, held %d statements, %s at most", e.ID, e.Locked, e.Held, e.Longest)
+	return fmt.Sprintf("m%d cut over: locked %s, held %d statements, %s at most%s", e.ID, e.Locked.Round(10*time.Microsecond), e.Held, e.Longest.Round(100*time.Microsecond), took(e.Steps))
 }
 func (e Blocked) String() string {
 	if len(e.By) == 0 {

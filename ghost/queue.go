@@ -23,6 +23,7 @@ type Config struct {
 	Store   Store
 	Door    Door          // nil: no proxy in front, nothing is held
 	KeepOld time.Duration // how long old tables are kept; 0: dropped right after the swap
+	Bounds  Bounds        // zero: DefaultBounds
 	Observe func(Event)   // must not block; nil: nobody listens
 }
 
@@ -36,6 +37,9 @@ type Queue struct {
 
 // NewQueue makes a queue; Run makes it work.
 func NewQueue(c Config) *Queue {
+	if c.Bounds == (Bounds{}) {
+		c.Bounds = DefaultBounds
+	}
 	if c.Door == nil {
 		c.Door = open{}
 	}

@@ -36,6 +36,9 @@ type run struct {
 	swapped    bool // the point of no return is passed
 	moving     bool // the triggers may be on neither table
 	copyOnly   bool // the server has taken back what it accepted on an empty table
+	// blockedSince is when others were first seen to be in the way of the lock; zero:
+	// not since the phase was entered.
+	blockedSince time.Time
 }
 
 // migrate is the algorithm of docs/algorithm.md.
@@ -148,6 +151,7 @@ func (r *run) enter(ctx context.Context, p Phase) {
 	r.status.Phase.mustGoTo(p)
 	r.status.Phase = p
 	r.status.WaitingFor = ""
+	r.blockedSince = time.Time{}
 	r.Observe(PhaseChanged{r.status.ID, r.request.Table, p})
 	r.publish(ctx)
 	r.log(ctx, "phase %s", p)

@@ -50,7 +50,7 @@ func TestRowSession(t *testing.T) {
 }
 
 func TestReaching(t *testing.T) {
-	got := reaching("Orders", map[string]string{
+	got := reaching([]string{"Orders"}, map[string]string{
 		"v":         "select * from `shop`.`orders`\n",
 		"w":         "select * from `shop`.`v`\n",
 		"elsewhere": "select 1\n",

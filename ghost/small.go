@@ -61,9 +61,9 @@ func (r *run) small(ctx context.Context) (rows int64, small bool, err error) {
 // with everybody else behind it, and gives the statement back.
 func (r *run) leave(ctx context.Context, p plan.Plan) Result {
 	r.enter(ctx, CuttingOver)
-	names, err := closure(ctx, r.DB, r.request.Table)
+	g, err := r.newGap(ctx, r.request.Table)
 	if err == nil {
-		err = r.awaitUnblocked(ctx, &gap{run: r, names: names})
+		err = g.awaitFree(ctx, sleep)
 	}
 	if err != nil {
 		return Result{Err: err}

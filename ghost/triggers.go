@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"midflight/ghost/plan"
 	"midflight/mysqld"
@@ -136,11 +137,11 @@ func giveTriggers(ctx context.Context, conn *sql.Conn, f mysqld.Flavor, triggers
 // journalTriggers records the triggers right before the first of them is moved,
 // under the lock: whoever finds the record makes them again, and must not do so where
 // somebody has dropped one after Midflight died long before the swap.
-func (s *syncer) journalTriggers(ctx context.Context) error {
+func (s *syncer) journalTriggers(ctx context.Context, within time.Duration) error {
 	if len(s.original.Triggers) == 0 {
 		return nil
 	}
-	bound, cancel := context.WithTimeout(ctx, underLock)
+	bound, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	if err := s.Store.SaveTriggers(bound, s.status.ID, s.original.Triggers); err != nil {
 		return fmt.Errorf("%w: %w", errTooSoon, err)

@@ -19,6 +19,7 @@ const (
 	ErrUnknownTable       = 1051
 	ErrDupEntry           = 1062
 	ErrCantDropKey        = 1091
+	ErrNoSuchThread       = 1094
 	ErrNoSuchTable        = 1146
 	ErrTableAccessDenied  = 1142
 	ErrLockWaitTimeout    = 1205

@@ -25,6 +25,7 @@ type command struct {
 	wait    bool   // look again when more has been read
 	collect int    // look again when the packet, of this length, is there
 	offer   bool   // to intercept
+	refused bool   // it is not for the server, but to be answered with 1412
 }
 
 // look decides what is to be known of the command at p. It changes nothing.
@@ -112,6 +113,7 @@ func (s *session) take(c *command, p []byte, now nanos) {
 		s.walker.BeginWhole(c.Cmd, int64(now))
 	}
 	defer s.works()
+	s.renews(c)
 	switch c.Cmd {
 	case wire.ComQuit:
 		s.quit = true
@@ -161,5 +163,6 @@ func (s *session) reset(now nanos) {
 	s.sticky, s.giving, s.unseen = 0, 0, false
 	s.using, s.ending, s.unflagged = false, false, false
 	s.unlogged, s.relogs = false, false
+	s.older, s.renewing = nil, false
 	s.log.begin(now)
 }

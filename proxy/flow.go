@@ -43,6 +43,14 @@ func (s *session) advance(p []byte, now nanos, may stoppable) move {
 		}
 		bound := may == stopNone || may != stopAny && n > 0
 		c := s.look(s.walker.Next(), p[n:], bound)
+		if !c.wait && s.isOutdated(&c) {
+			if c.collect = wire.HeaderLen + c.Length; bound || may == stopHolds || may == stopAlone && c.collect < len(p) || c.Length > maxCandidate {
+				// It can't be answered by itself, and must not reach the server.
+				s.abortLocked(BlameProxy, errCantRefuse)
+				return move{forward: n, then: stepRead}
+			}
+			c.offer, c.refused = true, true
+		}
 		switch {
 		case c.wait:
 			return move{forward: n, then: stepRead}
@@ -115,6 +123,7 @@ func (s *session) written() {
 func (s *session) finished(ev wire.Event, now nanos) {
 	s.stats.answered(ev.Cmd, now-nanos(ev.Begun), ev.Err)
 	s.kept(ev.Err, ev.Several)
+	s.renewed(ev.Err)
 	if ev.Cmd == wire.ComChangeUser && !ev.Err {
 		s.becomes(s.changing)
 	}
@@ -141,6 +150,9 @@ func (s *session) settle() {
 		s.unflagged = true
 	}
 	s.using = false
+	if !s.inTransaction() {
+		s.older = nil
+	}
 	if s.inTransaction() || s.sticky != 0 {
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unique"
 
@@ -18,16 +19,22 @@ type Hold struct {
 	srv   *Server
 	names []string
 
-	mu      sync.Mutex
-	timer   *time.Timer
-	waiting []waiter // in the order in which they came
-	open    bool
-	held    Held
+	sealed atomic.Bool // nobody passes any more
+
+	mu        sync.Mutex
+	timer     *time.Timer
+	waiting   []waiter // in the order in which they came
+	open      bool
+	committed bool                      // the caller has begun what can't be taken back
+	decided   bool                      // … and knows its outcome
+	outdates  func(session uint32) bool // nil: nothing was swapped, or it isn't known yet
+	held      Held
 }
 
 type waiter struct {
-	since time.Time
-	ses   *session
+	since  time.Time
+	ses    *session
+	sealed bool // it waits only since the hold is sealed
 }
 
 // Held says what a Hold has held.
@@ -39,25 +46,53 @@ type Held struct {
 // Hold begins to hold, in every session that is not in a transaction or has only
 // begun one, each new command that may touch one of names. It opens by itself after bound.
 //
-// Sessions in a transaction, or with locks of their own, pass: they may be what
-// the caller waits for. What Intercept itself sends is never held.
+// Sessions in a transaction, or with locks of their own, pass until Drained has seen
+// that the caller waits for none of them. What Intercept itself sends is never held.
 func (s *Server) Hold(names []string, bound time.Duration) *Hold {
 	h := &Hold{srv: s, names: slices.Clone(names)}
 	s.editHolds(func(l []*Hold) []*Hold { return append(l, h) })
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.open {
-		h.timer = time.AfterFunc(bound, func() { h.Release() })
+		h.timer = time.AfterFunc(bound, h.expire)
 	}
 	return h
 }
 
+// seal holds everybody, and unseal lets those go on who pass an unsealed hold.
+func (h *Hold) seal() { h.sealed.Store(true) }
+
+func (h *Hold) unseal() {
+	h.sealed.Store(false)
+	h.mu.Lock()
+	var free []waiter
+	h.waiting = slices.DeleteFunc(h.waiting, func(w waiter) bool {
+		if w.sealed {
+			free = append(free, w)
+		}
+		return w.sealed
+	})
+	for _, w := range free {
+		h.held.Longest = max(h.held.Longest, time.Since(w.since))
+	}
+	h.mu.Unlock()
+	for _, w := range free {
+		w.ses.letGo()
+	}
+}
+
 // Release lets everybody go, in the order in which they came.
-func (h *Hold) Release() Held {
+func (h *Hold) Release() Held { return h.letGo(true) }
+
+// expire is the hold's own clock. Who might see what is not decided yet is refused
+// then (see outdated.go), the others go on.
+func (h *Hold) expire() { h.letGo(false) }
+
+func (h *Hold) letGo(released bool) Held {
 	h.srv.editHolds(func(l []*Hold) []*Hold {
 		return slices.DeleteFunc(l, func(o *Hold) bool { return o == h })
 	})
-	waiting, held := h.end()
+	waiting, held := h.end(released)
 	for _, w := range waiting {
 		w.ses.letGo()
 	}
@@ -66,9 +101,10 @@ func (h *Hold) Release() Held {
 
 // end opens the hold and yields who is to be let go. A session's lock comes
 // before a hold's, so Release lets them go outside of it.
-func (h *Hold) end() ([]waiter, Held) {
+func (h *Hold) end(released bool) ([]waiter, Held) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.decided = h.decided || released || !h.committed
 	waiting := h.waiting
 	h.open, h.waiting = true, nil
 	if h.timer != nil {
@@ -95,14 +131,15 @@ func (s *Server) editHolds(edit func([]*Hold) []*Hold) {
 	s.holds.Store(&list)
 }
 
-// enter queues a session with its next command. false: the hold is open already.
-func (h *Hold) enter(ses *session) bool {
+// enter queues a session with its next command. passes: it is held by a sealed hold
+// only. false: it isn't any more.
+func (h *Hold) enter(ses *session, passes bool) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.open {
+	if h.open || passes && !h.sealed.Load() {
 		return false
 	}
-	h.waiting = append(h.waiting, waiter{time.Now(), ses})
+	h.waiting = append(h.waiting, waiter{time.Now(), ses, passes})
 	h.held.Statements++
 	return true
 }
@@ -114,15 +151,13 @@ func (h *Hold) enter(ses *session) bool {
 func (s *session) mustWait(c *command, now nanos) step {
 	for {
 		holds := s.srv.holds.Load()
-		if holds == nil || s.sticky != 0 {
+		if holds == nil {
 			return stepRead
 		}
 		// One that has only begun holds nothing yet. Were it let pass, a load of
 		// short transactions would never drain: their BEGIN names no table.
-		if s.inTransaction() && !s.log.onlyBegun() {
-			return stepRead
-		}
-		h := s.holding(*holds, c)
+		passes := s.sticky != 0 || s.inTransaction() && !s.log.onlyBegun()
+		h := s.holding(*holds, c, passes)
 		if h == nil {
 			return stepRead
 		}
@@ -133,7 +168,7 @@ func (s *session) mustWait(c *command, now nanos) step {
 			s.waitsIdle = true
 			return stepIdle
 		}
-		if h.enter(s) {
+		if h.enter(s, passes) {
 			s.heldNow = true
 			s.held++
 			return stepHold
@@ -149,10 +184,10 @@ func (s *session) letGo() {
 	s.wake()
 }
 
-// holding is the first of holds that c may touch.
-func (s *session) holding(holds []*Hold, c *command) *Hold {
+// holding is the first of holds that keeps c.
+func (s *session) holding(holds []*Hold, c *command, passes bool) *Hold {
 	for _, h := range holds {
-		if c.mayTouch(h.names) {
+		if (!passes || h.sealed.Load()) && c.mayTouch(h.names) {
 			return h
 		}
 	}
@@ -229,20 +264,20 @@ func (s *session) busy(names []string, watch bool) (Busy, bool) {
 }
 
 // Drained waits until no session runs, or has in its transaction run, a statement
-// that may touch the names; or until ctx ends. Sessions in a transaction that
-// has not touched them are not waited for.
+// that may touch the names, and seals the hold in that moment: from then on nobody
+// touches them, until the hold opens. Or it waits until ctx ends. Sessions in a
+// transaction that has not touched the names are not waited for.
 func (h *Hold) Drained(ctx context.Context) error {
 	w := make(chan struct{}, 1)
 	h.srv.watch(w)
 	defer h.srv.unwatch(w)
 	for {
-		busy := false
-		for _, ses := range h.srv.all() {
-			b, _ := ses.busy(h.names, true)
-			busy = busy || b.Touches
-		}
-		if !busy {
-			return nil
+		if !h.inUse() {
+			h.seal()
+			if !h.inUse() { // nobody has slipped in between
+				return nil
+			}
+			h.unseal()
 		}
 		select {
 		case <-w:
@@ -250,6 +285,16 @@ func (h *Hold) Drained(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// inUse tells whether somebody uses the names, and has the server's watchers called
+// when he is done.
+func (h *Hold) inUse() (used bool) {
+	for _, ses := range h.srv.all() {
+		b, _ := ses.busy(h.names, true)
+		used = used || b.Touches
+	}
+	return used
 }
 
 func (s *Server) watch(w chan struct{}) {
@@ -279,4 +324,13 @@ func (s *Server) kickLocked() {
 		default:
 		}
 	}
+}
+
+// Carries tells whether a session has this connection id of the server's.
+func (s *Server) Carries(id uint32) bool {
+	return slices.ContainsFunc(s.all(), func(ses *session) bool {
+		ses.mu.Lock()
+		defer ses.mu.Unlock()
+		return ses.id == id
+	})
 }

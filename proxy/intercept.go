@@ -16,9 +16,12 @@ var errUnanswered = errors.New("the interception has not answered the client")
 func (s *session) intercept(ctx context.Context, c command) error {
 	conn := s.divert(c)
 	var err error
-	if c.Cmd == wire.ComChangeUser {
+	switch {
+	case c.refused:
+		err = conn.ReplyErr(errDefinitionChanged)
+	case c.Cmd == wire.ComChangeUser:
 		err = conn.changeUser(ctx)
-	} else {
+	default:
 		err = s.srv.cfg.Intercept(ctx, conn, Query{Text: conn.text, Prepared: c.Cmd == wire.ComStmtExecute})
 	}
 	if err == nil && !conn.answered {

@@ -63,7 +63,9 @@ type session struct {
 	ending    bool   // the command in flight ends the transaction if it succeeds
 	unflagged bool   // a transaction that the status flags don't show
 	log       textLog
-	watched   bool // a Drained waits for this session
+	watched   bool    // a Drained waits for this session
+	older     []*Hold // of swaps that the transaction's snapshot may be older than
+	renewing  bool    // the command in flight ends the transaction if it succeeds
 
 	commands uint64
 	held     int
@@ -281,6 +283,10 @@ func (s *session) endLocked(b Blame, err error) {
 func (s *session) abort(b Blame, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.abortLocked(b, err)
+}
+
+func (s *session) abortLocked(b Blame, err error) {
 	s.endLocked(b, err)
 	if s.aborted {
 		return

@@ -26,6 +26,7 @@ type config struct {
 	Listen       string
 	HTTP         string
 	KeepOld      time.Duration
+	Bounds       ghost.Bounds
 	LogLevel     string
 
 	TLSCert     string
@@ -68,6 +69,14 @@ func (c *config) serveFlags(f *flag.FlagSet) {
 	f.IntVar(&c.MaxConnections, "max-connections", 0, "how many clients may be connected; 0: no limit but the server's")
 	f.IntVar(&c.MaxUserConnections, "max-user-connections", 0, "how many connections one user may have; 0: no limit but the server's")
 	f.DurationVar(&c.KeepOld, "keep-old", ghost.DefaultKeepOld, "how long the old table is kept as _TABLE_old after a copy; 0 drops it at once")
+	c.Bounds = ghost.DefaultBounds
+	f.DurationVar(&c.Bounds.Hold, "cutover-hold", c.Bounds.Hold, "for how long statements on the table are held in an attempt at its exclusive lock, at most")
+	f.DurationVar(&c.Bounds.Pause, "cutover-pause", c.Bounds.Pause, "pause after the first attempt; it doubles with each, up to forty times")
+	f.Func("cutover-blocked", "what is done when others have kept a change from its lock for --cutover-blocked-after: `POLICY` wait (the default), fail (the statement ends with error 1205) or kill (their connections are ended)", func(s string) (err error) {
+		c.Bounds.Blocked, err = ghost.ParsePolicy(s)
+		return err
+	})
+	f.DurationVar(&c.Bounds.BlockedAfter, "cutover-blocked-after", c.Bounds.BlockedAfter, "see --cutover-blocked")
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
 }
 

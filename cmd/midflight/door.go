@@ -20,11 +20,13 @@ func (d *door) Busy(names []string, age time.Duration) []ghost.Blocker {
 	var blockers []ghost.Blocker
 	for _, b := range d.Server.Busy(names) {
 		if lasted := time.Since(b.Since); b.Touches && lasted >= age {
-			blockers = append(blockers, ghost.Blocker{Connection: uint64(b.ID), User: b.User, Host: b.Client, Age: lasted})
+			blockers = append(blockers, ghost.Blocker{Connection: uint64(b.ID), User: b.User, Host: b.Client, Age: lasted, Statement: b.Statement})
 		}
 	}
 	return blockers
 }
+
+func (d *door) Carries(connection uint64) bool { return d.Server.Carries(uint32(connection)) }
 
 type held struct{ *proxy.Hold }
 

@@ -55,7 +55,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	series := metrics.New()
 	door := new(door)
 	queue := ghost.NewQueue(ghost.Config{
-		Server: c.account(), Flavor: flavor, DB: db, Store: keep, Door: door, KeepOld: c.KeepOld,
+		Server: c.account(), Flavor: flavor, DB: db, Store: keep, Door: door, KeepOld: c.KeepOld, Bounds: c.Bounds,
 		Observe: func(e ghost.Event) { log.migration(e); series.Migration(e) },
 	})
 	interceptor := &intercept.Interceptor{Flavor: flavor, Queue: queue,

@@ -1,0 +1,127 @@
+package ghost
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+
+	"midflight/schema"
+)
+
+// lockers is the names whose mention may mean that a statement locks one of
+// tables: those of closure, and of what foreign keys lead to.
+func lockers(ctx context.Context, db *sql.DB, tables ...schema.Name) ([]string, error) {
+	names := namesOf(tables)
+	edges, err := foreignKeys(ctx, db)
+	if err != nil {
+		return nil, fmt.Errorf("ask for the foreign keys that lead to %s: %w", tables[0], err)
+	}
+	return closureOf(ctx, db, lockingThrough(names, edges)...)
+}
+
+// closure is the names whose mention may mean one of tables: their own, and those of
+// the views, routines and triggers whose text has one of these names. By text,
+// so rather too many: each costs a statement some milliseconds.
+func closure(ctx context.Context, db *sql.DB, tables ...schema.Name) ([]string, error) {
+	return closureOf(ctx, db, namesOf(tables)...)
+}
+
+func namesOf(tables []schema.Name) []string {
+	var names []string
+	for _, t := range tables {
+		if !slices.Contains(names, t.Table) {
+			names = append(names, t.Table)
+		}
+	}
+	return names
+}
+
+func closureOf(ctx context.Context, db *sql.DB, names ...string) ([]string, error) {
+	rows, err := db.QueryContext(ctx, `SELECT /* midflight */ table_name, view_definition FROM information_schema.views WHERE table_schema NOT IN ('sys', 'mysql', 'midflight')
+UNION ALL SELECT routine_name, routine_definition FROM information_schema.routines WHERE routine_schema NOT IN ('sys', 'mysql', 'midflight')
+UNION ALL SELECT event_object_table, action_statement FROM information_schema.triggers WHERE trigger_schema NOT IN ('sys', 'mysql')`)
+	if err != nil {
+		return nil, fmt.Errorf("ask what reaches %s: %w", names[0], err)
+	}
+	defer rows.Close()
+	texts := map[string]string{}
+	for rows.Next() {
+		var name string
+		var text sql.NullString
+		if err := rows.Scan(&name, &text); err != nil {
+			return nil, err
+		}
+		if text.String == "" { // not ours to see, so it may reach anything
+			names = append(names, name)
+			continue
+		}
+		texts[name] += strings.ToLower(text.String) + "\n"
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return reaching(names, texts), nil
+}
+
+// reaching is the fixpoint: names, and the keys of texts that lead to one of them.
+func reaching(names []string, texts map[string]string) []string {
+	for i := 0; i < len(names); i++ {
+		for name, text := range texts {
+			if strings.Contains(text, strings.ToLower(names[i])) {
+				names = append(names, name)
+				delete(texts, name)
+			}
+		}
+	}
+	return names
+}
+
+// A foreignKey is an edge between two tables' names.
+type foreignKey struct{ child, parent string }
+
+// lockingThrough adds to names the tables whose change locks one of them: a child's
+// rows are looked up in the parent, and a parent's change goes down to the child, by
+// CASCADE from generation to generation.
+func lockingThrough(names []string, keys []foreignKey) []string {
+	all := slices.Clone(names)
+	add := func(n string) {
+		if !slices.Contains(all, n) {
+			all = append(all, n)
+		}
+	}
+	for i := 0; i < len(all); i++ { // the parents, and theirs
+		for _, k := range keys {
+			if strings.EqualFold(k.child, all[i]) {
+				add(k.parent)
+			}
+		}
+	}
+	for _, n := range names {
+		for _, k := range keys {
+			if strings.EqualFold(k.parent, n) {
+				add(k.child)
+			}
+		}
+	}
+	return all
+}
+
+func foreignKeys(ctx context.Context, db *sql.DB) ([]foreignKey, error) {
+	rows, err := db.QueryContext(ctx, `SELECT /* midflight */ table_name, referenced_table_name FROM information_schema.referential_constraints
+WHERE table_name <> referenced_table_name`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var keys []foreignKey
+	for rows.Next() {
+		var k foreignKey
+		if err := rows.Scan(&k.child, &k.parent); err != nil {
+			return nil, err
+		}
+		keys = append(keys, k)
+	}
+	return keys, rows.Err()
+}
