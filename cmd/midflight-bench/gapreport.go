@@ -82,6 +82,9 @@ func (s gapSample) String() string {
 	}
 	if s.MigrationError != "" {
 		text += ", FAILED: " + s.MigrationError
+		for _, line := range s.History {
+			text += "\n    " + line
+		}
 	}
 	return text
 }
