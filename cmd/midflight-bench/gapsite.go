@@ -32,8 +32,8 @@ func newGapSite(ctx context.Context, flavor localserver.Flavor, program, dir str
 	}()
 	args := []string{"--max-connections=2000", "--back-log=2000", "--innodb-buffer-pool-size=1G"}
 	if flavor == localserver.MySQL {
-		// With 1 and 2, all that commit wait together for 100 ms some times a minute,
-		// without any schema change, on two cores: docs/compared.md.
+		// With 1 and 2, all that commit were seen to wait together for 100 ms now and
+		// then, without any schema change: docs/compared.md.
 		args = append(args, "--innodb-redo-log-capacity=1G", "--innodb-flush-log-at-trx-commit=0")
 	} else {
 		args = append(args, "--innodb-log-file-size=1G")
