@@ -44,6 +44,14 @@ type CutOverTried struct {
 	Err     error
 }
 
+// Blocked: others hold the table than before, for whom the cut-over waits. By is
+// empty when nobody does any more.
+type Blocked struct {
+	ID    int64
+	Table schema.Name
+	By    []Blocker
+}
+
 // A Step of an attempt ended at a moment.
 type Step struct {
 	Name string
@@ -79,6 +87,7 @@ func (PhaseChanged) event() {}
 func (ChunkCopied) event()  {}
 func (KeysApplied) event()  {}
 func (CutOverTried) event() {}
+func (Blocked) event()      {}
 func (Ended) event()        {}
 
 func (e PhaseChanged) String() string { return fmt.Sprintf("m%d %s: %s", e.ID, e.Table, e.Phase) }
@@ -89,6 +98,12 @@ func (e CutOverTried) String() string {
 		return fmt.Sprintf("m%d cut-over: %v (held %d statements, %s at most%s)", e.ID, e.Err, e.Held, e.Longest.Round(100*time.Microsecond), took(e.Steps))
 	}
 	return fmt.Sprintf("m%d cut over: locked %s, held %d statements, %s at most%s", e.ID, e.Locked.Round(10*time.Microsecond), e.Held, e.Longest.Round(100*time.Microsecond), took(e.Steps))
+}
+func (e Blocked) String() string {
+	if len(e.By) == 0 {
+		return fmt.Sprintf("m%d %s: nobody is waited for any more", e.ID, e.Table)
+	}
+	return fmt.Sprintf("m%d %s: waiting for %s", e.ID, e.Table, describe(e.By))
 }
 func (e Ended) String() string {
 	if e.Err != nil {
