@@ -97,6 +97,9 @@ func (e CutOverTried) String() string {
 	if e.Err != nil {
 		return fmt.Sprintf("m%d cut-over: %v (held %d statements, %s at most%s)", e.ID, e.Err, e.Held, e.Longest.Round(100*time.Microsecond), took(e.Steps))
 	}
+	if e.Locked == 0 { // of a change in place, one of its two locks
+		return fmt.Sprintf("m%d let in: held %d statements, %s at most%s", e.ID, e.Held, e.Longest.Round(100*time.Microsecond), took(e.Steps))
+	}
 	return fmt.Sprintf("m%d cut over: locked %s, held %d statements, %s at most%s", e.ID, e.Locked.Round(10*time.Microsecond), e.Held, e.Longest.Round(100*time.Microsecond), took(e.Steps))
 }
 func (e Blocked) String() string {

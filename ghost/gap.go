@@ -23,6 +23,8 @@ type gap struct {
 	watch  *sql.Conn // for the watchdog: it must not wait for a free connection
 	plugin bool      // MariaDB tells who has metadata locks
 
+	shown []Blocker // who is waited for
+
 	// Of the attempt that is under way, or was last:
 	held      Held
 	until     time.Time     // the hold opens by its own clock
@@ -72,6 +74,9 @@ func (r *run) openGap(ctx context.Context, init []string, tables ...schema.Name)
 
 // close ends the lock connection, and with it whatever it had locked.
 func (g *gap) close() {
+	if len(g.shown) > 0 {
+		g.Observe(Blocked{ID: g.status.ID, Table: g.request.Table})
+	}
 	for _, c := range []*sql.Conn{g.lock, g.watch} {
 		if c != nil {
 			discard(c)

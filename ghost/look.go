@@ -12,14 +12,32 @@ import (
 )
 
 const (
-	// A holder that is seen again after this time is no short transaction:
-	// asking for the lock would queue everybody behind it.
+	// A holder that is seen again after this time is no short transaction.
 	longHolder = 15 * time.Millisecond
 	// lookAgain is how often it is asked whether the blockers are gone.
 	lookAgain = 20 * time.Millisecond
 	// For so long a moment is looked for in which nobody uses the table.
 	quietBound = 40 * time.Millisecond
 )
+
+// long is the age from which a transaction counts as one that won't end by itself
+// while statements are held for it. On a busy server short ones take longer, so after
+// some time of waiting older ones are taken for short; an attempt that was wrong about
+// them costs half a hold.
+func (g *gap) long() time.Duration {
+	if g.blockedSince.IsZero() {
+		return longHolder
+	}
+	switch waited := time.Since(g.blockedSince); {
+	case waited < 250*time.Millisecond:
+		return longHolder
+	case waited < time.Second:
+		return 4 * longHolder
+	case waited < 4*time.Second:
+		return 12 * longHolder
+	}
+	return 40 * longHolder
+}
 
 // awaitFree waits, by pause, until nobody is seen who would keep the lock from us.
 // It shows for whom it waits, and follows the operator's policy.
@@ -32,7 +50,7 @@ func (g *gap) awaitFree(ctx context.Context, pause func(context.Context, time.Du
 		if err != nil {
 			return err
 		}
-		g.waitingFor(ctx, describe(blockers))
+		g.shows(ctx, blockers)
 		if len(blockers) == 0 {
 			return nil
 		}
@@ -42,6 +60,15 @@ func (g *gap) awaitFree(ctx context.Context, pause func(context.Context, time.Du
 		if err := pause(ctx, lookAgain); err != nil {
 			return err
 		}
+	}
+}
+
+// shows tells who is waited for, when that changes.
+func (g *gap) shows(ctx context.Context, blockers []Blocker) {
+	g.waitingFor(ctx, describe(blockers))
+	same := slices.EqualFunc(blockers, g.shown, func(a, b Blocker) bool { return a.Connection == b.Connection })
+	if g.shown = blockers; !same {
+		g.Observe(Blocked{g.status.ID, g.request.Table, blockers})
 	}
 }
 
@@ -58,8 +85,8 @@ func (g *gap) enforce(ctx context.Context, blockers []Blocker) error {
 		return &BlockedError{fmt.Sprintf("Midflight waited %s for %s", g.Bounds.BlockedAfter, describe(blockers))}
 	case Kill:
 		for _, b := range blockers {
-			if b.Connection == 0 || b.System {
-				continue
+			if b.Connection == 0 || b.System || b.Why == readsSnapshot {
+				continue // nobody, or somebody who has done nothing with the table
 			}
 			_, err := g.DB.ExecContext(ctx, fmt.Sprintf("KILL /* midflight m%d */ CONNECTION %d", g.status.ID, b.Connection))
 			if mysqld.Number(err) != mysqld.ErrNoSuchThread {
@@ -73,14 +100,14 @@ func (g *gap) enforce(ctx context.Context, blockers []Blocker) error {
 // blocked tells who holds the table, or an older state of it, for longer than a
 // moment.
 func (g *gap) blocked(ctx context.Context, pause func(context.Context, time.Duration) error) ([]Blocker, error) {
-	if long := g.Door.Busy(g.names, longHolder); len(long) > 0 {
+	if long := g.Door.Busy(g.names, g.long()); len(long) > 0 {
 		return long, nil
 	}
 	first, err := g.around(ctx)
 	if err != nil || len(first) == 0 {
 		return nil, err
 	}
-	if err := pause(ctx, longHolder); err != nil {
+	if err := pause(ctx, min(g.long(), 12*longHolder)); err != nil {
 		return nil, err
 	}
 	second, err := g.around(ctx)
@@ -161,10 +188,10 @@ func (g *gap) holders(ctx context.Context) (map[holder]Blocker, error) {
 		if err := rows.Scan(&b.Connection, &h.which, &b.Why, &user, &b.Host, &age, &b.Statement); err != nil {
 			return nil, err
 		}
-		if h.connection = b.Connection; g.Flavor.MariaDB && g.Door.Carries(b.Connection) {
-			continue // the proxy knows it better
-		}
 		b.Age, b.User = time.Duration(age), user.String
+		if h.connection = b.Connection; b.Age < time.Second && g.Door.Carries(b.Connection) {
+			continue // the proxy knows it better, but for what its routines do
+		}
 		if b.System = !user.Valid || b.User == "system user"; b.Connection == 0 {
 			b.User = "a prepared XA transaction"
 		}

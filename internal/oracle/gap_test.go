@@ -70,6 +70,7 @@ func TestBlockersAreNamed(t *testing.T) {
 			{"reader of the shadow", false, []string{"BEGIN", "SELECT * FROM _held_shadow"}, nil, "COMMIT"},
 		} {
 			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
 				db := server.NewDatabase(t)
 				user := s.session(t, db, "CREATE TABLE held (id INT NOT NULL PRIMARY KEY, v INT)", "INSERT INTO held VALUES (1, 1)",
 					"SET @midflight_strategy = 'copy', @midflight_cutover = 'manual', @midflight_async = 1", "ALTER TABLE held MODIFY v BIGINT")
@@ -118,7 +119,7 @@ func TestSecondLockInPlace(t *testing.T) {
 			done <- err
 		}()
 		await(t, "the index is being built", func() bool {
-			return len(twins.List(t, s.root, "SELECT id FROM information_schema.processlist WHERE info LIKE 'ALTER TABLE%INPLACE%' AND state LIKE 'altering%'")) > 0
+			return len(twins.List(t, s.root, "SELECT id FROM information_schema.processlist WHERE info LIKE ? AND state LIKE 'altering%'", "ALTER TABLE%`"+db+"`.`built`%INPLACE%")) > 0
 		})
 		mustExec(t, reader, "BEGIN")
 		mustExec(t, reader, "SELECT * FROM built LIMIT 1")
