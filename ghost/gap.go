@@ -116,13 +116,15 @@ func (g *gap) through(ctx context.Context, bound time.Duration, act func(ctx con
 		g.Observe(event)
 		g.log(ctx, "%s", event)
 	}()
-	drain, cancel := context.WithTimeout(ctx, bound/2)
+	// The work under the lock goes fast then: nobody else has any on the table.
+	within := bound * 2 / 3
+	drain, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	if err := g.held.Drained(drain); err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return fmt.Errorf("%w: sessions were still using the table after %s", errTooSoon, bound/2)
+		return fmt.Errorf("%w: still using the table after %s: %s", errTooSoon, within.Round(time.Millisecond), describe(g.Door.Busy(g.names, 0)))
 	}
 	g.did("drained")
 	return act(ctx)

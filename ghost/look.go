@@ -36,7 +36,18 @@ func (g *gap) long() time.Duration {
 	case waited < 4*time.Second:
 		return 12 * longHolder
 	}
-	return 40 * longHolder
+	return 20 * longHolder
+}
+
+// longOf are those who have lasted, or whose connection has had a transaction that
+// did: it will again.
+func (g *gap) longOf(busy []Blocker) []Blocker {
+	return slices.DeleteFunc(busy, func(b Blocker) bool {
+		if b.Age > time.Second {
+			g.lasting[b.Connection] = true
+		}
+		return b.Age < g.long() && !g.lasting[b.Connection]
+	})
 }
 
 // awaitFree waits, by pause, until nobody is seen who would keep the lock from us.
@@ -100,7 +111,7 @@ func (g *gap) enforce(ctx context.Context, blockers []Blocker) error {
 // blocked tells who holds the table, or an older state of it, for longer than a
 // moment.
 func (g *gap) blocked(ctx context.Context, pause func(context.Context, time.Duration) error) ([]Blocker, error) {
-	if long := g.Door.Busy(g.names, g.long()); len(long) > 0 {
+	if long := g.longOf(g.Door.Busy(g.names, longHolder)); len(long) > 0 {
 		return long, nil
 	}
 	first, err := g.around(ctx)

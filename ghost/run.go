@@ -41,6 +41,7 @@ type run struct {
 	// blockedSince is when others were first seen to be in the way of the lock; zero:
 	// not since the phase was entered.
 	blockedSince time.Time
+	lasting      map[uint64]bool // connections that have held the table for long
 }
 
 // migrate is the algorithm of docs/algorithm.md.
@@ -161,7 +162,7 @@ func (r *run) enter(ctx context.Context, p Phase) {
 	r.status.Phase.mustGoTo(p)
 	r.status.Phase = p
 	r.status.WaitingFor = ""
-	r.blockedSince = time.Time{}
+	r.blockedSince, r.lasting = time.Time{}, map[uint64]bool{}
 	r.Observe(PhaseChanged{r.status.ID, r.request.Table, p})
 	r.publish(ctx)
 	r.log(ctx, "phase %s", p)
