@@ -63,7 +63,7 @@ FILE I/O
 func TestViewsIn(t *testing.T) {
 	got := viewsIn(innodbStatus, "MySQL thread id ")
 	if len(got) != 2 || got[15] != "1568, sees < 1564" || got[13] != "" {
-		t.Errorf("%q", got)
+		t.Errorf("%v", got)
 	}
 	if _, shown := got[13]; !shown {
 		t.Error("13 is not shown")
