@@ -35,10 +35,16 @@ type KeysApplied struct {
 
 // CutOverTried: an attempt at the exclusive lock has ended.
 type CutOverTried struct {
-	ID      int64
+	ID      int64         // 0: of a statement that a client's session sends (Through)
 	Locked  time.Duration // lock to unlock, 0 when it was not had
 	Held    int           // statements held in the proxy
 	Longest time.Duration // the longest of them
+	Err     error
+}
+
+// BlockerKilled: the operator's policy has ended a session that was in the way.
+type BlockerKilled struct {
+	Blocker Blocker
 	Err     error
 }
 
@@ -57,21 +63,29 @@ type ChoresFailed struct{ Err error }
 
 func (e ChoresFailed) String() string { return "chores: " + e.Err.Error() }
 
-func (ChoresFailed) event() {}
-func (PhaseChanged) event() {}
-func (ChunkCopied) event()  {}
-func (KeysApplied) event()  {}
-func (CutOverTried) event() {}
-func (Ended) event()        {}
+func (ChoresFailed) event()  {}
+func (PhaseChanged) event()  {}
+func (ChunkCopied) event()   {}
+func (KeysApplied) event()   {}
+func (CutOverTried) event()  {}
+func (BlockerKilled) event() {}
+func (Ended) event()         {}
 
 func (e PhaseChanged) String() string { return fmt.Sprintf("m%d %s: %s", e.ID, e.Table, e.Phase) }
 func (e ChunkCopied) String() string  { return fmt.Sprintf("copied %d rows in %s", e.Rows, e.Took) }
 func (e KeysApplied) String() string  { return fmt.Sprintf("applied %d keys in %s", e.Keys, e.Took) }
 func (e CutOverTried) String() string {
-	if e.Err != nil {
-		return fmt.Sprintf("m%d cut-over not now: %v (held %d statements, %s at most)", e.ID, e.Err, e.Held, e.Longest)
+	who := fmt.Sprintf("m%d", e.ID)
+	if e.ID == 0 {
+		who = "forwarded statement"
 	}
-	return fmt.Sprintf("m%d cut over: locked %s, held %d statements, %s at most", e.ID, e.Locked, e.Held, e.Longest)
+	if e.Err != nil {
+		return fmt.Sprintf("%s cut-over not now: %v (held %d statements, %s at most)", who, e.Err, e.Held, e.Longest)
+	}
+	return fmt.Sprintf("%s cut over: locked %s, held %d statements, %s at most", who, e.Locked, e.Held, e.Longest)
+}
+func (e BlockerKilled) String() string {
+	return fmt.Sprintf("killed %s, for whom a schema change has waited too long (error: %v)", e.Blocker, e.Err)
 }
 func (e Ended) String() string {
 	if e.Err != nil {

@@ -1,0 +1,272 @@
+package ghost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"midflight/mysqld"
+	"midflight/schema"
+)
+
+// A Direct is a statement that a client's session sends to the server as it is, and
+// that takes an exclusive lock on its tables: DROP TABLE, an ALTER that is forwarded.
+type Direct struct {
+	Session uint32 // connection id
+	Tables  []schema.Name
+	Trigger schema.Name // of DROP TRIGGER, which doesn't name its table
+	// NoWait: the server refuses it when a lock is not free, so nothing need be taken
+	// back. (A KILL could leave half of it done.)
+	NoWait bool
+}
+
+// A Sender is the session.
+type Sender interface {
+	// Send sends the statement and answers the client. An error that only says that
+	// the statement was killed is withheld if takenBack agrees: then it is to be sent
+	// again.
+	Send(ctx context.Context, takenBack func() bool) (again bool, err error)
+	// Wait lets the session be seen waiting, until done is closed.
+	Wait(ctx context.Context, done <-chan struct{}, why func() string) error
+	// Absorb has a KILL that came too late hit nothing of the client's.
+	Absorb(ctx context.Context) error
+}
+
+// ErrLockWaitTimeout is what the server says when a statement has waited for its lock
+// for as long as its session lets it.
+var ErrLockWaitTimeout = &mysql.MySQLError{Number: mysqld.ErrLockWaitTimeout, SQLState: [5]byte{'H', 'Y', '0', '0', '0'}, Message: "Lock wait timeout exceeded; try restarting transaction"}
+
+// A Passage tells how a Direct was sent.
+type Passage struct {
+	Attempts int
+	Waited   time.Duration // until the last of them
+	For      string        // whom; "" when nobody was seen
+}
+
+const (
+	// atOnce is how long the first attempt may wait for its locks, with everybody
+	// else behind it: the statements that are under way end in this time.
+	atOnce = 10 * time.Millisecond
+	// What has worked for longer is not taken back any more.
+	tooOld = 10 * time.Second
+	// Work that is lost when it is taken back; after maxLost times the statement waits
+	// as it would without us.
+	dearWork = time.Second
+)
+
+// Through has the session send its statement when nobody is in the way for long.
+//
+// It is sent at once: most often nobody is, and what the server says before it waits
+// (privileges, names, the end of the session's transaction) comes in its own order.
+// If it is seen to wait it is taken back, and from then on it goes like a swap: look
+// who holds the tables, wait for them, hold those who would begin to, drain, send.
+func (q *Queue) Through(ctx context.Context, d Direct, s Sender) (p Passage, err error) {
+	began := time.Now()
+	g, err := q.directGap(ctx, d)
+	if err != nil { // nobody can watch over it
+		_, err = s.Send(ctx, func() bool { return false })
+		return Passage{Attempts: 1}, err
+	}
+	defer g.watch.Close()
+	lost := 0
+	send := func(ctx context.Context, bound time.Duration) error {
+		p.Attempts++
+		p.Waited = time.Since(began)
+		sent := time.Now()
+		err := g.send(ctx, d, s, bound, lost < maxLost)
+		if took := time.Since(sent); err == nil {
+			g.lockedFor = took
+		} else if errors.Is(err, errTooSoon) && took > dearWork {
+			lost++
+		}
+		return err
+	}
+	if err := send(ctx, atOnce); !errors.Is(err, errTooSoon) {
+		p.Waited = 0
+		return p, err
+	}
+	why := func() string { return g.shown.Load().WaitingFor }
+	if err := during(ctx, s, why, func(ctx context.Context) error { return g.aim(ctx, d) }); err != nil {
+		return p, err
+	}
+	for pause := q.Bounds.Pause; ; pause = min(2*pause, q.Bounds.maxPause()) {
+		err := during(ctx, s, why, func(ctx context.Context) error {
+			if err := g.awaitOthers(ctx, &p); err != nil {
+				return err
+			}
+			return g.awaitLull(ctx)
+		})
+		if err != nil {
+			return p, err
+		}
+		err = g.through(ctx, g.Bounds.Hold, func(ctx context.Context) error { return send(ctx, g.rest()/2) })
+		if !errors.Is(err, errTooSoon) {
+			return p, err
+		}
+		if err := during(ctx, s, why, func(ctx context.Context) error { return sleep(ctx, pause) }); err != nil {
+			return p, err
+		}
+	}
+}
+
+// directGap is a gap whose lock session is the client's, of a migration that isn't
+// one: nothing of it is recorded.
+func (q *Queue) directGap(ctx context.Context, d Direct) (*gap, error) {
+	c := q.Config
+	c.Store = unrecorded{}
+	g := &gap{run: &run{Config: c}, id: uint64(d.Session)}
+	g.shown.Store(&Status{})
+	var err error
+	g.watch, err = q.DB.Conn(ctx)
+	return g, err
+}
+
+type unrecorded struct{ Store }
+
+func (unrecorded) Save(context.Context, Status) error       { return nil }
+func (unrecorded) Log(context.Context, int64, string) error { return nil }
+
+// aim finds out what to look at and whom to hold.
+func (g *gap) aim(ctx context.Context, d Direct) (err error) {
+	g.tables = slices.Clone(d.Tables)
+	if d.Trigger.Table != "" {
+		if g.tables, err = g.tableOf(ctx, d.Trigger); err != nil {
+			return err
+		}
+	}
+	if len(g.tables) == 0 {
+		return nil
+	}
+	if g.names, err = lockers(ctx, g.DB, g.tables...); err != nil {
+		return err
+	}
+	if g.plugin, err = tellsLocks(ctx, g.DB, g.Flavor); err != nil || g.Flavor.MariaDB {
+		return err
+	}
+	g.tables, err = g.withRelated(ctx, g.tables)
+	return err
+}
+
+func (g *gap) tableOf(ctx context.Context, trigger schema.Name) ([]schema.Name, error) {
+	rows, err := g.DB.QueryContext(ctx, "SELECT /* midflight */ event_object_schema, event_object_table FROM information_schema.triggers WHERE trigger_schema = ? AND trigger_name = ?", trigger.Schema, trigger.Table)
+	if err != nil {
+		return nil, fmt.Errorf("ask for the table of trigger %s: %w", trigger, err)
+	}
+	defer rows.Close()
+	var tables []schema.Name
+	for rows.Next() {
+		var t schema.Name
+		if err := rows.Scan(&t.Schema, &t.Table); err != nil {
+			return nil, err
+		}
+		tables = append(tables, t)
+	}
+	return tables, rows.Err()
+}
+
+// withRelated adds the other ends of foreign keys, whose definitions MySQL locks and
+// changes too.
+func (g *gap) withRelated(ctx context.Context, tables []schema.Name) ([]schema.Name, error) {
+	rows, err := g.DB.QueryContext(ctx, "SELECT /* midflight */ constraint_schema, table_name, unique_constraint_schema, referenced_table_name FROM information_schema.referential_constraints")
+	if err != nil {
+		return nil, fmt.Errorf("ask for the foreign keys of %s: %w", tables[0], err)
+	}
+	defer rows.Close()
+	all := slices.Clone(tables)
+	for rows.Next() {
+		var child, parent schema.Name
+		if err := rows.Scan(&child.Schema, &child.Table, &parent.Schema, &parent.Table); err != nil {
+			return nil, err
+		}
+		if slices.Contains(tables, child) && !slices.Contains(all, parent) {
+			all = append(all, parent)
+		}
+		if slices.Contains(tables, parent) && !slices.Contains(all, child) {
+			all = append(all, child)
+		}
+	}
+	return all, rows.Err()
+}
+
+// awaitOthers is awaitFree, but doesn't wait for our own sessions: a migration of the
+// table copies chunk after chunk, and is ended by what the client wants to do.
+func (g *gap) awaitOthers(ctx context.Context, p *Passage) error {
+	for {
+		blockers, err := g.blocked(ctx, sleep)
+		if err != nil {
+			return err
+		}
+		blockers = slices.DeleteFunc(blockers, func(b Blocker) bool {
+			return b.Connection == g.id || b.User == g.Server.User && !g.Door.Carries(b.Connection)
+		})
+		for i := range blockers {
+			blockers[i].Statement = "" // not the business of who waits, nor of the log
+		}
+		g.waitingFor(ctx, describe(blockers))
+		if len(blockers) == 0 {
+			return nil
+		}
+		if p.For == "" {
+			p.For = describe(blockers)
+		}
+		if err := g.enforce(ctx, blockers); err != nil {
+			return err
+		}
+		if err := sleep(ctx, lookAgain); err != nil {
+			return err
+		}
+	}
+}
+
+// send is one attempt. It is taken back, if it may be, when it waits for a lock after
+// bound.
+func (g *gap) send(ctx context.Context, d Direct, s Sender, bound time.Duration, guarded bool) error {
+	takenBack := func() bool { return d.NoWait }
+	if guarded && !d.NoWait {
+		ended, killed := make(chan struct{}), make(chan bool, 1)
+		go func() { killed <- g.guard(ctx, ended, bound) }()
+		// The statement's end may be heard of before that of our KILL.
+		takenBack = sync.OnceValue(func() bool { close(ended); return <-killed })
+		old := time.AfterFunc(tooOld, func() { takenBack() })
+		defer old.Stop()
+	}
+	again, err := s.Send(ctx, takenBack)
+	if again {
+		return fmt.Errorf("%w: the exclusive lock was not granted in %s", errTooSoon, max(bound, 0).Round(time.Millisecond))
+	}
+	if !d.NoWait && takenBack() && err == nil {
+		return s.Absorb(ctx)
+	}
+	return err
+}
+
+// during lets the session be seen waiting while f runs.
+func during(ctx context.Context, s Sender, why func() string, f func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan struct{})
+	var err error
+	go func() {
+		defer close(done)
+		err = f(ctx)
+	}()
+	waited := s.Wait(ctx, done, why)
+	cancel()
+	<-done
+	if waited != nil {
+		return waited
+	}
+	return err
+}
+
+// waiting tells from a session's state whether it waits for a lock that is somebody
+// else's. (Not so "Waiting for semi-sync ACK": that comes when all is done.)
+func waiting(state string) bool {
+	return strings.HasPrefix(state, "Waiting for") && (strings.HasSuffix(state, " lock") || strings.HasSuffix(state, " flush"))
+}
