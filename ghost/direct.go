@@ -21,17 +21,17 @@ type Direct struct {
 	Session uint32 // connection id
 	Tables  []schema.Name
 	Trigger schema.Name // of DROP TRIGGER, which doesn't name its table
-	// NoWait: the server refuses it when a lock is not free, so nothing need be taken
-	// back. (A KILL could leave half of it done.)
-	NoWait bool
+	// NoKill: a KILL could leave half of it done. Its session must be one that can be
+	// made to wait for no lock.
+	NoKill bool
 }
 
 // A Sender is the session.
 type Sender interface {
 	// Send sends the statement and answers the client. An error that only says that
 	// the statement was killed is withheld if takenBack agrees: then it is to be sent
-	// again.
-	Send(ctx context.Context, takenBack func() bool) (again bool, err error)
+	// again. The same goes for one with NoKill that has waited for a lock for patience.
+	Send(ctx context.Context, patience time.Duration, takenBack func() bool) (again bool, err error)
 	// Wait lets the session be seen waiting, until done is closed.
 	Wait(ctx context.Context, done <-chan struct{}, why func() string) error
 	// Absorb has a KILL that came too late hit nothing of the client's.
@@ -70,16 +70,25 @@ func (q *Queue) Through(ctx context.Context, d Direct, s Sender) (p Passage, err
 	began := time.Now()
 	g, err := q.directGap(ctx, d)
 	if err != nil { // nobody can watch over it
-		_, err = s.Send(ctx, func() bool { return false })
+		_, err = s.Send(ctx, time.Second, never)
 		return Passage{Attempts: 1}, err
 	}
 	defer g.watch.Close()
 	lost := 0
-	send := func(ctx context.Context, bound time.Duration) error {
+	send := func(ctx context.Context, bound time.Duration) (err error) {
 		p.Attempts++
 		p.Waited = time.Since(began)
 		sent := time.Now()
-		err := g.send(ctx, d, s, bound, lost < maxLost)
+		switch {
+		case d.NoKill && p.Attempts == 1:
+			err = sendOnce(ctx, s, 0)
+		case d.NoKill:
+			err = g.sendBehindLock(ctx, s, bound)
+		case lost == maxLost:
+			_, err = s.Send(ctx, 0, never)
+		default:
+			err = g.sendGuarded(ctx, s, bound)
+		}
 		if took := time.Since(sent); err == nil {
 			g.lockedFor = took
 		} else if errors.Is(err, errTooSoon) && took > dearWork {
@@ -115,12 +124,18 @@ func (q *Queue) Through(ctx context.Context, d Direct, s Sender) (p Passage, err
 	}
 }
 
+// A passing is the gap of a Direct.
+type passing struct {
+	*gap                   // its lock session is the client's
+	existing []schema.Name // of its tables, where it has NoKill
+}
+
 // directGap is a gap whose lock session is the client's, of a migration that isn't
 // one: nothing of it is recorded.
-func (q *Queue) directGap(ctx context.Context, d Direct) (*gap, error) {
+func (q *Queue) directGap(ctx context.Context, d Direct) (*passing, error) {
 	c := q.Config
 	c.Store = unrecorded{}
-	g := &gap{run: &run{Config: c}, id: uint64(d.Session)}
+	g := &passing{gap: &gap{run: &run{Config: c}, id: uint64(d.Session)}}
 	g.shown.Store(&Status{})
 	var err error
 	g.watch, err = q.DB.Conn(ctx)
@@ -133,7 +148,7 @@ func (unrecorded) Save(context.Context, Status) error       { return nil }
 func (unrecorded) Log(context.Context, int64, string) error { return nil }
 
 // aim finds out what to look at and whom to hold.
-func (g *gap) aim(ctx context.Context, d Direct) (err error) {
+func (g *passing) aim(ctx context.Context, d Direct) (err error) {
 	g.tables = slices.Clone(d.Tables)
 	if d.Trigger.Table != "" {
 		if g.tables, err = g.tableOf(ctx, d.Trigger); err != nil {
@@ -142,6 +157,11 @@ func (g *gap) aim(ctx context.Context, d Direct) (err error) {
 	}
 	if len(g.tables) == 0 {
 		return nil
+	}
+	if d.NoKill {
+		if g.existing, err = g.thatExist(ctx, g.tables); err != nil {
+			return err
+		}
 	}
 	if g.names, err = lockers(ctx, g.DB, g.tables...); err != nil {
 		return err
@@ -153,7 +173,21 @@ func (g *gap) aim(ctx context.Context, d Direct) (err error) {
 	return err
 }
 
-func (g *gap) tableOf(ctx context.Context, trigger schema.Name) ([]schema.Name, error) {
+func (g *passing) thatExist(ctx context.Context, tables []schema.Name) (there []schema.Name, err error) {
+	for _, t := range tables {
+		var n int
+		err := g.DB.QueryRowContext(ctx, "SELECT /* midflight */ COUNT(*) FROM information_schema.tables WHERE table_schema = ? AND table_name = ?", t.Schema, t.Table).Scan(&n)
+		if err != nil {
+			return nil, fmt.Errorf("ask whether %s exists: %w", t, err)
+		}
+		if n > 0 && !slices.Contains(there, t) {
+			there = append(there, t)
+		}
+	}
+	return there, nil
+}
+
+func (g *passing) tableOf(ctx context.Context, trigger schema.Name) ([]schema.Name, error) {
 	rows, err := g.DB.QueryContext(ctx, "SELECT /* midflight */ event_object_schema, event_object_table FROM information_schema.triggers WHERE trigger_schema = ? AND trigger_name = ?", trigger.Schema, trigger.Table)
 	if err != nil {
 		return nil, fmt.Errorf("ask for the table of trigger %s: %w", trigger, err)
@@ -172,7 +206,7 @@ func (g *gap) tableOf(ctx context.Context, trigger schema.Name) ([]schema.Name, 
 
 // withRelated adds the other ends of foreign keys, whose definitions MySQL locks and
 // changes too.
-func (g *gap) withRelated(ctx context.Context, tables []schema.Name) ([]schema.Name, error) {
+func (g *passing) withRelated(ctx context.Context, tables []schema.Name) ([]schema.Name, error) {
 	rows, err := g.DB.QueryContext(ctx, "SELECT /* midflight */ constraint_schema, table_name, unique_constraint_schema, referenced_table_name FROM information_schema.referential_constraints")
 	if err != nil {
 		return nil, fmt.Errorf("ask for the foreign keys of %s: %w", tables[0], err)
@@ -196,7 +230,7 @@ func (g *gap) withRelated(ctx context.Context, tables []schema.Name) ([]schema.N
 
 // awaitOthers is awaitFree, but doesn't wait for our own sessions: a migration of the
 // table copies chunk after chunk, and is ended by what the client wants to do.
-func (g *gap) awaitOthers(ctx context.Context, p *Passage) error {
+func (g *passing) awaitOthers(ctx context.Context, p *Passage) error {
 	for {
 		blockers, err := g.blocked(ctx, sleep)
 		if err != nil {
@@ -224,26 +258,87 @@ func (g *gap) awaitOthers(ctx context.Context, p *Passage) error {
 	}
 }
 
-// send is one attempt. It is taken back, if it may be, when it waits for a lock after
-// bound.
-func (g *gap) send(ctx context.Context, d Direct, s Sender, bound time.Duration, guarded bool) error {
-	takenBack := func() bool { return d.NoWait }
-	if guarded && !d.NoWait {
-		ended, killed := make(chan struct{}), make(chan bool, 1)
-		go func() { killed <- g.guard(ctx, ended, bound) }()
-		// The statement's end may be heard of before that of our KILL.
-		takenBack = sync.OnceValue(func() bool { close(ended); return <-killed })
-		old := time.AfterFunc(tooOld, func() { takenBack() })
-		defer old.Stop()
-	}
-	again, err := s.Send(ctx, takenBack)
-	if again {
-		return fmt.Errorf("%w: the exclusive lock was not granted in %s", errTooSoon, max(bound, 0).Round(time.Millisecond))
-	}
-	if !d.NoWait && takenBack() && err == nil {
+// sendGuarded is an attempt that is taken back if it waits for a lock after bound.
+func (g *passing) sendGuarded(ctx context.Context, s Sender, bound time.Duration) error {
+	ended, killed := make(chan struct{}), make(chan bool, 1)
+	go func() { killed <- g.guard(ctx, ended, bound) }()
+	// The statement's end may be heard of before that of our KILL.
+	takenBack := sync.OnceValue(func() bool { close(ended); return <-killed })
+	old := time.AfterFunc(tooOld, func() { takenBack() })
+	defer old.Stop()
+	again, err := s.Send(ctx, 0, takenBack)
+	late := takenBack() && !again
+	switch {
+	case again:
+		return fmt.Errorf("%w: the exclusive lock was not granted in %s", errTooSoon, bound.Round(time.Millisecond))
+	case late && err == nil:
 		return s.Absorb(ctx)
 	}
 	return err
+}
+
+func never() bool { return false }
+
+// sendOnce is an attempt of a statement that isn't killed.
+func sendOnce(ctx context.Context, s Sender, patience time.Duration) error {
+	again, err := s.Send(ctx, patience, never)
+	if again {
+		return fmt.Errorf("%w: the exclusive lock was not free", errTooSoon)
+	}
+	return err
+}
+
+// sendBehindLock sends a statement that isn't killed while we have its tables locked:
+// it waits for us alone, and an exclusive lock goes before all others that wait. (It
+// locks its tables one by one. One that somebody gets between is waited for for a
+// second: MariaDB counts no less.)
+func (g *passing) sendBehindLock(ctx context.Context, s Sender, bound time.Duration) error {
+	if len(g.existing) == 0 {
+		return sendOnce(ctx, s, 0)
+	}
+	l := &gap{run: g.run}
+	defer l.close()
+	if err := l.openLock(ctx, nil); err != nil {
+		return err
+	}
+	tables := make([]string, len(g.existing))
+	for i, t := range g.existing {
+		tables[i] = t.Quoted() + " WRITE"
+	}
+	err := l.lockedBy(ctx, "LOCK /* midflight */ TABLES "+strings.Join(tables, ", "), bound)
+	if mysqld.IsServerError(err) { // such as a view that is broken; the server's own error will say it
+		return sendOnce(ctx, s, 0)
+	}
+	if err != nil {
+		return err
+	}
+	sent, unlocked := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(unlocked)
+		g.awaitQueued(ctx, sent)
+		l.lock.ExecContext(context.WithoutCancel(ctx), "UNLOCK /* midflight */ TABLES")
+	}()
+	err = sendOnce(ctx, s, time.Second)
+	close(sent)
+	<-unlocked
+	return err
+}
+
+// awaitQueued waits until the session is seen waiting for a lock, or has ended; but
+// not beyond the hold.
+func (g *passing) awaitQueued(ctx context.Context, ended <-chan struct{}) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for g.rest() > 0 {
+		select {
+		case <-ended:
+			return
+		case <-tick.C:
+		}
+		if waits, err := g.waitsForLock(ctx); waits || err != nil {
+			return
+		}
+	}
 }
 
 // during lets the session be seen waiting while f runs.

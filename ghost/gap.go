@@ -48,25 +48,29 @@ func (r *run) openGap(ctx context.Context, init []string, tables ...schema.Name)
 	if err != nil {
 		return nil, err
 	}
-	if g.lock, err = r.DB.Conn(ctx); err != nil {
-		return nil, fmt.Errorf("connect for the exclusive lock: %w", err)
-	}
-	if g.watch, err = r.DB.Conn(ctx); err != nil {
+	if err := g.openLock(ctx, init); err != nil {
 		g.close()
-		return nil, fmt.Errorf("connect for the watch over the exclusive lock: %w", err)
+		return nil, err
+	}
+	return g, nil
+}
+
+// openLock opens the lock session, with these settings, and the watch over it.
+func (g *gap) openLock(ctx context.Context, init []string) (err error) {
+	if g.lock, err = g.DB.Conn(ctx); err != nil {
+		return fmt.Errorf("connect for the exclusive lock: %w", err)
+	}
+	if g.watch, err = g.DB.Conn(ctx); err != nil {
+		return fmt.Errorf("connect for the watch over the exclusive lock: %w", err)
 	}
 	init = append(init, "SET /* midflight */ SESSION lock_wait_timeout = 1")
 	for _, q := range init {
 		if _, err = g.lock.ExecContext(ctx, q); err != nil {
-			g.close()
-			return nil, fmt.Errorf("set up the session of the exclusive lock (%s): %w", q, err)
+			return fmt.Errorf("set up the session of the exclusive lock (%s): %w", q, err)
 		}
 	}
-	if err = g.lock.QueryRowContext(ctx, "SELECT /* midflight */ CONNECTION_ID()").Scan(&g.id); err != nil {
-		g.close()
-		return nil, fmt.Errorf("set up the session of the exclusive lock: %w", err)
-	}
-	return g, nil
+	err = g.lock.QueryRowContext(ctx, "SELECT /* midflight */ CONNECTION_ID()").Scan(&g.id)
+	return wrap(err, "set up the session of the exclusive lock")
 }
 
 // close ends the lock connection, and with it whatever it had locked.

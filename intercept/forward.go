@@ -32,7 +32,7 @@ func (i *Interceptor) forward(ctx context.Context, c *proxy.Conn, q facts, s par
 	direct, bounded := q.direct(s, c.TableLocks())
 	direct.Session = c.ID()
 	// A KILL could leave MariaDB with some of the tables dropped or renamed.
-	if direct.NoWait = bounded && i.Flavor.MariaDB && len(s.Tables) > 1; direct.NoWait {
+	if direct.NoKill = bounded && i.Flavor.MariaDB && len(s.Tables) > 1; direct.NoKill {
 		bounded, err = f.beRefused(ctx)
 		if err != nil {
 			return false, err
@@ -40,7 +40,7 @@ func (i *Interceptor) forward(ctx context.Context, c *proxy.Conn, q facts, s par
 	}
 	if !bounded {
 		i.Observe(Forwarded{Connection: c.ID(), Reason: reason})
-		_, err := f.Send(ctx, func() bool { return false })
+		_, err := f.Send(ctx, 0, func() bool { return false })
 		return f.failed == nil, err
 	}
 	passage, err := i.Queue.Through(ctx, direct, f)
@@ -128,9 +128,9 @@ func (f *forwarding) askLimit(ctx context.Context) error {
 	return err
 }
 
-func (f *forwarding) Send(ctx context.Context, takenBack func() bool) (again bool, err error) {
+func (f *forwarding) Send(ctx context.Context, patience time.Duration, takenBack func() bool) (again bool, err error) {
 	if f.noWait {
-		if err := f.waitFor(ctx, 0); err != nil {
+		if err := f.waitFor(ctx, patience); err != nil {
 			return false, err
 		}
 	}
@@ -141,7 +141,7 @@ func (f *forwarding) Send(ctx context.Context, takenBack func() bool) (again boo
 	f.failed, again, err = f.c.RelayUnless(ctx, f.text, f.more, func(e *wire.Err) bool {
 		switch e.Number {
 		case mysqld.ErrLockWaitTimeout:
-			return f.noWait && time.Since(sent) < quick
+			return f.noWait && time.Since(sent) < patience+quick
 		case mysqld.ErrQueryInterrupted:
 			return !f.noWait && takenBack()
 		}
