@@ -150,17 +150,20 @@ func (f *forwarding) Send(ctx context.Context, patience time.Duration, takenBack
 	f.answered = err != nil || !again
 	if f.noWait && err == nil {
 		err = f.waitFor(ctx, f.limit)
-		if err == nil && f.failed != nil && f.facts.found <= 1 {
-			// ROW_COUNT() is -1 after an error, and after this. (SHOW WARNINGS stays
-			// as it was, as long as no statement has a table in it.)
-			query := "SELECT /* midflight */ 1"
-			if f.facts.found == 0 {
-				query = "SELECT /* midflight */ 1 FROM DUAL WHERE FALSE"
-			}
-			_, err = f.c.Query(ctx, query)
+		if err == nil && f.failed != nil {
+			_, err = f.c.Query(ctx, asAfterError(f.facts.found))
 		}
 	}
 	return again, err
+}
+
+// asAfterError makes ROW_COUNT() -1 again, and FOUND_ROWS() what it is, on MariaDB,
+// where SHOW WARNINGS stays as it was as long as no statement has a table in it.
+func asAfterError(found int) string {
+	if found == 0 {
+		return "SELECT /* midflight */ 1 FROM DUAL WHERE FALSE"
+	}
+	return "SELECT /* midflight */ 1" + strings.Repeat(" UNION ALL SELECT 1", min(found, 100)-1)
 }
 
 // waitFor sets for how long the session waits for locks on tables.
