@@ -69,13 +69,36 @@ UNION ALL SELECT event_object_table, action_statement FROM information_schema.tr
 func reaching(names []string, texts map[string]string) []string {
 	for i := 0; i < len(names); i++ {
 		for name, text := range texts {
-			if strings.Contains(text, strings.ToLower(names[i])) {
+			if hasWord(text, strings.ToLower(names[i])) {
 				names = append(names, name)
 				delete(texts, name)
 			}
 		}
 	}
 	return names
+}
+
+// hasWord tells whether text has name, and not as a part of a longer one. (Between a
+// comment's version and a name there may be nothing: /*!50000orders */.)
+func hasWord(text, name string) bool {
+	if strings.Contains(text, "/*!") || strings.Contains(text, "/*m!") {
+		return strings.Contains(text, name)
+	}
+	for at := 0; ; at++ {
+		i := strings.Index(text[at:], name)
+		if i < 0 {
+			return false
+		}
+		at += i
+		before, after := text[:at], text[at+len(name):]
+		if (before == "" || !inName(before[len(before)-1]) || !inName(name[0])) && (after == "" || !inName(after[0]) || !inName(name[len(name)-1])) {
+			return true
+		}
+	}
+}
+
+func inName(c byte) bool {
+	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_' || c == '$' || c >= 0x80
 }
 
 // A foreignKey is an edge between two tables' names.

@@ -101,7 +101,7 @@ func (s *syncer) awaitQuiet(ctx context.Context, g *gap) error {
 	if err := g.awaitFree(ctx, s.pumpFor); err != nil {
 		return err
 	}
-	return g.awaitLull(ctx)
+	return g.awaitLull(ctx, s.pumpFor)
 }
 
 // attempt is one pass of hold, drain, lock, swap, release.
@@ -136,12 +136,14 @@ func (s *syncer) swapMySQL(ctx context.Context, g *gap) error {
 		return err
 	}
 	locked := time.Now()
-	if err := s.settleUnderLock(ctx, g.lock, g.rest()); err != nil {
+	g.did("locked")
+	if err := s.settleUnderLock(ctx, g); err != nil {
 		return err
 	}
 	if err := g.awaitSnapshots(ctx); err != nil {
 		return err
 	}
+	g.did("snapshots")
 	if err := s.dropHelper(ctx, g.lock); err != nil {
 		return err
 	}
@@ -165,6 +167,7 @@ func (s *syncer) swapMySQL(ctx context.Context, g *gap) error {
 		return s.notSwappedAtOnce(ctx, g, err, shadow, old)
 	}
 	s.moving = false
+	g.did("renamed")
 	g.lock.ExecContext(ctx, "UNLOCK /* midflight */ TABLES")
 	g.lockedFor = time.Since(locked)
 	g.outdate(ctx)
@@ -208,7 +211,8 @@ func (s *syncer) notSwappedAtOnce(ctx context.Context, g *gap, err error, shadow
 // Invariant: the lock session has both tables exclusively, so every transaction
 // that changed the original has ended and is visible, and the marker that is
 // written now comes behind all of them in the stream.
-func (s *syncer) settleUnderLock(ctx context.Context, conn *sql.Conn, bound time.Duration) error {
+func (s *syncer) settleUnderLock(ctx context.Context, g *gap) error {
+	conn, bound := g.lock, g.rest()
 	until, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	tooLong := func(err error) error {
@@ -233,6 +237,7 @@ func (s *syncer) settleUnderLock(ctx context.Context, conn *sql.Conn, bound time
 			return tooLong(context.Cause(until))
 		}
 	}
+	g.did("heard")
 	if err := s.nothingHid(); err != nil {
 		return err
 	}
@@ -262,6 +267,7 @@ func (s *syncer) settleUnderLock(ctx context.Context, conn *sql.Conn, bound time
 		s.backlog.Done(keys)
 		s.verify.Applied(keys)
 	}
+	g.did("applied")
 	for s.verify.Left() > 0 {
 		keys := s.verify.Settled(batch, s.backlog.Has)
 		different, err := differentRows(until, conn, s.tables.RowChecksums(keys), s.tables)
@@ -279,6 +285,7 @@ func (s *syncer) settleUnderLock(ctx context.Context, conn *sql.Conn, bound time
 	if s.backlog.Len() > 0 {
 		return obstacle("BUG: %d keys are left in the backlog under the lock", s.backlog.Len())
 	}
+	g.did("compared")
 	if err := s.mustNotRenumber(until, conn); err != nil {
 		return tooLong(err)
 	}

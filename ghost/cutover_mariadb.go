@@ -40,12 +40,14 @@ func (s *syncer) swapMariaDB(ctx context.Context, g *gap) error {
 		return err
 	}
 	locked := time.Now()
-	if err := s.settleUnderLock(ctx, g.lock, g.rest()); err != nil {
+	g.did("locked")
+	if err := s.settleUnderLock(ctx, g); err != nil {
 		return err
 	}
 	if err := g.awaitSnapshots(ctx); err != nil {
 		return err
 	}
+	g.did("snapshots")
 	rename, err := s.queueRename(ctx, g.rest(), original, shadow, sentry)
 	if err != nil {
 		return err
@@ -81,6 +83,7 @@ func (s *syncer) swapMariaDB(ctx context.Context, g *gap) error {
 		s.moving = false
 	}
 	s.swapped, s.old = true, sentry
+	g.did("renamed")
 	g.lockedFor = time.Since(locked)
 	g.outdate(ctx)
 	old := oldName(original, s.status.ID)

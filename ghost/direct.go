@@ -109,7 +109,7 @@ func (q *Queue) Through(ctx context.Context, d Direct, s Sender) (p Passage, err
 			if err := g.awaitOthers(ctx, &p); err != nil {
 				return err
 			}
-			return g.awaitLull(ctx)
+			return g.awaitLull(ctx, sleep)
 		})
 		if err != nil {
 			return p, err

@@ -2,6 +2,7 @@ package ghost
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"midflight/schema"
@@ -39,6 +40,7 @@ type CutOverTried struct {
 	Locked  time.Duration // lock to unlock, 0 when it was not had
 	Held    int           // statements held in the proxy
 	Longest time.Duration // the longest of them
+	Steps   []Step        // what was done, and when; the first is the beginning
 	Err     error
 }
 
@@ -46,6 +48,21 @@ type CutOverTried struct {
 type BlockerKilled struct {
 	Blocker Blocker
 	Err     error
+}
+
+// A Step of an attempt ended at a moment.
+type Step struct {
+	Name string
+	At   time.Time
+}
+
+// took tells how long each step took.
+func took(steps []Step) string {
+	var b strings.Builder
+	for i := 1; i < len(steps); i++ {
+		fmt.Fprintf(&b, ", %s %s", steps[i].Name, steps[i].At.Sub(steps[i-1].At).Round(100*time.Microsecond))
+	}
+	return b.String()
 }
 
 // Ended: the migration has ended.
@@ -80,12 +97,14 @@ func (e CutOverTried) String() string {
 		who = "forwarded statement"
 	}
 	if e.Err != nil {
-		return fmt.Sprintf("%s cut-over not now: %v (held %d statements, %s at most)", who, e.Err, e.Held, e.Longest)
+		return fmt.Sprintf("%s cut-over: %v (held %d statements, %s at most%s)", who, e.Err, e.Held, e.Longest.Round(100*time.Microsecond), took(e.Steps))
 	}
-	return fmt.Sprintf("%s cut over: locked %s, held %d statements, %s at most", who, e.Locked, e.Held, e.Longest)
+	return fmt.Sprintf("%s cut over: locked %s, held %d statements, %s at most%s", who, e.Locked.Round(10*time.Microsecond), e.Held, e.Longest.Round(100*time.Microsecond), took(e.Steps))
 }
 func (e BlockerKilled) String() string {
-	return fmt.Sprintf("killed %s, for whom a schema change has waited too long (error: %v)", e.Blocker, e.Err)
+	b := e.Blocker
+	b.Statement = "" // values may be in it
+	return fmt.Sprintf("killed %s, for whom a schema change has waited too long (error: %v)", b, e.Err)
 }
 func (e Ended) String() string {
 	if e.Err != nil {

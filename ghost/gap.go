@@ -28,6 +28,7 @@ type gap struct {
 	until     time.Time     // the hold opens by its own clock
 	lockedFor time.Duration // lock to unlock; 0: not had
 	outdated  bool
+	steps     []Step
 }
 
 // newGap is enough to look who has tables locked, which a change locks.
@@ -107,9 +108,10 @@ func (g *gap) end(ctx context.Context) error {
 // must not begin what can't be taken back before commit has agreed.
 func (g *gap) through(ctx context.Context, bound time.Duration, act func(ctx context.Context) error) (err error) {
 	g.held, g.until, g.lockedFor = g.Door.Hold(g.names, bound), time.Now().Add(bound), 0
+	g.steps = []Step{{At: time.Now()}}
 	defer func() {
 		n, longest := g.held.Release()
-		event := CutOverTried{ID: g.status.ID, Locked: g.lockedFor, Held: n, Longest: longest, Err: err}
+		event := CutOverTried{ID: g.status.ID, Locked: g.lockedFor, Held: n, Longest: longest, Steps: g.steps, Err: err}
 		g.Observe(event)
 		g.log(ctx, "%s", event)
 	}()
@@ -121,16 +123,20 @@ func (g *gap) through(ctx context.Context, bound time.Duration, act func(ctx con
 		}
 		return fmt.Errorf("%w: sessions were still using the table after %s", errTooSoon, bound/2)
 	}
+	g.did("drained")
 	return act(ctx)
 }
+
+// did notes that a step of the attempt is done.
+func (g *gap) did(step string) { g.steps = append(g.steps, Step{step, time.Now()}) }
 
 // rest is what is left of the bound.
 func (g *gap) rest() time.Duration { return time.Until(g.until) }
 
 // commit is asked before what can't be taken back.
 func (g *gap) commit() error {
-	if g.rest() <= 0 || !g.held.Commit() {
-		return fmt.Errorf("%w: the hold has opened", errOverran)
+	if g.rest() < g.Bounds.Hold/5 || !g.held.Commit() { // a RENAME takes its time
+		return fmt.Errorf("%w: the hold is about to open", errOverran)
 	}
 	return nil
 }

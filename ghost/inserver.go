@@ -29,7 +29,7 @@ func (r *run) inServer(ctx context.Context, p plan.Plan) ([]Warning, error) {
 		if err := g.awaitFree(ctx, sleep); err != nil {
 			return nil, err
 		}
-		if err := g.awaitLull(ctx); err != nil {
+		if err := g.awaitLull(ctx, sleep); err != nil {
 			return nil, err
 		}
 		if p.Path == plan.InPlace {

@@ -205,7 +205,7 @@ func tellsLocks(ctx context.Context, db *sql.DB, f mysqld.Flavor) (bool, error) 
 
 // awaitLull waits for the first moment in which as few sessions use the table as
 // at any time in the beginning, a moment without one if there is such, but not long.
-func (g *gap) awaitLull(ctx context.Context) error {
+func (g *gap) awaitLull(ctx context.Context, pause func(context.Context, time.Duration) error) error {
 	began, fewest := time.Now(), -1
 	for {
 		n := len(g.Door.Busy(g.names, 0))
@@ -216,7 +216,7 @@ func (g *gap) awaitLull(ctx context.Context) error {
 		if fewest < 0 || n < fewest {
 			fewest = n
 		}
-		if err := sleep(ctx, time.Millisecond); err != nil {
+		if err := pause(ctx, time.Millisecond); err != nil {
 			return err
 		}
 	}

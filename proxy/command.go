@@ -163,6 +163,6 @@ func (s *session) reset(now nanos) {
 	s.sticky, s.giving, s.unseen = 0, 0, false
 	s.using, s.ending, s.unflagged = false, false, false
 	s.unlogged, s.relogs = false, false
-	s.outdated, s.renewing = nil, false
+	s.older, s.renewing = nil, false
 	s.log.begin(now)
 }

@@ -151,7 +151,7 @@ func (s *session) settle() {
 	}
 	s.using = false
 	if !s.inTransaction() {
-		s.outdated = nil
+		s.older = nil
 	}
 	if s.inTransaction() || s.sticky != 0 {
 		return

@@ -25,7 +25,9 @@ type Hold struct {
 	timer     *time.Timer
 	waiting   []waiter // in the order in which they came
 	open      bool
-	committed bool // the caller has begun what can't be taken back
+	committed bool                      // the caller has begun what can't be taken back
+	decided   bool                      // … and knows its outcome
+	outdates  func(session uint32) bool // nil: nothing was swapped, or it isn't known yet
 	held      Held
 }
 
@@ -57,38 +59,6 @@ func (s *Server) Hold(names []string, bound time.Duration) *Hold {
 	return h
 }
 
-// expire is the hold's own clock. Once committed, the hold opens for all but those
-// who might see what is not decided yet; they get 1412 (see outdated.go).
-func (h *Hold) expire() {
-	h.mu.Lock()
-	committed := h.committed
-	h.mu.Unlock()
-	if !committed {
-		h.Release()
-		return
-	}
-	waiting, _ := h.end()
-	for _, w := range waiting {
-		w.ses.letGo()
-	}
-}
-
-// Commit tells that what can't be taken back begins now. false: the hold is open
-// already, so it must not begin.
-func (h *Hold) Commit() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.committed = !h.open
-	return h.committed
-}
-
-// undecided: the hold is open, and what it was for is under way still.
-func (h *Hold) undecided() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.open && h.committed
-}
-
 // seal holds everybody, and unseal lets those go on who pass an unsealed hold.
 func (h *Hold) seal() { h.sealed.Store(true) }
 
@@ -112,11 +82,17 @@ func (h *Hold) unseal() {
 }
 
 // Release lets everybody go, in the order in which they came.
-func (h *Hold) Release() Held {
+func (h *Hold) Release() Held { return h.letGo(true) }
+
+// expire is the hold's own clock. Who might see what is not decided yet is refused
+// then (see outdated.go), the others go on.
+func (h *Hold) expire() { h.letGo(false) }
+
+func (h *Hold) letGo(released bool) Held {
 	h.srv.editHolds(func(l []*Hold) []*Hold {
 		return slices.DeleteFunc(l, func(o *Hold) bool { return o == h })
 	})
-	waiting, held := h.end()
+	waiting, held := h.end(released)
 	for _, w := range waiting {
 		w.ses.letGo()
 	}
@@ -125,9 +101,10 @@ func (h *Hold) Release() Held {
 
 // end opens the hold and yields who is to be let go. A session's lock comes
 // before a hold's, so Release lets them go outside of it.
-func (h *Hold) end() ([]waiter, Held) {
+func (h *Hold) end(released bool) ([]waiter, Held) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.decided = h.decided || released || !h.committed
 	waiting := h.waiting
 	h.open, h.waiting = true, nil
 	if h.timer != nil {
@@ -210,7 +187,7 @@ func (s *session) letGo() {
 // holding is the first of holds that keeps c.
 func (s *session) holding(holds []*Hold, c *command, passes bool) *Hold {
 	for _, h := range holds {
-		if (!passes || h.sealed.Load()) && c.mayTouch(h.names) && !h.undecided() {
+		if (!passes || h.sealed.Load()) && c.mayTouch(h.names) {
 			return h
 		}
 	}

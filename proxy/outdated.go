@@ -16,50 +16,60 @@ import (
 // errDefinitionChanged is ER_TABLE_DEF_CHANGED.
 var errDefinitionChanged = &wire.Err{Number: 1412, State: "HY000", Message: "Table definition has changed, please retry transaction"}
 
-// Outdate has transactions that are open in the sessions ids, which read from a
-// snapshot, get 1412 when they read one of the hold's names. nil: all sessions in a
-// transaction that has done something. It is to be called between Commit and
-// Release.
-func (h *Hold) Outdate(ids []uint64) {
+// Commit tells that what can't be taken back begins now. false: the hold is open
+// already, so it must not begin.
+//
+// Transactions that have done something by now may read from a snapshot. The caller
+// has made sure that a later one finds everything.
+func (h *Hold) Commit() bool {
 	for _, ses := range h.srv.all() {
-		ses.outdate(h.names, ids)
+		ses.mu.Lock()
+		if ses.walker != nil && ses.inTransaction() && !ses.log.onlyBegun() {
+			ses.older = append(slices.DeleteFunc(ses.older, (*Hold).failed), h)
+		}
+		ses.mu.Unlock()
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.committed = !h.open
+	return h.committed
 }
 
-func (s *session) outdate(names []string, ids []uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.walker == nil || !s.mayHaveSnapshot() || ids != nil && !slices.Contains(ids, uint64(s.id)) {
-		return
-	}
-	s.outdated = append(s.outdated, names)
+// failed: nothing was swapped.
+func (h *Hold) failed() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.decided && h.outdates == nil
 }
 
-// mayHaveSnapshot: BEGIN alone takes none. s.mu is held.
-func (s *session) mayHaveSnapshot() bool { return s.inTransaction() && !s.log.onlyBegun() }
+// Outdate has those transactions of the sessions ids get 1412 when they read one of
+// the hold's names; nil: of all sessions. It comes between Commit and Release.
+func (h *Hold) Outdate(ids []uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.outdates = func(id uint32) bool { return ids == nil || slices.Contains(ids, uint64(id)) }
+}
 
-// isOutdated tells whether c may read a swapped table by a snapshot of before, or
-// would while it isn't known yet whether one was swapped. s.mu is held.
+// isOutdated tells whether c may read a swapped table by a snapshot of before. While
+// nobody knows yet whether the tables were swapped, though the hold had to open, it
+// may. s.mu is held.
 func (s *session) isOutdated(c *command) bool {
-	if s.outdated == nil && s.srv.holds.Load() == nil {
-		return false
-	}
-	return slices.ContainsFunc(s.outdated, c.mayRead) || s.undecided(c)
+	return slices.ContainsFunc(s.older, func(h *Hold) bool { return c.mayRead(h.names) && h.refuses(s.id) })
 }
 
-// undecided: the hold has opened by its clock while the tables were being swapped.
-func (s *session) undecided(c *command) bool {
-	holds := s.srv.holds.Load()
-	if holds == nil || !s.mayHaveSnapshot() {
-		return false
+func (h *Hold) refuses(id uint32) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.outdates != nil {
+		return h.outdates(id)
 	}
-	return slices.ContainsFunc(*holds, func(h *Hold) bool { return h.undecided() && c.mayRead(h.names) })
+	return h.open && !h.decided
 }
 
 // renews notes, when a command is under way, whether the transaction ends with it:
 // the next one has a snapshot of its own. s.mu is held.
 func (s *session) renews(c *command) {
-	if s.outdated == nil || s.walker.InFlight() > 1 {
+	if s.older == nil || s.walker.InFlight() > 1 {
 		return
 	}
 	s.renewing = c.Cmd == wire.ComQuery && c.whole && ends(c.text) || c.Cmd == wire.ComStmtExecute && c.stmt.ends
@@ -68,7 +78,7 @@ func (s *session) renews(c *command) {
 // renewed takes note of its end. s.mu is held.
 func (s *session) renewed(failed bool) {
 	if s.renewing && !failed {
-		s.outdated = nil
+		s.older = nil
 	}
 	s.renewing = false
 }

@@ -63,9 +63,9 @@ type session struct {
 	ending    bool   // the command in flight ends the transaction if it succeeds
 	unflagged bool   // a transaction that the status flags don't show
 	log       textLog
-	watched   bool       // a Drained waits for this session
-	outdated  [][]string // of swapped tables, the names that the transaction's snapshot knows by another table
-	renewing  bool       // the command in flight ends the transaction if it succeeds
+	watched   bool    // a Drained waits for this session
+	older     []*Hold // of swaps that the transaction's snapshot may be older than
+	renewing  bool    // the command in flight ends the transaction if it succeeds
 
 	commands uint64
 	held     int

@@ -37,14 +37,40 @@ func containsName(text []byte, name string) bool {
 			return bytes.ContainsFunc(text, func(r rune) bool { return r >= 0x80 })
 		}
 	}
-	return containsFold(text, name)
+	return containsWord(text, name)
 }
 
-// containsFold is strings.Contains under ASCII folding: it jumps from one
-// occurrence of the name's first letter, in either case, to the next.
-func containsFold(text []byte, name string) bool {
+// containsWord finds name where it is a word: orders isn't in orders_2025. Between a
+// comment's version and a name there may be nothing: /*!50000orders */.
+func containsWord(text []byte, name string) bool {
+	whole := !bytes.Contains(text, []byte("/*!")) && !bytes.Contains(text, []byte("/*M!"))
+	for rest := text; ; {
+		i := indexFold(rest, name)
+		if i < 0 {
+			return false
+		}
+		at := len(text) - len(rest) + i
+		end := at + len(name)
+		if !whole || !(at > 0 && inName(text[at-1]) && inName(name[0])) && !(end < len(text) && inName(text[end]) && inName(name[len(name)-1])) {
+			return true
+		}
+		rest = text[at+1:]
+	}
+}
+
+// inName: c can be in a name that isn't quoted. (Manual, Schema Object Names.)
+func inName(c byte) bool {
+	return 'a' <= lower(c) && lower(c) <= 'z' || '0' <= c && c <= '9' || c == '_' || c == '$' || c >= 0x80
+}
+
+// containsFold is strings.Contains under ASCII folding.
+func containsFold(text []byte, name string) bool { return indexFold(text, name) >= 0 }
+
+// indexFold is strings.Index under ASCII folding: it jumps from one occurrence of
+// the name's first letter, in either case, to the next.
+func indexFold(text []byte, name string) int {
 	if name == "" {
-		return true
+		return 0
 	}
 	lo, hi := lower(name[0]), upper(name[0])
 	for i := 0; i+len(name) <= len(text); {
@@ -59,15 +85,15 @@ func containsFold(text []byte, name string) bool {
 			}
 		}
 		if k < 0 {
-			return false
+			return -1
 		}
 		i += k
 		if equalFold(text[i:i+len(name)], name) {
-			return true
+			return i
 		}
 		i++
 	}
-	return false
+	return -1
 }
 
 func equalFold(b []byte, s string) bool {
