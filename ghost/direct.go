@@ -68,12 +68,7 @@ const (
 // who holds the tables, wait for them, hold those who would begin to, drain, send.
 func (q *Queue) Through(ctx context.Context, d Direct, s Sender) (p Passage, err error) {
 	began := time.Now()
-	g, err := q.directGap(ctx, d)
-	if err != nil { // nobody can watch over it
-		_, err = s.Send(ctx, time.Second, never)
-		return Passage{Attempts: 1}, err
-	}
-	defer g.watch.Close()
+	g := q.passing(d)
 	lost := 0
 	send := func(ctx context.Context, bound time.Duration) (err error) {
 		p.Attempts++
@@ -130,16 +125,13 @@ type passing struct {
 	existing []schema.Name // of its tables, where it has NoKill
 }
 
-// directGap is a gap whose lock session is the client's, of a migration that isn't
-// one: nothing of it is recorded.
-func (q *Queue) directGap(ctx context.Context, d Direct) (*passing, error) {
+// passing is a gap of a migration that isn't one: nothing of it is recorded.
+func (q *Queue) passing(d Direct) *passing {
 	c := q.Config
 	c.Store = unrecorded{}
 	g := &passing{gap: &gap{run: &run{Config: c}, id: uint64(d.Session)}}
 	g.shown.Store(&Status{})
-	var err error
-	g.watch, err = q.DB.Conn(ctx)
-	return g, err
+	return g
 }
 
 type unrecorded struct{ Store }
@@ -260,6 +252,10 @@ func (g *passing) awaitOthers(ctx context.Context, p *Passage) error {
 
 // sendGuarded is an attempt that is taken back if it waits for a lock after bound.
 func (g *passing) sendGuarded(ctx context.Context, s Sender, bound time.Duration) error {
+	if err := g.openWatch(ctx); err != nil { // nobody can take it back
+		return sendOnce(ctx, s, 0)
+	}
+	defer g.watch.Close()
 	ended, killed := make(chan struct{}), make(chan bool, 1)
 	go func() { killed <- g.guard(ctx, ended, bound) }()
 	// The statement's end may be heard of before that of our KILL.
@@ -274,6 +270,13 @@ func (g *passing) sendGuarded(ctx context.Context, s Sender, bound time.Duration
 	case late && err == nil:
 		return s.Absorb(ctx)
 	}
+	return err
+}
+
+// openWatch takes a connection for one attempt: over the wait of hours an own one
+// would be lost.
+func (g *passing) openWatch(ctx context.Context) (err error) {
+	g.watch, err = g.DB.Conn(ctx)
 	return err
 }
 
@@ -296,6 +299,10 @@ func (g *passing) sendBehindLock(ctx context.Context, s Sender, bound time.Durat
 	if len(g.existing) == 0 {
 		return sendOnce(ctx, s, 0)
 	}
+	if err := g.openWatch(ctx); err != nil {
+		return err
+	}
+	defer g.watch.Close()
 	l := &gap{run: g.run}
 	defer l.close()
 	if err := l.openLock(ctx, nil); err != nil {

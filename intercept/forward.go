@@ -172,8 +172,12 @@ func (f *forwarding) waitFor(ctx context.Context, d time.Duration) error {
 	return err
 }
 
-// The slices are short: a moment without others passes soon.
-const maxForwardSlice = 25 * time.Millisecond
+// The slices are a compromise: a moment without others passes soon, and a KILL QUERY
+// that comes between two slices is lost.
+const (
+	minForwardSlice = 20 * time.Millisecond
+	maxForwardSlice = 250 * time.Millisecond
+)
 
 func (f *forwarding) Wait(ctx context.Context, done <-chan struct{}, why func() string) error {
 	if f.limit == 0 {
@@ -195,7 +199,7 @@ func (f *forwarding) Wait(ctx context.Context, done <-chan struct{}, why func() 
 		if whom := why(); whom != "" {
 			text = "midflight: waiting for " + whom
 		}
-		slice := min(max(waited/perWait, minSlice), maxForwardSlice)
+		slice := min(max(waited/perWait, minForwardSlice), maxForwardSlice)
 		r, err := f.c.Query(ctx, f.i.sleep(text, slice))
 		if err != nil {
 			return err
