@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"midflight/internal/testmidflight"
 	"midflight/internal/testmysql"
 )
 
@@ -169,6 +170,35 @@ func TestForwardedIsSeenAndEnded(t *testing.T) {
 			t.Errorf("after lock_wait_timeout: %s", got)
 		}
 		p.exec("SELECT 1 FROM t")
+	})
+}
+
+// The operator's policy holds for what is forwarded, too.
+func TestForwardedIsBlocked(t *testing.T) {
+	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
+		for _, policy := range []string{"fail", "kill"} {
+			db := s.NewDatabase(t)
+			m := testmidflight.Start(t, s, "--cutover-blocked", policy, "--cutover-blocked-after", "300ms")
+			p := place{t, m, s, db, dial(t, s.Addr, "", db)}
+			c := p.through("")
+			holder, done := p.held(c)
+			got := ends(t, done)
+			switch policy {
+			case "fail":
+				if !strings.HasPrefix(got, "ERROR 1205 (HY000): Lock wait timeout exceeded; try restarting transaction. Midflight waited 300ms for connection ") {
+					t.Errorf("the client was told: %s", got)
+				}
+				holder.exec("INSERT INTO t (v) VALUES ('goes on')", "COMMIT")
+			case "kill":
+				if got != "OK" {
+					t.Errorf("the client was told: %s", got)
+				}
+				if got := holder.say("SELECT 1"); !strings.HasPrefix(got, "LOST") && !strings.HasPrefix(got, "ERROR") {
+					t.Errorf("the holder was not ended: %s", got)
+				}
+			}
+			m.Stop()
+		}
 	})
 }
 
