@@ -4,7 +4,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # make, not a test run, says how long fuzzing takes: make fuzz FUZZTIME=10m
 FUZZTIME = 30s
 
-.PHONY: help build servers drivers test test-fast lint demo bench-proxy exam golden fuzz soak clean
+.PHONY: help build servers drivers test test-fast lint demo bench-proxy bench-gap exam golden fuzz soak clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -37,6 +37,10 @@ demo: servers build ## watch an ALTER pass a load: make demo ARGS=-once
 bench-proxy: servers build ## measure the proxy beside HAProxy and MySQL Router
 	@go build -o bin/midflight-bench ./cmd/midflight-bench
 	@env="$$(scripts/servers env && scripts/bench-tools env)" && eval "$$env" && exec bin/midflight-bench $(ARGS)
+
+bench-gap: servers build ## measure what a load feels of schema changes: docs/compared.md
+	@go build -o bin/midflight-bench ./cmd/midflight-bench
+	@env="$$(scripts/servers env)" && eval "$$env" && exec bin/midflight-bench gap $(ARGS)
 
 golden: servers ## rewrite the golden files; commit only what you understand
 	env="$$(scripts/servers env)" && eval "$$env" && \

@@ -78,19 +78,19 @@ func reaching(names []string, texts map[string]string) []string {
 	return names
 }
 
-// hasWord tells whether text has name, and not as a part of a longer one. (Between a
-// comment's version and a name there may be nothing: /*!50000orders */.)
+// hasWord tells whether text has name, and not as a part of a longer one.
 func hasWord(text, name string) bool {
-	if strings.Contains(text, "/*!") || strings.Contains(text, "/*m!") {
-		return strings.Contains(text, name)
-	}
 	for at := 0; ; at++ {
 		i := strings.Index(text[at:], name)
 		if i < 0 {
 			return false
 		}
 		at += i
-		before, after := text[:at], text[at+len(name):]
+		// Behind a comment's version a word may begin at once: /*!50000orders */.
+		before, after := strings.TrimRight(text[:at], "0123456789"), text[at+len(name):]
+		if !strings.HasSuffix(before, "!") {
+			before = text[:at]
+		}
 		if (before == "" || !inName(before[len(before)-1]) || !inName(name[0])) && (after == "" || !inName(after[0]) || !inName(name[len(name)-1])) {
 			return true
 		}

@@ -20,6 +20,15 @@ type Door interface {
 	// Unlogged counts the commands that have ended and whose changes of rows may
 	// be missing in the binlog, and tells whether one is under way.
 	Unlogged() (ended uint64, running bool)
+	// Prepared lists the open prepared statements whose text has one of names.
+	Prepared(names []string) []Prepared
+}
+
+// Prepared is a prepared statement, and who has it open.
+type Prepared struct {
+	Text     string
+	Sessions int
+	Some     []Preparer // of the sessions
 }
 
 // Held is a hold in force.
@@ -35,6 +44,12 @@ type Held interface {
 	Outdate(connections []uint64)
 	// Release lets the held statements go; it may be called again.
 	Release() (statements int, longest time.Duration)
+}
+
+// A Preparer is a session with a prepared statement.
+type Preparer struct {
+	Connection uint64
+	User, Host string
 }
 
 // A Blocker is a session that the exclusive lock would have to wait for.
@@ -56,5 +71,6 @@ func (open) Carries(uint64) bool                     { return false }
 func (open) Commit() bool                            { return true }
 func (open) Outdate([]uint64)                        {}
 func (open) Unlogged() (uint64, bool)                { return 0, false }
+func (open) Prepared([]string) []Prepared            { return nil }
 func (open) Drained(context.Context) error           { return nil }
 func (open) Release() (held int, long time.Duration) { return 0, 0 }

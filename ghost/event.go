@@ -50,6 +50,14 @@ type BlockerKilled struct {
 	Err     error
 }
 
+// Blocked: others hold the table than before, for whom the cut-over waits. By is
+// empty when nobody does any more.
+type Blocked struct {
+	ID    int64
+	Table schema.Name
+	By    []Blocker
+}
+
 // A Step of an attempt ended at a moment.
 type Step struct {
 	Name string
@@ -86,6 +94,7 @@ func (ChunkCopied) event()   {}
 func (KeysApplied) event()   {}
 func (CutOverTried) event()  {}
 func (BlockerKilled) event() {}
+func (Blocked) event()       {}
 func (Ended) event()         {}
 
 func (e PhaseChanged) String() string { return fmt.Sprintf("m%d %s: %s", e.ID, e.Table, e.Phase) }
@@ -105,6 +114,12 @@ func (e BlockerKilled) String() string {
 	b := e.Blocker
 	b.Statement = "" // values may be in it
 	return fmt.Sprintf("killed %s, for whom a schema change has waited too long (error: %v)", b, e.Err)
+}
+func (e Blocked) String() string {
+	if len(e.By) == 0 {
+		return fmt.Sprintf("m%d %s: nobody is waited for any more", e.ID, e.Table)
+	}
+	return fmt.Sprintf("m%d %s: waiting for %s", e.ID, e.Table, describe(e.By))
 }
 func (e Ended) String() string {
 	if e.Err != nil {

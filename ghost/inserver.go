@@ -32,6 +32,9 @@ func (r *run) inServer(ctx context.Context, p plan.Plan) ([]Warning, error) {
 		if err := g.awaitLull(ctx, sleep); err != nil {
 			return nil, err
 		}
+		if err := r.revealsStill(ctx); err != nil {
+			return nil, err
+		}
 		if p.Path == plan.InPlace {
 			err = g.alterInPlace(ctx, statement)
 		} else {

@@ -15,6 +15,9 @@ import (
 // DefaultKeepOld is how long an old table is kept after the swap.
 const DefaultKeepOld = 24 * time.Hour
 
+// lookForWishes is how often the queue looks for what is wished by way of the store.
+const lookForWishes = time.Second
+
 // A Config is the world of the engine.
 type Config struct {
 	Server  mysqld.Config
@@ -79,12 +82,7 @@ func (q *Queue) Submit(ctx context.Context, r Request) (*Ticket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("record the migration: %w", err)
 	}
-	t := &Ticket{ID: id, done: make(chan struct{})}
-	t.run = &run{Config: q.Config, request: r, scratch: newScratch(id, r.Table),
-		status: Status{ID: id, Table: r.Table, Phase: Queued, ETA: -1}}
-	first := t.run.status
-	t.run.shown.Store(&first)
-	t.ctx, t.cancel = context.WithCancelCause(context.Background())
+	t := q.ticket(id, r)
 	select {
 	case q.submitted <- t:
 		return t, nil
@@ -93,8 +91,19 @@ func (q *Queue) Submit(ctx context.Context, r Request) (*Ticket, error) {
 	}
 }
 
-// Run starts what is submitted and drops old tables in time, until ctx ends;
-// it returns when every migration has stopped.
+// ticket stands for a migration that is recorded.
+func (q *Queue) ticket(id int64, r Request) *Ticket {
+	t := &Ticket{ID: id, done: make(chan struct{})}
+	t.run = &run{Config: q.Config, request: r, scratch: newScratch(id, r.Table),
+		status: Status{ID: id, Table: r.Table, Phase: Queued, ETA: -1}}
+	first := t.run.status
+	t.run.shown.Store(&first)
+	t.ctx, t.cancel = context.WithCancelCause(context.Background())
+	return t
+}
+
+// Run starts what is submitted, or wished by way of the store, and drops old
+// tables in time, until ctx ends; it returns when every migration has stopped.
 func (q *Queue) Run(ctx context.Context) error {
 	var migrations sync.WaitGroup
 	lines := map[schema.Name][]*Ticket{} // first of each: running
@@ -110,17 +119,22 @@ func (q *Queue) Run(ctx context.Context) error {
 			}
 		}()
 	}
+	enter := func(t *Ticket) {
+		table := t.run.request.Table
+		lines[table] = append(lines[table], t)
+		if len(lines[table]) == 1 {
+			start(t)
+		}
+	}
 	defer migrations.Wait()
+	wishes := time.NewTimer(lookForWishes)
+	defer wishes.Stop()
 	chores := time.NewTimer(0)
 	defer chores.Stop()
 	for {
 		select {
 		case t := <-q.submitted:
-			table := t.run.request.Table
-			lines[table] = append(lines[table], t)
-			if len(lines[table]) == 1 {
-				start(t)
-			}
+			enter(t)
 		case t := <-q.ended:
 			table := t.run.request.Table
 			lines[table] = lines[table][1:]
@@ -129,6 +143,17 @@ func (q *Queue) Run(ctx context.Context) error {
 			} else {
 				delete(lines, table)
 			}
+		case <-wishes.C:
+			bound, cancel := context.WithTimeout(ctx, 10*time.Second)
+			tickets, err := q.reveal(bound)
+			cancel()
+			if err != nil && ctx.Err() == nil {
+				q.Observe(ChoresFailed{err})
+			}
+			for _, t := range tickets {
+				enter(t)
+			}
+			wishes.Reset(lookForWishes)
 		case <-chores.C:
 			// What can't be done now is tried again at the next turn.
 			if err := errors.Join(q.Store.Announce(ctx), q.recover(ctx), q.dropDue(ctx)); err != nil && ctx.Err() == nil {

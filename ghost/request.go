@@ -21,6 +21,12 @@ type Request struct {
 	// Settings are the session's variables under which the server would have
 	// run the statement.
 	Settings []Setting
+	// Invisible are the columns that the statement adds INVISIBLE because
+	// @midflight_new_columns says so.
+	Invisible []string
+	// Reveals are columns to be made visible. What the statement is, is decided when
+	// its turn has come.
+	Reveals []string
 	// Async: the client is not waiting, so the statement can't be handed back to
 	// its session.
 	Async      bool

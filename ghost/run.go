@@ -36,6 +36,8 @@ type run struct {
 	swapped    bool // the point of no return is passed
 	moving     bool // the triggers may be on neither table
 	copyOnly   bool // the server has taken back what it accepted on an empty table
+	told       bool // which prepared statements are open
+
 	// blockedSince is when others were first seen to be in the way of the lock; zero:
 	// not since the phase was entered.
 	blockedSince time.Time
@@ -48,8 +50,14 @@ func (r *run) migrate(ctx context.Context) Result {
 	}
 	for {
 		r.enter(ctx, Preparing)
+		if nothing, err := r.reveals(ctx); nothing || err != nil {
+			return Result{Err: err}
+		}
 		p, warnings, err := r.prepare(ctx)
 		if err != nil {
+			return Result{Err: err}
+		}
+		if err := r.publishInvisible(ctx); err != nil {
 			return Result{Err: err}
 		}
 		r.status.Strategy, r.status.Reason = p.Path, p.Reason
@@ -59,6 +67,7 @@ func (r *run) migrate(ctx context.Context) Result {
 		case plan.Copy:
 			return r.copyAndSwap(ctx, p, warnings)
 		}
+		r.tellPrepared(ctx)
 		warnings, err = r.inServer(ctx, p)
 		if !mysqld.IsAlgorithmRefused(err) || p.Asked {
 			return Result{Warnings: warnings, Warned: int64(len(warnings)), Err: err}
@@ -135,6 +144,7 @@ func (s *syncer) copyAndSwap(ctx context.Context, own []Warning) (warned serverW
 		if err := s.awaitLeave(ctx); err != nil {
 			return warned, err
 		}
+		s.tellPrepared(ctx)
 		s.enter(ctx, CuttingOver)
 		err := s.cutOver(ctx)
 		if err == nil {

@@ -25,6 +25,15 @@ type Store interface {
 	Log(ctx context.Context, id int64, what string) error
 	// Control reads the operator's wishes.
 	Control(ctx context.Context, id int64) (Control, error)
+	// Invisible records the columns that the migration publishes INVISIBLE.
+	Invisible(ctx context.Context, id int64, columns []string) error
+	// Reveals lists the wishes to make such columns visible.
+	Reveals(ctx context.Context) ([]Reveal, error)
+	// Grant ends such a wish of migration id and records the migration that
+	// fulfills it, both or neither; 0 when somebody else has granted it.
+	Grant(ctx context.Context, id int64, r Request) (int64, error)
+	// Withdraw ends such a wish without one.
+	Withdraw(ctx context.Context, id int64) error
 	// Checkpoint records what is needed to go on after a crash.
 	Checkpoint(ctx context.Context, id int64, c Checkpoint) error
 

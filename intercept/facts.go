@@ -24,6 +24,7 @@ type facts struct {
 	strategy  string
 	cutOver   string
 	async     string
+	columns   string // @midflight_new_columns
 	mode      parser.Mode
 	settings  []ghost.Setting
 }
@@ -58,7 +59,7 @@ func ask(ctx context.Context, c *proxy.Conn, f mysqld.Flavor) (facts, error) {
 	// A session whose clock was set has another NOW() than the server.
 	const clock = "IF(ABS(UNIX_TIMESTAMP(NOW(6)) - UNIX_TIMESTAMP(SYSDATE(6))) > 2, CAST(UNIX_TIMESTAMP(NOW(6)) AS CHAR), NULL)"
 	query := "SELECT /* midflight */ FOUND_ROWS(), HEX(CONVERT(DATABASE() USING utf8mb4)), @@lower_case_table_names, @@SESSION.sql_log_bin, " + gtidNext +
-		", CAST(@midflight_strategy AS CHAR), CAST(@midflight_cutover AS CHAR), CAST(@midflight_async AS CHAR), " + clock
+		", CAST(@midflight_strategy AS CHAR), CAST(@midflight_cutover AS CHAR), CAST(@midflight_async AS CHAR), CAST(@midflight_new_columns AS CHAR), " + clock
 	for _, n := range names {
 		query += ", @@SESSION." + n
 	}
@@ -66,7 +67,7 @@ func ask(ctx context.Context, c *proxy.Conn, f mysqld.Flavor) (facts, error) {
 	if err != nil {
 		return facts{}, err
 	}
-	if len(r.Rows) != 1 || len(r.Rows[0]) != 9+len(names) {
+	if len(r.Rows) != 1 || len(r.Rows[0]) != 10+len(names) {
 		return facts{}, fmt.Errorf("ask the session for its settings: %d rows", len(r.Rows))
 	}
 	found, err := strconv.Atoi(r.Rows[0][0].String)
@@ -80,7 +81,7 @@ func ask(ctx context.Context, c *proxy.Conn, f mysqld.Flavor) (facts, error) {
 	}
 	q := facts{
 		found: found, database: string(database), lowerCase: row[1].String != "0",
-		strategy: row[4].String, cutOver: row[5].String, async: row[6].String,
+		strategy: row[4].String, cutOver: row[5].String, async: row[6].String, columns: row[7].String,
 	}
 	if row[2].String == "0" {
 		q.unlogged = "sql_log_bin is off in the session"
@@ -88,11 +89,11 @@ func ask(ctx context.Context, c *proxy.Conn, f mysqld.Flavor) (facts, error) {
 		q.unlogged = "gtid_next is set in the session"
 	}
 	for i, n := range names {
-		if v := row[8+i]; v.Valid {
+		if v := row[9+i]; v.Valid {
 			q.settings = append(q.settings, ghost.Setting{Name: n, Value: v.String})
 		}
 	}
-	if v := row[7]; v.Valid {
+	if v := row[8]; v.Valid {
 		q.settings = append(q.settings, ghost.Setting{Name: "timestamp", Value: v.String})
 	}
 	q.mode = parser.ParseMode(q.setting("sql_mode"))
@@ -132,7 +133,7 @@ func (q facts) full(n parser.Name) schema.Name {
 
 // hinted lets a comment in the statement override the session's variables.
 func (q *facts) hinted(hints map[string]string) {
-	for name, into := range map[string]*string{"strategy": &q.strategy, "cutover": &q.cutOver, "async": &q.async} {
+	for name, into := range map[string]*string{"strategy": &q.strategy, "cutover": &q.cutOver, "async": &q.async, "new_columns": &q.columns} {
 		if v, ok := hints[name]; ok {
 			*into = v
 		}

@@ -108,6 +108,10 @@ func (i *Interceptor) change(ctx context.Context, c *proxy.Conn, text, rest stri
 		return i.forward(ctx, c, facts, s, more, directly[s.Kind])
 	}
 	facts.hinted(s.Hints)
+	s, invisible, err := i.invisible(ctx, c, s, facts)
+	if err != nil {
+		return i.refuse(ctx, c, facts, err)
+	}
 	request, reason, err := i.request(ctx, c, s, facts)
 	if err != nil {
 		return i.refuse(ctx, c, facts, err)
@@ -115,6 +119,7 @@ func (i *Interceptor) change(ctx context.Context, c *proxy.Conn, text, rest stri
 	if reason != "" {
 		return i.forward(ctx, c, facts, s, more, reason)
 	}
+	request.Invisible = invisible
 	request.User, request.Host, request.Session = c.User(), c.ClientAddr(), c.ID()
 	ticket, err := i.Queue.Submit(ctx, request)
 	if err != nil {

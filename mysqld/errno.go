@@ -17,6 +17,7 @@ const (
 	ErrNoDatabase         = 1046
 	ErrTableExists        = 1050
 	ErrUnknownTable       = 1051
+	ErrDupColumn          = 1060
 	ErrDupEntry           = 1062
 	ErrCantDropKey        = 1091
 	ErrNoSuchThread       = 1094
@@ -25,6 +26,7 @@ const (
 	ErrLockWaitTimeout    = 1205
 	ErrServerShutdown     = 1053
 	ErrDeadlock           = 1213
+	ErrProcedureExists    = 1304
 	ErrQueryInterrupted   = 1317
 	ErrTableDefChanged    = 1412
 	ErrMaxPreparedStmts   = 1461

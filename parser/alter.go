@@ -147,13 +147,13 @@ func (r *reader) clause() []Action {
 		r.take("COLUMN")
 		a := Action{Kind: ChangeColumn, IfExists: r.take("IF", "EXISTS")}
 		a.Column, a.NewColumn = r.columnName(), r.columnName()
-		a.ColumnFlags = r.flags()
+		a.ColumnFlags, a.definition = r.flags()
 		return one(a)
 	case r.take("MODIFY"):
 		r.take("COLUMN")
 		a := Action{Kind: ModifyColumn, IfExists: r.take("IF", "EXISTS")}
 		a.Column = r.columnName()
-		a.ColumnFlags = r.flags()
+		a.ColumnFlags, a.definition = r.flags()
 		return one(a)
 	case r.take("ALTER"):
 		return one(r.alter())
@@ -304,7 +304,7 @@ func (r *reader) column() Action {
 	if a.Column == "" {
 		a.Kind = Unknown
 	}
-	a.ColumnFlags = r.flags()
+	a.ColumnFlags, a.definition = r.flags()
 	return a
 }
 

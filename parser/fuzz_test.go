@@ -27,6 +27,11 @@ func seed(f *testing.F) {
 			f.Add(c.text, bits)
 		}
 	}
+	for _, c := range invisibleCases {
+		for _, bits := range []uint8{0, 4, 0x10, 0x34} {
+			f.Add(c.text, bits)
+		}
+	}
 }
 
 func FuzzParse(f *testing.F) {
@@ -52,7 +57,44 @@ func FuzzParse(f *testing.F) {
 		checkRewrite(t, s, m, Edit{Schema: s.Table.Schema, Table: s.Table.Table})
 		e := Edit{Schema: "a`b", Table: "c d", Algorithm: "INSTANT", Lock: "NONE"}
 		checkRewrite(t, s, m, e)
+		checkInvisible(t, s, m)
 	})
+}
+
+// checkInvisible: each column that is added is INVISIBLE, or has the user's word.
+func checkInvisible(t *testing.T, s Statement, m Mode) {
+	t.Helper()
+	if leftOpen(s.Text, m) {
+		return // the server refuses it
+	}
+	checkRewrite(t, s, m, Edit{Invisible: true})
+	text := s.Rewrite(Edit{Invisible: true})
+	r, _ := Parse(text, m)
+	if left := r.Hideable(); len(left) > 0 {
+		t.Fatalf("%q: %q are not invisible", text, left)
+	}
+	if n := strings.Count(text, " INVISIBLE") - strings.Count(s.Text, " INVISIBLE"); n != len(s.Hideable()) {
+		t.Fatalf("%q: %d times INVISIBLE for %q", text, n, s.Hideable())
+	}
+}
+
+// leftOpen: a string, a name, a comment or a parenthesis has no end.
+func leftOpen(text string, m Mode) bool {
+	l := newLexer(text+"\nx", m)
+	var last token
+	depth := 0
+	for t := l.next(); t.kind != tokEOF; t = l.next() {
+		last = t
+		switch l.text[t.pos] {
+		case '(':
+			depth++
+		case ')':
+			if depth--; depth < 0 {
+				return true
+			}
+		}
+	}
+	return depth != 0 || last.pos != len(text)+1
 }
 
 func checkRewrite(t *testing.T, s Statement, m Mode, e Edit) {

@@ -145,7 +145,7 @@ func describe(c goldenCase) string {
 	}
 	b.WriteString("\n")
 	if s.Kind != Other && !s.Kind.Direct() {
-		text := s.Rewrite(Edit{"s", "shadow", "INSTANT", "NONE"})
+		text := s.Rewrite(Edit{Schema: "s", Table: "shadow", Algorithm: "INSTANT", Lock: "NONE"})
 		fmt.Fprintf(&b, "  > %s\n", strings.ReplaceAll(text, "\n", "\n    "))
 	}
 	return b.String()
@@ -302,7 +302,7 @@ func TestRewrite(t *testing.T) {
 		{"ALTER TABLE t LOCK=NONE PARTITION BY HASH(a)", Edit{Algorithm: "COPY"}, "ALTER TABLE t ALGORITHM=COPY  PARTITION BY HASH(a)"},
 		{"ALTER TABLE t ADD x INT, /* why */ ALGORITHM = COPY", Edit{Algorithm: "INSTANT"}, "ALTER TABLE t ALGORITHM=INSTANT, ADD x INT /* why */ "},
 		{"CREATE INDEX i ON t (a) LOCK=NONE -- x", Edit{Algorithm: "INPLACE"}, "CREATE INDEX i ON t (a) ALGORITHM=INPLACE  -- x"},
-		{"SELECT 1", Edit{"a", "b", "COPY", ""}, "SELECT 1"},
+		{"SELECT 1", Edit{Schema: "a", Table: "b", Algorithm: "COPY"}, "SELECT 1"},
 	} {
 		s, err := Parse(c.text, Mode{})
 		if err != nil {

@@ -21,6 +21,9 @@ type Edit struct {
 	// the server would take the last one, and say nothing. To take them out,
 	// write DEFAULT.
 	Algorithm, Lock string
+
+	// Invisible makes the columns of Statement.Hideable INVISIBLE.
+	Invisible bool
 }
 
 // WithTable returns the text with the table's name replaced.
@@ -60,7 +63,39 @@ func (s Statement) Rewrite(e Edit) string {
 			changes = append(changes, change{t.pos, t.end, ""})
 		}
 	}
+	if e.Invisible {
+		for _, a := range s.Actions {
+			if a.hideable() {
+				changes = append(changes, change{a.definition.end, a.definition.end, " INVISIBLE" + space(s.Text[a.definition.end:])})
+			}
+		}
+	}
 	return apply(s.Text, changes)
+}
+
+// Hideable are the columns that the statement adds without a word on whether
+// they are visible.
+func (s Statement) Hideable() []string {
+	var names []string
+	for _, a := range s.Actions {
+		if a.hideable() {
+			names = append(names, a.Column)
+		}
+	}
+	return names
+}
+
+func (a Action) hideable() bool {
+	return a.Kind == AddColumn && !a.Visible && !a.Invisible && a.definition.end > 0
+}
+
+// space keeps a word from running into the text behind it: DEFAULT 'x'FIRST is
+// fine, INVISIBLEFIRST isn't.
+func space(behind string) string {
+	if behind != "" && isName(behind[0]) {
+		return " "
+	}
+	return ""
 }
 
 func (s Statement) modifiers(e Edit) string {
@@ -79,10 +114,7 @@ func (s Statement) modifiers(e Edit) string {
 		return text + ","
 	}
 	// `t`PARTITION BY … is fine, ALGORITHM=COPYPARTITION isn't.
-	if rest := s.Text[s.layout.insert:]; rest != "" && isName(rest[0]) {
-		return text + " "
-	}
-	return text
+	return text + space(s.Text[s.layout.insert:])
 }
 
 func quoteName(schema, table string) string {

@@ -69,11 +69,14 @@ type Action struct {
 	IfExists, IfNotExists bool // MariaDB
 
 	ColumnFlags
+	definition definition
 }
 
 // ColumnFlags are read from the definition of a column.
 type ColumnFlags struct {
 	AutoIncrement, Primary, Unique, References, Invisible, Generated, Check bool
+
+	Visible bool // by the word: MySQL has it
 }
 
 type ActionKind int

@@ -40,22 +40,33 @@ func containsName(text []byte, name string) bool {
 	return containsWord(text, name)
 }
 
-// containsWord finds name where it is a word: orders isn't in orders_2025. Between a
-// comment's version and a name there may be nothing: /*!50000orders */.
+// containsWord finds name where it is a word: orders isn't in orders_2025.
 func containsWord(text []byte, name string) bool {
-	whole := !bytes.Contains(text, []byte("/*!")) && !bytes.Contains(text, []byte("/*M!"))
 	for rest := text; ; {
 		i := indexFold(rest, name)
 		if i < 0 {
 			return false
 		}
 		at := len(text) - len(rest) + i
-		end := at + len(name)
-		if !whole || !(at > 0 && inName(text[at-1]) && inName(name[0])) && !(end < len(text) && inName(text[end]) && inName(name[len(name)-1])) {
+		before, after := text[:at], text[at+len(name):]
+		if (!inName(name[0]) || wordEnds(before)) && (!inName(name[len(name)-1]) || len(after) == 0 || !inName(after[0])) {
 			return true
 		}
 		rest = text[at+1:]
 	}
+}
+
+// wordEnds tells whether a word may begin behind text. Behind a comment's version it
+// may at once: /*!50000orders */.
+func wordEnds(text []byte) bool {
+	n := len(text)
+	if n == 0 || !inName(text[n-1]) {
+		return true
+	}
+	for n > 0 && '0' <= text[n-1] && text[n-1] <= '9' {
+		n--
+	}
+	return n > 0 && n < len(text) && text[n-1] == '!'
 }
 
 // inName: c can be in a name that isn't quoted. (Manual, Schema Object Names.)

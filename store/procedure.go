@@ -4,27 +4,43 @@ import "fmt"
 
 // A procedure is an operator's word: CALL midflight.pause(7). MySQL's own
 // EXECUTE privilege says who may.
-type procedure struct{ name, set, comment string }
-
-var procedures = []procedure{
-	{"pause", "pause_requested = TRUE", "Stops the row copy; changes are applied meanwhile"},
-	{"resume", "pause_requested = FALSE", "Goes on after pause"},
-	{"cutover", "cutover_requested = TRUE", "Gives leave to swap the tables"},
-	{"cancel", "cancel_requested = TRUE", "Ends the migration; the table stays as it was"},
+type procedure struct {
+	name, set, comment string
+	refused            string // an SQL expression: why not, of standing (the phase) and hidden (invisible_columns); NULL: it is accepted
 }
 
-// text is one CREATE PROCEDURE; a migration that has ended, or never was, is an
-// error of the caller's.
+const (
+	// running: for migrations that have not ended.
+	running = "CASE WHEN standing IN ('completed', 'failed', 'canceled') THEN CONCAT(' has ended: ', standing) END"
+	// publishing: for those that have.
+	publishing = "CASE WHEN standing <> 'completed' THEN CONCAT(' is not completed: ', standing) WHEN hidden IS NULL THEN ' has published no column INVISIBLE' END"
+)
+
+var procedures = []procedure{
+	{"pause", "pause_requested = TRUE", "Stops the row copy; changes are applied meanwhile", running},
+	{"resume", "pause_requested = FALSE", "Goes on after pause", running},
+	{"cutover", "cutover_requested = TRUE", "Gives leave to swap the tables", running},
+	{"cancel", "cancel_requested = TRUE", "Ends the migration; the table stays as it was", running},
+	{"reveal", "reveal_requested = TRUE", "Makes the columns visible that the migration has published INVISIBLE", publishing},
+}
+
+// text is one CREATE PROCEDURE; a migration that it is not for, or that never was,
+// is an error of the caller's.
 func (p procedure) text() string {
 	return fmt.Sprintf(`CREATE PROCEDURE midflight.%s(IN migration BIGINT) SQL SECURITY DEFINER MODIFIES SQL DATA COMMENT '%s'
 BEGIN
   DECLARE standing VARCHAR(16) DEFAULT NULL;
+  DECLARE hidden TEXT DEFAULT NULL;
+  DECLARE refused VARCHAR(96) DEFAULT ' does not exist';
   DECLARE sentence VARCHAR(128);
-  SELECT phase INTO standing FROM midflight.migrations WHERE id = migration;
-  IF standing IS NULL OR standing IN ('completed', 'failed', 'canceled') THEN
-    SET sentence = CONCAT('midflight: migration ', COALESCE(migration, 'NULL'), COALESCE(CONCAT(' has ended: ', standing), ' does not exist'));
+  SELECT phase, invisible_columns INTO standing, hidden FROM midflight.migrations WHERE id = migration;
+  IF standing IS NOT NULL THEN
+    SET refused = %s;
+  END IF;
+  IF refused IS NOT NULL THEN
+    SET sentence = CONCAT('midflight: migration ', COALESCE(migration, 'NULL'), refused);
     SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = sentence;
   END IF;
   UPDATE midflight.migrations SET %s WHERE id = migration;
-END`, p.name, p.comment, p.set)
+END`, p.name, p.comment, p.refused, p.set)
 }

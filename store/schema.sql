@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS midflight.migrations (
   eta_seconds BIGINT NULL,
   backlog BIGINT NOT NULL DEFAULT 0 COMMENT 'changed keys not applied yet',
   waiting_for TEXT NOT NULL,
-  cutover VARCHAR(16) NOT NULL DEFAULT 'auto',
+  cutover VARCHAR(60) NOT NULL DEFAULT 'auto',
   error_number INT NULL,
   error TEXT NULL,
   user VARCHAR(288) NOT NULL DEFAULT '' COMMENT 'who sent the statement',
@@ -28,8 +28,11 @@ CREATE TABLE IF NOT EXISTS midflight.migrations (
   pause_requested BOOLEAN NOT NULL DEFAULT FALSE,
   cancel_requested BOOLEAN NOT NULL DEFAULT FALSE,
   cutover_requested BOOLEAN NOT NULL DEFAULT FALSE,
+  invisible_columns TEXT NULL COMMENT 'published INVISIBLE by @midflight_new_columns: a JSON list',
+  reveal_requested BOOLEAN NOT NULL DEFAULT FALSE,
   KEY by_table (schema_name, table_name),
-  KEY by_phase (phase)
+  KEY by_phase (phase),
+  KEY by_reveal (reveal_requested)
 ) ENGINE=InnoDB;
 
 CREATE TABLE IF NOT EXISTS midflight.checkpoints (

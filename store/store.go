@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"midflight/ghost"
+	"midflight/mysqld"
 	"midflight/schema"
 )
 
@@ -29,7 +30,8 @@ type Store struct {
 	alive *sql.Conn // has the lock by the owner's name
 }
 
-// Open makes what is missing of the schema and announces this process.
+// Open makes what is missing of the schema, brings what an older version made up
+// to date, and announces this process.
 func Open(ctx context.Context, db *sql.DB) (*Store, error) {
 	for _, statement := range strings.Split(tables, ";\n") {
 		if statement = strings.TrimSpace(statement); statement == "" {
@@ -37,6 +39,11 @@ func Open(ctx context.Context, db *sql.DB) (*Store, error) {
 		}
 		if _, err := db.ExecContext(ctx, strings.TrimSuffix(statement, ";")); err != nil {
 			return nil, fmt.Errorf("create the schema midflight: %w", err)
+		}
+	}
+	for _, c := range changed {
+		if err := c.bring(ctx, db); err != nil {
+			return nil, err
 		}
 	}
 	for _, p := range procedures {
@@ -60,7 +67,7 @@ func (p procedure) create(ctx context.Context, db *sql.DB) error {
 			_, err = db.ExecContext(ctx, p.text())
 		}
 	}
-	if err != nil {
+	if err != nil && mysqld.Number(err) != mysqld.ErrProcedureExists { // another Midflight, which begins in this moment, has made it
 		return fmt.Errorf("create the procedure midflight.%s: %w", p.name, err)
 	}
 	return nil
@@ -108,7 +115,11 @@ func lockName(owner string) string { return "midflight.owner." + owner }
 
 // Create implements ghost.Store.
 func (s *Store) Create(ctx context.Context, r ghost.Request) (int64, error) {
-	result, err := s.db.ExecContext(ctx, `INSERT /* midflight */ INTO midflight.migrations
+	return s.create(ctx, s.db, r)
+}
+
+func (s *Store) create(ctx context.Context, db execer, r ghost.Request) (int64, error) {
+	result, err := db.ExecContext(ctx, `INSERT /* midflight */ INTO midflight.migrations
 (schema_name, table_name, statement, reason, waiting_for, cutover, user, host, connection_id, owner, created_at)
 VALUES (?, ?, ?, '', '', ?, ?, ?, ?, ?, UTC_TIMESTAMP(6))`,
 		r.Table.Schema, r.Table.Table, strings.ToValidUTF8(r.Statement.Text, "?"), r.CutOver.String(), r.User, r.Host, r.Session, s.owner)

@@ -84,6 +84,59 @@ func TestOpenAgain(t *testing.T) {
 	})
 }
 
+// A schema that an older version made gets what is new in it, and keeps its rows.
+func TestUpgrade(t *testing.T) {
+	longest, err := ghost.ParseCutOver("02:00-04:00 America/Argentina/ComodRivadavia") // no name is longer
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := request
+	later.CutOver = longest
+	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
+		keep, db := open(t, s)
+		definition := func() (name, text string) {
+			t.Helper()
+			if err := db.QueryRow("SHOW CREATE TABLE midflight.migrations").Scan(&name, &text); err != nil {
+				t.Fatal(err)
+			}
+			return name, text
+		}
+		id, err := keep.Create(t.Context(), request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, fresh := definition()
+		for _, older := range []struct {
+			was  string
+			same bool // to the last byte; a column that was not there comes last
+		}{
+			{"MODIFY COLUMN cutover VARCHAR(16) NOT NULL DEFAULT 'auto'", true},
+			{"DROP COLUMN cutover", false},
+		} {
+			s.Exec(t, "ALTER TABLE midflight.migrations "+older.was)
+			again, err := store.Open(t.Context(), db)
+			if err != nil {
+				t.Fatalf("after %s: %v", older.was, err)
+			}
+			defer again.Close()
+			if _, upgraded := definition(); older.same && upgraded != fresh {
+				t.Errorf("after %s it is\n%s\nwant\n%s", older.was, upgraded, fresh)
+			}
+			if _, err := again.Create(t.Context(), later); err != nil {
+				t.Errorf("after %s: %v", older.was, err)
+			}
+			var text string
+			if err := db.QueryRow("SELECT cutover FROM midflight.migrations ORDER BY id DESC LIMIT 1").Scan(&text); err != nil || text != longest.String() {
+				t.Errorf("after %s the window is recorded as %q: %v", older.was, text, err)
+			}
+		}
+		var user string
+		if err := db.QueryRow("SELECT user FROM midflight.migrations WHERE id = ?", id).Scan(&user); err != nil || user != "ann" {
+			t.Errorf("the older row: %q, %v", user, err)
+		}
+	})
+}
+
 func TestLife(t *testing.T) {
 	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
 		keep, db := open(t, s)
@@ -184,6 +237,90 @@ func TestProcedures(t *testing.T) {
 					t.Errorf("%s(%v): %v, want %s", what, c.id, err, c.says)
 				}
 			}
+		}
+	})
+}
+
+// A midflight.migrations of an earlier version gets the columns that are new, also
+// from two Midflights at a time, and what it has stays.
+func TestOpenOlder(t *testing.T) {
+	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
+		keep, db := open(t, s)
+		columns := func() (n int) {
+			if err := db.QueryRow("SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = 'midflight' AND table_name = 'migrations'").Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		want := columns()
+		id, err := keep.Create(t.Context(), request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Exec(t, "ALTER TABLE midflight.migrations DROP KEY by_reveal, DROP COLUMN reveal_requested, DROP COLUMN invisible_columns", "DROP PROCEDURE midflight.reveal")
+		opened := make(chan error)
+		for range 2 {
+			go func() {
+				again, err := store.Open(t.Context(), db)
+				if err == nil {
+					err = again.Close()
+				}
+				opened <- err
+			}()
+		}
+		if err := errors.Join(<-opened, <-opened); err != nil {
+			t.Fatalf("open an older schema: %v", err)
+		}
+		if got := columns(); got != want {
+			t.Errorf("%d columns, want %d", got, want)
+		}
+		if err := keep.Invisible(t.Context(), id, []string{"a,b", `"`}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestReveals(t *testing.T) {
+	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
+		keep, db := open(t, s)
+		ctx := t.Context()
+		id, err := keep.Create(ctx, request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		columns := []string{"a,b", `"'ü`}
+		if err := keep.Invisible(ctx, id, columns); err != nil {
+			t.Fatal(err)
+		}
+		call := func() error {
+			_, err := db.Exec("CALL midflight.reveal(?)", id)
+			return err
+		}
+		if err := call(); number(err) != 1644 {
+			t.Errorf("reveal what is not completed: %v", err)
+		}
+		if err := keep.Finish(ctx, ghost.Status{ID: id, Phase: ghost.Completed, ETA: -1}, ghost.Result{}); err != nil {
+			t.Fatal(err)
+		}
+		if w, err := keep.Reveals(ctx); err != nil || len(w) != 0 {
+			t.Errorf("nobody has wished: %+v, %v", w, err)
+		}
+		if err := errors.Join(call(), call()); err != nil {
+			t.Fatal(err)
+		}
+		w, err := keep.Reveals(ctx)
+		if err != nil || len(w) != 1 || w[0].ID != id || w[0].Table != request.Table || !slices.Equal(w[0].Columns, columns) || w[0].User != "ann" || w[0].Host != request.Host {
+			t.Fatalf("wishes: %+v, %v", w, err)
+		}
+		by, err := keep.Grant(ctx, id, request)
+		if err != nil || by <= id {
+			t.Errorf("granted by %d, %v", by, err)
+		}
+		if again, err := keep.Grant(ctx, id, request); again != 0 || err != nil {
+			t.Errorf("granted twice, by %d: %v", again, err)
+		}
+		if w, err := keep.Reveals(ctx); err != nil || len(w) != 0 {
+			t.Errorf("wishes after it was granted: %+v, %v", w, err)
 		}
 	})
 }

@@ -78,6 +78,7 @@ func TestUsage(t *testing.T) {
 		{"status extra", 2, "extra"},
 		{"serve extra", 2, "extra"},
 		{"pause", 2, "pause needs the id of a migration"},
+		{"reveal", 2, "reveal needs the id of a migration"},
 		{"cancel many", 2, `cancel: "many" is not the id of a migration`},
 		{"cutover 1 2", 2, "cutover needs the id"},
 		{"status --config /nowhere.yaml", 1, "/nowhere.yaml"},

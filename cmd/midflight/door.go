@@ -26,6 +26,18 @@ func (d *door) Busy(names []string, age time.Duration) []ghost.Blocker {
 	return blockers
 }
 
+func (d *door) Prepared(names []string) []ghost.Prepared {
+	var list []ghost.Prepared
+	for _, p := range d.Server.Prepared(names) {
+		q := ghost.Prepared{Text: p.Text, Sessions: p.Sessions}
+		for _, by := range p.Some {
+			q.Some = append(q.Some, ghost.Preparer{Connection: uint64(by.ID), User: by.User, Host: by.Client})
+		}
+		list = append(list, q)
+	}
+	return list
+}
+
 func (d *door) Carries(connection uint64) bool { return d.Server.Carries(uint32(connection)) }
 
 type held struct{ *proxy.Hold }

@@ -34,7 +34,7 @@ const usage = `midflight is a MySQL proxy that makes ALTER TABLE online.
   midflight check    tell whether the server's settings and the account will do
   midflight status   show migrations
   midflight watch    show migrations, live
-  midflight pause|resume|cutover|cancel ID
+  midflight pause|resume|cutover|cancel|reveal ID
   midflight version
 
 midflight COMMAND -h shows a command's flags. Each flag may also be given as an
@@ -60,7 +60,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return status(ctx, args, stdout, stderr)
 	case "watch":
 		return watch(ctx, args, stdout, stderr)
-	case "pause", "resume", "cutover", "cancel":
+	case "pause", "resume", "cutover", "cancel", "reveal":
 		return control(ctx, command, args, stdout, stderr)
 	case "version", "-version", "--version":
 		fmt.Fprintln(stdout, "midflight", version())
