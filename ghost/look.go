@@ -44,6 +44,9 @@ func (g *gap) long() time.Duration {
 func (g *gap) longOf(busy []Blocker) []Blocker {
 	return slices.DeleteFunc(busy, func(b Blocker) bool {
 		if b.Age > time.Second {
+			if g.lasting == nil {
+				g.lasting = map[uint64]bool{}
+			}
 			g.lasting[b.Connection] = true
 		}
 		return b.Age < g.long() && !g.lasting[b.Connection]
@@ -76,9 +79,10 @@ func (g *gap) awaitFree(ctx context.Context, pause func(context.Context, time.Du
 
 // shows tells who is waited for, when that changes.
 func (g *gap) shows(ctx context.Context, blockers []Blocker) {
+	g.status.waiting = who(blockers)
 	g.waitingFor(ctx, describe(blockers))
-	same := slices.EqualFunc(blockers, g.shown, func(a, b Blocker) bool { return a.Connection == b.Connection })
-	if g.shown = blockers; !same {
+	same := slices.EqualFunc(blockers, g.waitedFor, func(a, b Blocker) bool { return a.Connection == b.Connection })
+	if g.waitedFor = blockers; !same {
 		g.Observe(Blocked{g.status.ID, g.request.Table, blockers})
 	}
 }
@@ -93,7 +97,7 @@ func (g *gap) enforce(ctx context.Context, blockers []Blocker) error {
 	}
 	switch g.Bounds.Blocked {
 	case Fail:
-		return &BlockedError{fmt.Sprintf("Midflight waited %s for %s", g.Bounds.BlockedAfter, describe(blockers))}
+		return &BlockedError{fmt.Sprintf("Midflight waited %s for %s", g.Bounds.BlockedAfter, who(blockers))}
 	case Kill:
 		for _, b := range blockers {
 			if b.Connection == 0 || b.System || b.Why == readsSnapshot {
@@ -101,6 +105,7 @@ func (g *gap) enforce(ctx context.Context, blockers []Blocker) error {
 			}
 			_, err := g.DB.ExecContext(ctx, fmt.Sprintf("KILL /* midflight m%d */ CONNECTION %d", g.status.ID, b.Connection))
 			if mysqld.Number(err) != mysqld.ErrNoSuchThread {
+				g.Observe(BlockerKilled{b, err})
 				g.log(ctx, "%s was ended after %s of waiting (error: %v)", b, g.Bounds.BlockedAfter, err)
 			}
 		}
@@ -269,6 +274,15 @@ func describe(blockers []Blocker) string {
 		names = append(names, fmt.Sprintf("%d more", n))
 	}
 	return strings.Join(names, ", ")
+}
+
+// who is describe for everybody: what others run may have values in it.
+func who(blockers []Blocker) string {
+	list := slices.Clone(blockers)
+	for i := range list {
+		list[i].Statement = ""
+	}
+	return describe(list)
 }
 
 // String is a line for people: who, for how long, and what it last ran.
