@@ -4,7 +4,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # make, not a test run, says how long fuzzing takes: make fuzz FUZZTIME=10m
 FUZZTIME = 30s
 
-.PHONY: help build servers drivers test test-fast lint demo bench-proxy exam golden fuzz soak clean
+.PHONY: help build servers drivers test test-fast lint demo bench-proxy bench-gap exam golden fuzz soak clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -20,7 +20,7 @@ drivers: ## get other people's drivers and ORMs into the cache
 
 test: servers drivers ## run all tests, on real servers, with real drivers
 	env="$$(scripts/servers env && scripts/drivers env)" && eval "$$env" && \
-	MIDFLIGHT_REQUIRE_SERVERS=1 go test -vet=off -count=1 -timeout 18m ./...
+	MIDFLIGHT_REQUIRE_SERVERS=1 go test -vet=off -count=1 -p 3 -timeout 18m ./...
 
 test-fast: ## run the tests that take seconds
 	go test -short ./...
@@ -37,6 +37,10 @@ demo: servers build ## watch an ALTER pass a load: make demo ARGS=-once
 bench-proxy: servers build ## measure the proxy beside HAProxy and MySQL Router
 	@go build -o bin/midflight-bench ./cmd/midflight-bench
 	@env="$$(scripts/servers env && scripts/bench-tools env)" && eval "$$env" && exec bin/midflight-bench $(ARGS)
+
+bench-gap: servers build ## measure what a load feels of schema changes: docs/compared.md
+	@go build -o bin/midflight-bench ./cmd/midflight-bench
+	@env="$$(scripts/servers env)" && eval "$$env" && exec bin/midflight-bench gap $(ARGS)
 
 golden: servers ## rewrite the golden files; commit only what you understand
 	env="$$(scripts/servers env)" && eval "$$env" && \

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -12,14 +13,46 @@ import (
 )
 
 const (
-	// A holder that is seen again after this time is no short transaction:
-	// asking for the lock would queue everybody behind it.
+	// A holder that is seen again after this time is no short transaction.
 	longHolder = 15 * time.Millisecond
 	// lookAgain is how often it is asked whether the blockers are gone.
 	lookAgain = 20 * time.Millisecond
 	// For so long a moment is looked for in which nobody uses the table.
 	quietBound = 40 * time.Millisecond
 )
+
+// long is the age from which a transaction counts as one that won't end by itself
+// while statements are held for it. On a busy server short ones take longer, so after
+// some time of waiting older ones are taken for short; an attempt that was wrong about
+// them costs half a hold.
+func (g *gap) long() time.Duration {
+	if g.blockedSince.IsZero() {
+		return longHolder
+	}
+	switch waited := time.Since(g.blockedSince); {
+	case waited < 250*time.Millisecond:
+		return longHolder
+	case waited < time.Second:
+		return 4 * longHolder
+	case waited < 4*time.Second:
+		return 12 * longHolder
+	}
+	return 20 * longHolder
+}
+
+// longOf are those who have lasted, or whose connection has had a transaction that
+// did: it will again.
+func (g *gap) longOf(busy []Blocker) []Blocker {
+	return slices.DeleteFunc(busy, func(b Blocker) bool {
+		if b.Age > time.Second {
+			if g.lasting == nil {
+				g.lasting = map[uint64]bool{}
+			}
+			g.lasting[b.Connection] = true
+		}
+		return b.Age < g.long() && !g.lasting[b.Connection]
+	})
+}
 
 // awaitFree waits, by pause, until nobody is seen who would keep the lock from us.
 // It shows for whom it waits, and follows the operator's policy.
@@ -32,7 +65,7 @@ func (g *gap) awaitFree(ctx context.Context, pause func(context.Context, time.Du
 		if err != nil {
 			return err
 		}
-		g.waitingFor(ctx, describe(blockers))
+		g.shows(ctx, blockers)
 		if len(blockers) == 0 {
 			return nil
 		}
@@ -42,6 +75,16 @@ func (g *gap) awaitFree(ctx context.Context, pause func(context.Context, time.Du
 		if err := pause(ctx, lookAgain); err != nil {
 			return err
 		}
+	}
+}
+
+// shows tells who is waited for, when that changes.
+func (g *gap) shows(ctx context.Context, blockers []Blocker) {
+	g.status.waiting = who(blockers)
+	g.waitingFor(ctx, describe(blockers))
+	same := slices.EqualFunc(blockers, g.waitedFor, func(a, b Blocker) bool { return a.Connection == b.Connection })
+	if g.waitedFor = blockers; !same {
+		g.Observe(Blocked{g.status.ID, g.request.Table, blockers})
 	}
 }
 
@@ -55,14 +98,15 @@ func (g *gap) enforce(ctx context.Context, blockers []Blocker) error {
 	}
 	switch g.Bounds.Blocked {
 	case Fail:
-		return &BlockedError{fmt.Sprintf("Midflight waited %s for %s", g.Bounds.BlockedAfter, describe(blockers))}
+		return &BlockedError{fmt.Sprintf("Midflight waited %s for %s", g.Bounds.BlockedAfter, who(blockers))}
 	case Kill:
 		for _, b := range blockers {
-			if b.Connection == 0 || b.System {
-				continue
+			if b.Connection == 0 || b.System || b.Why == readsSnapshot {
+				continue // nobody, or somebody who has done nothing with the table
 			}
 			_, err := g.DB.ExecContext(ctx, fmt.Sprintf("KILL /* midflight m%d */ CONNECTION %d", g.status.ID, b.Connection))
 			if mysqld.Number(err) != mysqld.ErrNoSuchThread {
+				g.Observe(BlockerKilled{b, err})
 				g.log(ctx, "%s was ended after %s of waiting (error: %v)", b, g.Bounds.BlockedAfter, err)
 			}
 		}
@@ -73,14 +117,14 @@ func (g *gap) enforce(ctx context.Context, blockers []Blocker) error {
 // blocked tells who holds the table, or an older state of it, for longer than a
 // moment.
 func (g *gap) blocked(ctx context.Context, pause func(context.Context, time.Duration) error) ([]Blocker, error) {
-	if long := g.Door.Busy(g.names, longHolder); len(long) > 0 {
+	if long := g.longOf(g.Door.Busy(g.names, longHolder)); len(long) > 0 {
 		return long, nil
 	}
 	first, err := g.around(ctx)
 	if err != nil || len(first) == 0 {
 		return nil, err
 	}
-	if err := pause(ctx, longHolder); err != nil {
+	if err := pause(ctx, min(g.long(), 4*longHolder)); err != nil {
 		return nil, err
 	}
 	second, err := g.around(ctx)
@@ -120,9 +164,9 @@ func (g *gap) around(ctx context.Context) (map[holder]Blocker, error) {
 		}
 	}
 	locks, err := g.holders(ctx)
-	for h, b := range locks {
-		found[h] = b
-	}
+	maps.Copy(found, locks)
+	// Our own workers are done before an attempt.
+	maps.DeleteFunc(found, func(_ holder, b Blocker) bool { return strings.Contains(b.Statement, "/* midflight ") })
 	return found, err
 }
 
@@ -161,10 +205,10 @@ func (g *gap) holders(ctx context.Context) (map[holder]Blocker, error) {
 		if err := rows.Scan(&b.Connection, &h.which, &b.Why, &user, &b.Host, &age, &b.Statement); err != nil {
 			return nil, err
 		}
-		if h.connection = b.Connection; g.Flavor.MariaDB && g.Door.Carries(b.Connection) {
-			continue // the proxy knows it better
-		}
 		b.Age, b.User = time.Duration(age), user.String
+		if h.connection = b.Connection; b.Age < time.Second && g.Door.Carries(b.Connection) {
+			continue // the proxy knows it better, but for what its routines do
+		}
 		if b.System = !user.Valid || b.User == "system user"; b.Connection == 0 {
 			b.User = "a prepared XA transaction"
 		}
@@ -174,7 +218,8 @@ func (g *gap) holders(ctx context.Context) (map[holder]Blocker, error) {
 }
 
 // The instrument wait/lock/metadata/sql/mdl is on by default since 8.0. A lock of no
-// thread is that of an XA transaction that was prepared, and its session ended.
+// thread is that of an XA transaction that was prepared, and its session ended. InnoDB's
+// own threads (statistics) have theirs for moments, always by the same event.
 const holdersMySQL = `SELECT /* midflight */ COALESCE(t.processlist_id, 0), CONCAT(l.owner_thread_id, ' ', l.owner_event_id),
 CASE WHEN l.object_type IN ('GLOBAL', 'COMMIT') THEN 'FLUSH TABLES WITH READ LOCK' WHEN l.object_type = 'BACKUP LOCK' THEN 'LOCK INSTANCE FOR BACKUP' WHEN l.lock_type LIKE 'SHARED\_NO\_%%' OR l.lock_type = 'SHARED_READ_ONLY' THEN 'LOCK TABLES' ELSE '' END,
 t.processlist_user, COALESCE(t.processlist_host, ''), COALESCE(e.timer_wait DIV 1000, t.processlist_time * 1000000000, 0), COALESCE(LEFT(s.sql_text, 1000), '')
@@ -182,7 +227,7 @@ FROM performance_schema.metadata_locks l
 LEFT JOIN performance_schema.threads t ON t.thread_id = l.owner_thread_id
 LEFT JOIN performance_schema.events_transactions_current e ON e.thread_id = l.owner_thread_id AND e.state = 'ACTIVE'
 LEFT JOIN performance_schema.events_statements_current s ON s.thread_id = l.owner_thread_id AND s.nesting_event_level = 0
-WHERE (l.object_type = 'TABLE' AND (%s) OR l.object_type IN ('GLOBAL', 'COMMIT', 'BACKUP LOCK') AND l.lock_type = 'SHARED') AND l.lock_status = 'GRANTED' AND COALESCE(t.processlist_id, 0) <> CONNECTION_ID()`
+WHERE (l.object_type = 'TABLE' AND (%s) OR l.object_type IN ('GLOBAL', 'COMMIT', 'BACKUP LOCK') AND l.lock_type = 'SHARED') AND l.lock_status = 'GRANTED' AND (t.thread_id IS NULL OR t.processlist_id <> CONNECTION_ID())`
 
 // The plugin shows no transaction, so two holds are one if the session has begun no
 // statement between.
@@ -231,6 +276,15 @@ func describe(blockers []Blocker) string {
 		names = append(names, fmt.Sprintf("%d more", n))
 	}
 	return strings.Join(names, ", ")
+}
+
+// who is describe for everybody: what others run may have values in it.
+func who(blockers []Blocker) string {
+	list := slices.Clone(blockers)
+	for i := range list {
+		list[i].Statement = ""
+	}
+	return describe(list)
 }
 
 // String is a line for people: who, for how long, and what it last ran.

@@ -41,6 +41,7 @@ type run struct {
 	// blockedSince is when others were first seen to be in the way of the lock; zero:
 	// not since the phase was entered.
 	blockedSince time.Time
+	lasting      map[uint64]bool // connections that have held the table for long
 }
 
 // migrate is the algorithm of docs/algorithm.md.
@@ -160,8 +161,8 @@ func (s *syncer) copyAndSwap(ctx context.Context, own []Warning) (warned serverW
 func (r *run) enter(ctx context.Context, p Phase) {
 	r.status.Phase.mustGoTo(p)
 	r.status.Phase = p
-	r.status.WaitingFor = ""
-	r.blockedSince = time.Time{}
+	r.status.WaitingFor, r.status.waiting = "", ""
+	r.blockedSince, r.lasting = time.Time{}, map[uint64]bool{}
 	r.Observe(PhaseChanged{r.status.ID, r.request.Table, p})
 	r.publish(ctx)
 	r.log(ctx, "phase %s", p)
@@ -181,6 +182,9 @@ func (r *run) log(ctx context.Context, format string, args ...any) {
 
 // waitingFor shows why nothing moves.
 func (r *run) waitingFor(ctx context.Context, reason string) {
+	if reason == "" {
+		r.status.waiting = ""
+	}
 	if r.status.WaitingFor != reason {
 		r.status.WaitingFor = reason
 		r.publish(ctx)

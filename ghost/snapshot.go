@@ -17,6 +17,8 @@ import (
 // the rows of the time of the snapshot: what was copied by then. If it has not
 // touched the original before, no lock keeps the swap from it.
 
+const readsSnapshot = "reads from a snapshot"
+
 // A view is one snapshot of one connection; a later one of the same connection is
 // another.
 type view struct {
@@ -56,7 +58,7 @@ func (g *gap) awaitSnapshots(ctx context.Context) error {
 	older, err := g.snapshotsAround(ctx)
 	for err == nil && len(older) > 0 {
 		if g.rest() < g.Bounds.Hold/4 {
-			return fmt.Errorf("%w: snapshots are older than the new table: %s", errTooSoon, describe(slices.Collect(maps.Values(older))))
+			return fmt.Errorf("%w: snapshots are older than the new table: %s", errTooSoon, who(slices.Collect(maps.Values(older))))
 		}
 		if err := sleep(ctx, 2*time.Millisecond); err != nil {
 			return err
@@ -168,7 +170,7 @@ func scanViews(rows *sql.Rows) (map[view]Blocker, error) {
 		if err := rows.Scan(&b.Connection, &which, &b.User, &b.Host, &age, &b.Statement); err != nil {
 			return nil, err
 		}
-		b.Age, b.Why = time.Duration(age), "reads from a snapshot"
+		b.Age, b.Why = time.Duration(age), readsSnapshot
 		found[view{b.Connection, which}] = b
 	}
 	return found, rows.Err()

@@ -299,12 +299,14 @@ func (s *syncer) progress() {
 	case s.request.CutOver.Manual:
 		st.WaitingFor = "CALL midflight.cutover"
 	default:
-		st.WaitingFor = "the window " + s.request.CutOver.String() + " UTC"
-	}
-	if st.Phase != Copying {
-		return
+		st.WaitingFor = "the window " + s.request.CutOver.String()
 	}
 	st.RowsTotal = max(st.RowsTotal, st.RowsCopied)
+	if st.Phase != Copying {
+		// The last chunks may have come between two looks. It is 1 at the end only.
+		st.Progress, st.ETA = 0.999, -1
+		return
+	}
 	if st.RowsTotal > 0 {
 		st.Progress = min(float64(st.RowsCopied)/float64(st.RowsTotal), 0.999)
 	}

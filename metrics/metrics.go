@@ -3,6 +3,7 @@ package metrics
 
 import (
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -31,13 +32,16 @@ type Metrics struct {
 	holdSeconds  prometheus.Histogram
 	held         prometheus.Counter
 
-	phase map[int64]ghost.Phase // of running migrations; Migration is called by several goroutines
-	mu    sync.Mutex            // guards phase
+	mu       sync.Mutex            // guards what follows: Migration is called by several goroutines
+	phase    map[int64]ghost.Phase // of running migrations
+	blockers map[int64]int         // of running migrations that have some
+	since    time.Time             // when the first of blockers came
+	blocked  time.Duration         // with blockers, before since
 }
 
 // New registers the series.
 func New() *Metrics {
-	m := &Metrics{Registry: prometheus.NewRegistry(), phase: map[int64]ghost.Phase{}}
+	m := &Metrics{Registry: prometheus.NewRegistry(), phase: map[int64]ghost.Phase{}, blockers: map[int64]int{}}
 	counter := func(name, help string) prometheus.Counter {
 		c := prometheus.NewCounter(prometheus.CounterOpts{Name: "midflight_" + name, Help: help})
 		m.Registry.MustRegister(c)
@@ -68,6 +72,9 @@ func New() *Metrics {
 	m.cutOvers = counters("cutover_attempts_total", "Attempts at the exclusive lock, by outcome.", "outcome")
 	m.lockSeconds = histogram("cutover_lock_seconds", "Lock to unlock of cut-overs.", fine)
 	m.holdSeconds = histogram("hold_seconds", "The longest hold of a statement in an attempt that held any.", fine)
+	m.Registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "midflight_cutover_blockers", Help: "Sessions that cut-overs wait for."}, m.blockersNow),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "midflight_cutover_blocked_seconds_total", Help: "Time during which some cut-over waited for others' sessions."}, m.blockedSeconds))
 	m.held = counter("statements_held_total", "Statements that were held in the proxy for a cut-over.")
 	return m
 }
@@ -100,8 +107,11 @@ func (m *Metrics) Migration(e ghost.Event) {
 	switch e := e.(type) {
 	case ghost.PhaseChanged:
 		m.enter(e.ID, e.Phase)
+	case ghost.Blocked:
+		m.block(e.ID, len(e.By))
 	case ghost.Ended:
 		m.enter(e.ID, e.Phase)
+		m.block(e.ID, 0)
 		m.ended.WithLabelValues(string(e.Phase)).Inc()
 	case ghost.ChunkCopied:
 		m.rowsCopied.Add(float64(e.Rows))
@@ -136,4 +146,42 @@ func (m *Metrics) enter(id int64, p ghost.Phase) {
 		m.phase[id] = p
 		m.phases.WithLabelValues(string(p)).Inc()
 	}
+}
+
+// block records how many sessions a migration waits for.
+func (m *Metrics) block(id int64, blockers int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	before := len(m.blockers) > 0
+	if blockers > 0 {
+		m.blockers[id] = blockers
+	} else {
+		delete(m.blockers, id)
+	}
+	switch now := len(m.blockers) > 0; {
+	case now && !before:
+		m.since = time.Now()
+	case before && !now:
+		m.blocked += time.Since(m.since)
+	}
+}
+
+func (m *Metrics) blockersNow() (sum float64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, n := range m.blockers {
+		sum += float64(n)
+	}
+	return sum
+}
+
+// blockedSeconds counts as it happens: who is waited for may stay for hours.
+func (m *Metrics) blockedSeconds() float64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d := m.blocked
+	if len(m.blockers) > 0 {
+		d += time.Since(m.since)
+	}
+	return d.Seconds()
 }

@@ -3,6 +3,7 @@ package metrics_test
 import (
 	"errors"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -74,5 +75,55 @@ func TestSeries(t *testing.T) {
 	}
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+func TestBlockers(t *testing.T) {
+	m := metrics.New()
+	table := schema.Name{Schema: "shop", Table: "orders"}
+	blocked := func(id int64, n int) { m.Migration(ghost.Blocked{ID: id, Table: table, By: make([]ghost.Blocker, n)}) }
+	series := func(name string) float64 {
+		t.Helper()
+		_, rest, found := strings.Cut(page(m), "\n"+name+" ")
+		line, _, _ := strings.Cut(rest, "\n")
+		v, err := strconv.ParseFloat(line, 64)
+		if err != nil || !found {
+			t.Fatalf("%s: %q, %v", name, line, err)
+		}
+		return v
+	}
+	var last float64
+	check := func(after string, blockers float64, running bool) {
+		t.Helper()
+		if got := series("midflight_cutover_blockers"); got != blockers {
+			t.Errorf("%s: %v blockers, want %v", after, got, blockers)
+		}
+		first := series("midflight_cutover_blocked_seconds_total")
+		if second := series("midflight_cutover_blocked_seconds_total"); first < last || second > first != running {
+			t.Errorf("%s: %v, %v and %v seconds, running: %v", after, last, first, second, running)
+		}
+		last = series("midflight_cutover_blocked_seconds_total")
+	}
+	check("at first", 0, false)
+	if last != 0 {
+		t.Errorf("%v seconds at first", last)
+	}
+	blocked(1, 2)
+	check("one waits for two", 2, true)
+	blocked(2, 3)
+	check("another waits for three", 5, true)
+	blocked(1, 1)
+	check("one of the two has gone", 4, true)
+	blocked(1, 0)
+	check("both have gone", 3, true)
+	m.Migration(ghost.Ended{ID: 2, Table: table, Phase: ghost.Canceled}) // without a last word on its blockers
+	check("the other has ended", 0, false)
+	blocked(3, 1)
+	check("a third one waits", 1, true)
+	blocked(3, 0)
+	check("and no more", 0, false)
+	problems, err := promlint.New(strings.NewReader(page(m))).Lint()
+	if err != nil || len(problems) > 0 {
+		t.Errorf("%v %v", problems, err)
 	}
 }

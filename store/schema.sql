@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS midflight.migrations (
   eta_seconds BIGINT NULL,
   backlog BIGINT NOT NULL DEFAULT 0 COMMENT 'changed keys not applied yet',
   waiting_for TEXT NOT NULL,
-  cutover VARCHAR(16) NOT NULL DEFAULT 'auto',
+  cutover VARCHAR(60) NOT NULL DEFAULT 'auto',
   error_number INT NULL,
   error TEXT NULL,
   user VARCHAR(288) NOT NULL DEFAULT '' COMMENT 'who sent the statement',

@@ -30,7 +30,8 @@ type Store struct {
 	alive *sql.Conn // has the lock by the owner's name
 }
 
-// Open makes what is missing of the schema and announces this process.
+// Open makes what is missing of the schema, brings what an older version made up
+// to date, and announces this process.
 func Open(ctx context.Context, db *sql.DB) (*Store, error) {
 	for _, statement := range strings.Split(tables, ";\n") {
 		if statement = strings.TrimSpace(statement); statement == "" {
@@ -40,8 +41,10 @@ func Open(ctx context.Context, db *sql.DB) (*Store, error) {
 			return nil, fmt.Errorf("create the schema midflight: %w", err)
 		}
 	}
-	if err := widen(ctx, db); err != nil {
-		return nil, err
+	for _, c := range changed {
+		if err := c.bring(ctx, db); err != nil {
+			return nil, err
+		}
 	}
 	for _, p := range procedures {
 		if err := p.create(ctx, db); err != nil {

@@ -84,6 +84,59 @@ func TestOpenAgain(t *testing.T) {
 	})
 }
 
+// A schema that an older version made gets what is new in it, and keeps its rows.
+func TestUpgrade(t *testing.T) {
+	longest, err := ghost.ParseCutOver("02:00-04:00 America/Argentina/ComodRivadavia") // no name is longer
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := request
+	later.CutOver = longest
+	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
+		keep, db := open(t, s)
+		definition := func() (name, text string) {
+			t.Helper()
+			if err := db.QueryRow("SHOW CREATE TABLE midflight.migrations").Scan(&name, &text); err != nil {
+				t.Fatal(err)
+			}
+			return name, text
+		}
+		id, err := keep.Create(t.Context(), request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, fresh := definition()
+		for _, older := range []struct {
+			was  string
+			same bool // to the last byte; a column that was not there comes last
+		}{
+			{"MODIFY COLUMN cutover VARCHAR(16) NOT NULL DEFAULT 'auto'", true},
+			{"DROP COLUMN cutover", false},
+		} {
+			s.Exec(t, "ALTER TABLE midflight.migrations "+older.was)
+			again, err := store.Open(t.Context(), db)
+			if err != nil {
+				t.Fatalf("after %s: %v", older.was, err)
+			}
+			defer again.Close()
+			if _, upgraded := definition(); older.same && upgraded != fresh {
+				t.Errorf("after %s it is\n%s\nwant\n%s", older.was, upgraded, fresh)
+			}
+			if _, err := again.Create(t.Context(), later); err != nil {
+				t.Errorf("after %s: %v", older.was, err)
+			}
+			var text string
+			if err := db.QueryRow("SELECT cutover FROM midflight.migrations ORDER BY id DESC LIMIT 1").Scan(&text); err != nil || text != longest.String() {
+				t.Errorf("after %s the window is recorded as %q: %v", older.was, text, err)
+			}
+		}
+		var user string
+		if err := db.QueryRow("SELECT user FROM midflight.migrations WHERE id = ?", id).Scan(&user); err != nil || user != "ann" {
+			t.Errorf("the older row: %q, %v", user, err)
+		}
+	})
+}
+
 func TestLife(t *testing.T) {
 	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
 		keep, db := open(t, s)

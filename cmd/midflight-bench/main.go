@@ -1,6 +1,7 @@
 // Command midflight-bench measures Midflight beside HAProxy, MySQL Router and no
 // proxy at all, on one machine in one run: make bench-proxy. How it measures, and
-// why so, is in docs/performance.md.
+// why so, is in docs/performance.md. midflight-bench gap measures what a load feels
+// of schema changes: make bench-gap, docs/compared.md.
 package main
 
 import (
@@ -36,7 +37,11 @@ type build struct{ name, path string }
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	what, args := run, os.Args[1:]
+	if len(args) > 0 && args[0] == "gap" {
+		what, args = gap, args[1:]
+	}
+	err := what(ctx, args, os.Stdout, os.Stderr)
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 	default:
@@ -127,7 +132,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	rep.summarize(o.builds)
 	rep.print(stdout)
 	if o.json != "" {
-		err = errors.Join(err, rep.write(o.json))
+		err = errors.Join(err, writeJSON(o.json, rep))
 	}
 	return err
 }

@@ -216,8 +216,8 @@ func (t *table) flush(w io.Writer) {
 	*t = nil
 }
 
-func (r *report) write(path string) error {
-	b, err := json.MarshalIndent(r, "", "  ")
+func writeJSON(path string, report any) error {
+	b, err := json.MarshalIndent(report, "", "  ")
 	if err == nil {
 		err = os.WriteFile(path, append(b, '\n'), 0o644)
 	}

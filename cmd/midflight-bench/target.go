@@ -39,7 +39,8 @@ type spec struct {
 // A target is a way from sysbench to the server, in use.
 type target struct {
 	name, addr string
-	pid        int // 0 for direct: there is no proxy
+	http       string // Midflight's
+	pid        int    // 0 for direct: there is no proxy
 
 	cmd   *exec.Cmd
 	log   string
@@ -123,7 +124,7 @@ server_ssl_mode=AS_CLIENT
 	}
 }
 
-var ready = regexp.MustCompile(`^midflight is ready: clients (\S+), server `)
+var ready = regexp.MustCompile(`^midflight is ready: clients (\S+), server .*, http (\S+)$`)
 
 func midflight(m build) func(context.Context, *bench) (*target, error) {
 	return func(ctx context.Context, b *bench) (*target, error) {
@@ -140,7 +141,7 @@ func midflight(m build) func(context.Context, *bench) (*target, error) {
 		}
 		for lines := bufio.NewScanner(out); lines.Scan(); { // it prints one line
 			if f := ready.FindStringSubmatch(lines.Text()); f != nil {
-				t.addr = f[1]
+				t.addr, t.http = f[1], f[2]
 				return t, nil
 			}
 		}

@@ -55,7 +55,7 @@ func (c *config) serverFlags(f *flag.FlagSet) {
 func (c *config) serveFlags(f *flag.FlagSet) {
 	c.serverFlags(f)
 	f.StringVar(&c.Listen, "listen", "127.0.0.1:3307", "where clients connect, `HOST:PORT` or the path of a socket; several with commas between")
-	f.StringVar(&c.HTTP, "http", "127.0.0.1:9307", "`HOST:PORT` for /healthz, /readyz and /metrics")
+	f.StringVar(&c.HTTP, "http", "127.0.0.1:9307", "`HOST:PORT` for the page of migrations, /healthz, /readyz and /metrics")
 	f.StringVar(&c.TLSCert, "tls-cert", "", "certificate `FILE` (PEM) offered to clients, best the server's own; read again when it changes, and on SIGHUP")
 	f.StringVar(&c.TLSKey, "tls-key", "", "key `FILE` (PEM) of --tls-cert")
 	f.StringVar(&c.TLSClientCA, "tls-client-ca", "", "`FILE` (PEM) with the CAs of clients' certificates; with it, clients on TCP must use TLS and have one")

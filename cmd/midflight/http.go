@@ -12,12 +12,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"midflight/metrics"
+	"midflight/page"
 )
 
 // serveHTTP answers on the HTTP address until ctx ends. healthz: the process
 // lives; readyz: the server can be reached, so clients can be carried to it.
-func serveHTTP(ctx context.Context, l net.Listener, db *sql.DB, m *metrics.Metrics) error {
+func serveHTTP(ctx context.Context, l net.Listener, db *sql.DB, m *metrics.Metrics, p page.Page) error {
 	mux := http.NewServeMux()
+	mux.Handle("GET /{$}", p)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)

@@ -12,6 +12,7 @@ import (
 	"midflight/intercept"
 	"midflight/metrics"
 	"midflight/mysqld"
+	"midflight/page"
 	"midflight/proxy"
 	"midflight/store"
 )
@@ -22,6 +23,9 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	rest, err := c.parse("serve", args, stderr, (*config).serveFlags)
 	if err := noArgs("serve", rest, err); err != nil {
 		return err
+	}
+	if err := c.Bounds.Check(); err != nil {
+		return usageError{fmt.Errorf("--cutover-…: %w", err)}
 	}
 	log, err := newLogger(c.LogLevel)
 	if err != nil {
@@ -70,16 +74,18 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer clients.Close()
-	page, err := listen(c.HTTP)
+	people, err := listen(c.HTTP)
 	if err != nil {
 		return err
 	}
-	defer page.Close()
+	defer people.Close()
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return queue.Run(ctx) })
 	g.Go(func() error { return sessions.Serve(ctx, clients...) })
-	g.Go(func() error { return serveHTTP(ctx, page, db, series) })
-	fmt.Fprintf(stdout, "midflight is ready: clients %s, server %s (%s), http %s\n", clients, c.Server, flavor, page.Addr())
+	g.Go(func() error {
+		return serveHTTP(ctx, people, db, series, page.Page{DB: db, Server: fmt.Sprintf("%s (%s)", c.Server, flavor)})
+	})
+	fmt.Fprintf(stdout, "midflight is ready: clients %s, server %s (%s), http %s\n", clients, c.Server, flavor, people.Addr())
 	return g.Wait()
 }

@@ -204,12 +204,18 @@ func TestHTTP(t *testing.T) {
 			if err != nil || len(problems) > 0 {
 				t.Errorf("promlint: %v %v", err, problems)
 			}
+			if text := want("/", 200); !strings.Contains(text, s.db+".t") || !strings.Contains(text, `class="phase ready"`) {
+				t.Errorf("the migration isn't in\n%s", text)
+			}
 			s.Exec("CALL midflight.cutover(?)", id)
 			if err := <-done; err != nil {
 				t.Error(err)
 			}
 			server.Kill9(t)
 			want("/readyz", 503)
+			if text := want("/", 503); !strings.Contains(text, "The server can’t be asked") {
+				t.Errorf("no reason is in\n%s", text)
+			}
 			want("/healthz", 200)
 			server.StartAgain(t)
 			await(t, "it is ready again", func() bool { status, _ := get(t, s.m, "/readyz"); return status == 200 })

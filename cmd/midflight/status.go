@@ -13,42 +13,8 @@ import (
 	"time"
 
 	"midflight/mysqld"
+	"midflight/store"
 )
-
-// migration is a row of midflight.migrations, as people see it.
-type migration struct {
-	id                     int64
-	table, statement       string
-	phase, strategy        string
-	copied, estimate       int64
-	progress               float64
-	eta                    sql.NullInt64
-	waitingFor, failure    string
-	created, started, done sql.NullTime
-}
-
-func (m migration) ended() bool { return m.done.Valid }
-
-func readMigrations(ctx context.Context, db *sql.DB, limit int) ([]migration, error) {
-	rows, err := db.QueryContext(ctx, `SELECT /* midflight */ id, CONCAT(schema_name, '.', table_name), LEFT(statement, 200), phase, strategy, rows_copied, rows_estimate, progress, eta_seconds, waiting_for, COALESCE(error, ''), created_at, started_at, completed_at
-FROM midflight.migrations ORDER BY completed_at IS NULL DESC, id DESC LIMIT ?`, limit)
-	if n := mysqld.Number(err); n == mysqld.ErrNoSuchTable || n == 1049 {
-		return nil, nil // no Midflight has run here yet
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the migrations: %w", err)
-	}
-	defer rows.Close()
-	var list []migration
-	for rows.Next() {
-		var m migration
-		if err := rows.Scan(&m.id, &m.table, &m.statement, &m.phase, &m.strategy, &m.copied, &m.estimate, &m.progress, &m.eta, &m.waitingFor, &m.failure, &m.created, &m.started, &m.done); err != nil {
-			return nil, fmt.Errorf("read the migrations: %w", err)
-		}
-		list = append(list, m)
-	}
-	return list, rows.Err()
-}
 
 // status prints the migrations that run and the latest that have ended.
 func status(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -57,7 +23,7 @@ func status(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 		return err
 	}
 	defer db.Close()
-	list, err := readMigrations(ctx, db, 20)
+	list, err := store.Recent(ctx, db, 20)
 	if err != nil {
 		return err
 	}
@@ -65,7 +31,7 @@ func status(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	return nil
 }
 
-func printMigrations(w io.Writer, list []migration) {
+func printMigrations(w io.Writer, list []store.Migration) {
 	if len(list) == 0 {
 		fmt.Fprintln(w, "no migrations yet")
 		return
@@ -73,46 +39,44 @@ func printMigrations(w io.Writer, list []migration) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "ID\tTABLE\tPHASE\tPATH\tPROGRESS\tETA\tTOOK\tNOTE")
 	for _, m := range list {
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", m.id, m.table, m.phase, dash(m.strategy), m.bar(), m.etaText(), m.took(), m.note())
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", m.ID, m.Table, m.Phase, dash(m.Path), bar(m), eta(m), took(m), note(m))
 	}
 	t.Flush()
 }
 
-func (m migration) bar() string {
-	if m.ended() || m.strategy != "copy" {
+func bar(m store.Migration) string {
+	if m.Ended() || m.Path != "copy" {
 		return "-"
 	}
 	const width = 20
-	full := int(m.progress * width)
-	return fmt.Sprintf("%s%s %3.0f%%", strings.Repeat("█", full), strings.Repeat("░", width-full), 100*m.progress)
+	full := int(m.Progress * width)
+	return fmt.Sprintf("%s%s %3.0f%%", strings.Repeat("█", full), strings.Repeat("░", width-full), 100*m.Progress)
 }
 
-func (m migration) etaText() string {
-	if m.ended() || !m.eta.Valid {
+func eta(m store.Migration) string {
+	if m.Ended() || !m.ETA.Valid {
 		return "-"
 	}
-	return (time.Duration(m.eta.Int64) * time.Second).String()
+	return (time.Duration(m.ETA.Int64) * time.Second).String()
 }
 
-func (m migration) took() string {
-	if !m.started.Valid {
+func took(m store.Migration) string {
+	d, ok := m.Took(time.Now())
+	if !ok {
 		return "-"
 	}
-	end := time.Now().UTC()
-	if m.done.Valid {
-		end = m.done.Time
-	}
-	return end.Sub(m.started.Time).Round(100 * time.Millisecond).String()
+	return d.Round(100 * time.Millisecond).String()
 }
 
-func (m migration) note() string {
+func note(m store.Migration) string {
 	switch {
-	case m.failure != "":
-		return m.failure
-	case m.waitingFor != "":
-		return "waiting for " + m.waitingFor
+	case m.Failure != "":
+		return m.Failure
+	case m.WaitingFor != "":
+		return "waiting for " + m.WaitingFor
 	}
-	return strings.Join(strings.Fields(m.statement), " ")
+	statement := []rune(strings.Join(strings.Fields(m.Statement), " "))
+	return string(statement[:min(200, len(statement))])
 }
 
 func dash(s string) string {
@@ -136,7 +100,7 @@ func watch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 	}
 	for {
-		list, err := readMigrations(ctx, db, 12)
+		list, err := store.Recent(ctx, db, 12)
 		if ctx.Err() != nil {
 			return nil
 		}

@@ -1,0 +1,19 @@
+package main
+
+import (
+	"context"
+	"time"
+)
+
+// stalls runs until ctx ends and returns by how much, at most, a short sleep has
+// lasted longer than it should: what the machine adds to any statement, by itself or
+// because others use it.
+func stalls(ctx context.Context) (worst time.Duration) {
+	const nap = 2 * time.Millisecond
+	for ctx.Err() == nil {
+		began := time.Now()
+		time.Sleep(nap)
+		worst = max(worst, time.Since(began)-nap)
+	}
+	return worst
+}

@@ -1,0 +1,63 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"midflight/mysqld"
+)
+
+// A changedColumn is one that an older version made narrower, or not at all.
+// CREATE TABLE IF NOT EXISTS leaves such a table as it is.
+type changedColumn struct {
+	table, column string
+	characters    int64 // that it must hold
+	definition    string
+	also          string // what is added with it
+}
+
+// changed must say what schema.sql says.
+var changed = []changedColumn{
+	// It was VARCHAR(16), which has no room for a window's time zone. Up to 255
+	// bytes the server needn't copy the table.
+	{"migrations", "cutover", 60, "VARCHAR(60) NOT NULL DEFAULT 'auto'", ""},
+	{"migrations", "invisible_columns", 0, "TEXT NULL COMMENT 'published INVISIBLE by @midflight_new_columns: a JSON list'", ""},
+	{"migrations", "reveal_requested", 0, "BOOLEAN NOT NULL DEFAULT FALSE", ", ADD KEY by_reveal (reveal_requested)"},
+}
+
+// bring makes the column what it must be, if it isn't.
+func (c changedColumn) bring(ctx context.Context, db *sql.DB) error {
+	fail := func(err error) error { return fmt.Errorf("bring midflight.%s up to date: %w", c.table, err) }
+	var there int
+	var room sql.NullInt64
+	if err := db.QueryRowContext(ctx, `SELECT /* midflight */ COUNT(*), MAX(character_maximum_length) FROM information_schema.columns
+WHERE table_schema = 'midflight' AND table_name = ? AND column_name = ?`, c.table, c.column).Scan(&there, &room); err != nil {
+		return fail(err)
+	}
+	do := "ADD COLUMN"
+	if there > 0 {
+		if room.Int64 >= c.characters {
+			return nil
+		}
+		do = "MODIFY COLUMN"
+	}
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return fail(err)
+	}
+	defer conn.Close()
+	// Who waits for the lock keeps everybody else from the table.
+	if _, err := conn.ExecContext(ctx, "SET /* midflight */ SESSION lock_wait_timeout = 5"); err != nil {
+		return fail(err)
+	}
+	defer conn.ExecContext(context.WithoutCancel(ctx), "SET /* midflight */ SESSION lock_wait_timeout = DEFAULT")
+	_, err = conn.ExecContext(ctx, fmt.Sprintf("ALTER TABLE /* midflight */ midflight.%s %s %s %s%s", c.table, do, c.column, c.definition, c.also))
+	if mysqld.Number(err) == mysqld.ErrDupColumn { // another Midflight starts as well
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("bring midflight.%s up to date, which wants it for a moment (end the transactions that use it): %w", c.table, err)
+	}
+	return nil
+}
