@@ -43,7 +43,7 @@ const outdatedAnswer = "Table definition has changed"
 
 // Whatever a transaction with an older snapshot sends, it is never shown a part of the table.
 func TestNoPartOfASwappedTable(t *testing.T) {
-	each(t, func(t *testing.T, s *testmysql.Server) {
+	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
 		both := []string{
 			"SAVEPOINT a|ROLLBACK TO a; SELECT COUNT(*), 'rows' FROM orders",
 			"SELECT 1; SELECT COUNT(*), 'rows' FROM orders",
@@ -104,7 +104,7 @@ func TestNoPartOfASwappedTable(t *testing.T) {
 // A statement in flight when the swap begins takes its transaction's snapshot before
 // the server has told of a transaction.
 func TestSnapshotInFlight(t *testing.T) {
-	each(t, func(t *testing.T, s *testmysql.Server) {
+	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
 		for _, script := range []string{
 			"SET autocommit = 0|SELECT SLEEP(0.3) FROM other", "BEGIN||SELECT SLEEP(0.3) FROM other",
 			"BEGIN; SELECT SLEEP(0.3) FROM other", "COMMIT||BEGIN||SELECT SLEEP(0.3) FROM other",
@@ -183,7 +183,7 @@ func TestDrainedOfChained(t *testing.T) {
 
 // A transaction begun after the swap hears nothing of it.
 func TestNotOutdatedAnyMore(t *testing.T) {
-	each(t, func(t *testing.T, s *testmysql.Server) {
+	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
 		for _, script := range []string{
 			"COMMIT|BEGIN", "COMMIT AND CHAIN", "SET autocommit = 0|COMMIT|SELECT 1 FROM other", "BEGIN",
 			"COMMIT||BEGIN||SELECT 1",
