@@ -25,6 +25,19 @@ var DefaultBounds = Bounds{Hold: 100 * time.Millisecond, Pause: 50 * time.Millis
 func (b Bounds) maxHold() time.Duration  { return 10 * b.Hold }
 func (b Bounds) maxPause() time.Duration { return 40 * b.Pause }
 
+// Check refuses what leaves no time for anything.
+func (b Bounds) Check() error {
+	switch {
+	case b.Hold < 20*time.Millisecond || b.Hold > 10*time.Second:
+		return fmt.Errorf("a hold of %s: want 20ms to 10s", b.Hold)
+	case b.Pause < time.Millisecond:
+		return fmt.Errorf("a pause of %s: want 1ms or more", b.Pause)
+	case b.BlockedAfter < 0:
+		return fmt.Errorf("blocked after %s: want 0s or more", b.BlockedAfter)
+	}
+	return nil
+}
+
 // A Policy says what becomes of a change whose lock others don't let it have.
 type Policy string
 

@@ -36,11 +36,17 @@ type KeysApplied struct {
 
 // CutOverTried: an attempt at the exclusive lock has ended.
 type CutOverTried struct {
-	ID      int64
+	ID      int64         // 0: of a statement that a client's session sends (Through)
 	Locked  time.Duration // lock to unlock, 0 when it was not had
 	Held    int           // statements held in the proxy
 	Longest time.Duration // the longest of them
 	Steps   []Step        // what was done, and when; the first is the beginning
+	Err     error
+}
+
+// BlockerKilled: the operator's policy has ended a session that was in the way.
+type BlockerKilled struct {
+	Blocker Blocker
 	Err     error
 }
 
@@ -82,31 +88,41 @@ type ChoresFailed struct{ Err error }
 
 func (e ChoresFailed) String() string { return "chores: " + e.Err.Error() }
 
-func (ChoresFailed) event() {}
-func (PhaseChanged) event() {}
-func (ChunkCopied) event()  {}
-func (KeysApplied) event()  {}
-func (CutOverTried) event() {}
-func (Blocked) event()      {}
-func (Ended) event()        {}
+func (ChoresFailed) event()  {}
+func (PhaseChanged) event()  {}
+func (ChunkCopied) event()   {}
+func (KeysApplied) event()   {}
+func (CutOverTried) event()  {}
+func (BlockerKilled) event() {}
+func (Blocked) event()       {}
+func (Ended) event()         {}
 
 func (e PhaseChanged) String() string { return fmt.Sprintf("m%d %s: %s", e.ID, e.Table, e.Phase) }
 func (e ChunkCopied) String() string  { return fmt.Sprintf("copied %d rows in %s", e.Rows, e.Took) }
 func (e KeysApplied) String() string  { return fmt.Sprintf("applied %d keys in %s", e.Keys, e.Took) }
 func (e CutOverTried) String() string {
+	who := fmt.Sprintf("m%d", e.ID)
+	if e.ID == 0 {
+		who = "forwarded statement"
+	}
 	if e.Err != nil {
-		return fmt.Sprintf("m%d cut-over: %v (held %d statements, %s at most%s)", e.ID, e.Err, e.Held, e.Longest.Round(100*time.Microsecond), took(e.Steps))
+		return fmt.Sprintf("%s cut-over: %v (held %d statements, %s at most%s)", who, e.Err, e.Held, e.Longest.Round(100*time.Microsecond), took(e.Steps))
 	}
 	if e.Locked == 0 { // of a change in place, one of its two locks
-		return fmt.Sprintf("m%d let in: held %d statements, %s at most%s", e.ID, e.Held, e.Longest.Round(100*time.Microsecond), took(e.Steps))
+		return fmt.Sprintf("%s let in: held %d statements, %s at most%s", who, e.Held, e.Longest.Round(100*time.Microsecond), took(e.Steps))
 	}
-	return fmt.Sprintf("m%d cut over: locked %s, held %d statements, %s at most%s", e.ID, e.Locked.Round(10*time.Microsecond), e.Held, e.Longest.Round(100*time.Microsecond), took(e.Steps))
+	return fmt.Sprintf("%s cut over: locked %s, held %d statements, %s at most%s", who, e.Locked.Round(10*time.Microsecond), e.Held, e.Longest.Round(100*time.Microsecond), took(e.Steps))
+}
+func (e BlockerKilled) String() string {
+	b := e.Blocker
+	b.Statement = "" // values may be in it
+	return fmt.Sprintf("killed %s, for whom a schema change has waited too long (error: %v)", b, e.Err)
 }
 func (e Blocked) String() string {
 	if len(e.By) == 0 {
 		return fmt.Sprintf("m%d %s: nobody is waited for any more", e.ID, e.Table)
 	}
-	return fmt.Sprintf("m%d %s: waiting for %s", e.ID, e.Table, describe(e.By))
+	return fmt.Sprintf("m%d %s: waiting for %s", e.ID, e.Table, who(e.By))
 }
 func (e Ended) String() string {
 	if e.Err != nil {

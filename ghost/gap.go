@@ -23,7 +23,7 @@ type gap struct {
 	watch  *sql.Conn // for the watchdog: it must not wait for a free connection
 	plugin bool      // MariaDB tells who has metadata locks
 
-	shown []Blocker // who is waited for
+	waitedFor []Blocker
 
 	// Of the attempt that is under way, or was last:
 	held      Held
@@ -51,30 +51,34 @@ func (r *run) openGap(ctx context.Context, init []string, tables ...schema.Name)
 	if err != nil {
 		return nil, err
 	}
-	if g.lock, err = r.DB.Conn(ctx); err != nil {
-		return nil, fmt.Errorf("connect for the exclusive lock: %w", err)
-	}
-	if g.watch, err = r.DB.Conn(ctx); err != nil {
+	if err := g.openLock(ctx, init); err != nil {
 		g.close()
-		return nil, fmt.Errorf("connect for the watch over the exclusive lock: %w", err)
-	}
-	init = append(init, "SET /* midflight */ SESSION lock_wait_timeout = 1")
-	for _, q := range init {
-		if _, err = g.lock.ExecContext(ctx, q); err != nil {
-			g.close()
-			return nil, fmt.Errorf("set up the session of the exclusive lock (%s): %w", q, err)
-		}
-	}
-	if err = g.lock.QueryRowContext(ctx, "SELECT /* midflight */ CONNECTION_ID()").Scan(&g.id); err != nil {
-		g.close()
-		return nil, fmt.Errorf("set up the session of the exclusive lock: %w", err)
+		return nil, err
 	}
 	return g, nil
 }
 
+// openLock opens the lock session, with these settings, and the watch over it.
+func (g *gap) openLock(ctx context.Context, init []string) (err error) {
+	if g.lock, err = g.DB.Conn(ctx); err != nil {
+		return fmt.Errorf("connect for the exclusive lock: %w", err)
+	}
+	if g.watch, err = g.DB.Conn(ctx); err != nil {
+		return fmt.Errorf("connect for the watch over the exclusive lock: %w", err)
+	}
+	init = append(init, "SET /* midflight */ SESSION lock_wait_timeout = 1")
+	for _, q := range init {
+		if _, err = g.lock.ExecContext(ctx, q); err != nil {
+			return fmt.Errorf("set up the session of the exclusive lock (%s): %w", q, err)
+		}
+	}
+	err = g.lock.QueryRowContext(ctx, "SELECT /* midflight */ CONNECTION_ID()").Scan(&g.id)
+	return wrap(err, "set up the session of the exclusive lock")
+}
+
 // close ends the lock connection, and with it whatever it had locked.
 func (g *gap) close() {
-	if len(g.shown) > 0 {
+	if len(g.waitedFor) > 0 {
 		g.Observe(Blocked{ID: g.status.ID, Table: g.request.Table})
 	}
 	for _, c := range []*sql.Conn{g.lock, g.watch} {
@@ -124,7 +128,7 @@ func (g *gap) through(ctx context.Context, bound time.Duration, act func(ctx con
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return fmt.Errorf("%w: still using the table after %s: %s", errTooSoon, within.Round(time.Millisecond), describe(g.Door.Busy(g.names, 0)))
+		return fmt.Errorf("%w: still using the table after %s: %s", errTooSoon, within.Round(time.Millisecond), who(g.Door.Busy(g.names, 0)))
 	}
 	g.did("drained")
 	return act(ctx)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"midflight/ghost/plan"
@@ -125,7 +124,7 @@ var errLostWork = fmt.Errorf("%w: the lock at the end of the change in place was
 func (g *gap) letIn(ctx context.Context, outcome <-chan error) error {
 	for {
 		state, err := stateOf(ctx, g.watch, g.Flavor, g.id)
-		waits := err != nil || state == "" || strings.HasPrefix(state, "Waiting for")
+		waits := err != nil || state == "" || waiting(state)
 		switch {
 		case len(outcome) > 0 || !waits:
 			return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -44,6 +45,9 @@ func (g *gap) long() time.Duration {
 func (g *gap) longOf(busy []Blocker) []Blocker {
 	return slices.DeleteFunc(busy, func(b Blocker) bool {
 		if b.Age > time.Second {
+			if g.lasting == nil {
+				g.lasting = map[uint64]bool{}
+			}
 			g.lasting[b.Connection] = true
 		}
 		return b.Age < g.long() && !g.lasting[b.Connection]
@@ -76,9 +80,10 @@ func (g *gap) awaitFree(ctx context.Context, pause func(context.Context, time.Du
 
 // shows tells who is waited for, when that changes.
 func (g *gap) shows(ctx context.Context, blockers []Blocker) {
+	g.status.waiting = who(blockers)
 	g.waitingFor(ctx, describe(blockers))
-	same := slices.EqualFunc(blockers, g.shown, func(a, b Blocker) bool { return a.Connection == b.Connection })
-	if g.shown = blockers; !same {
+	same := slices.EqualFunc(blockers, g.waitedFor, func(a, b Blocker) bool { return a.Connection == b.Connection })
+	if g.waitedFor = blockers; !same {
 		g.Observe(Blocked{g.status.ID, g.request.Table, blockers})
 	}
 }
@@ -93,7 +98,7 @@ func (g *gap) enforce(ctx context.Context, blockers []Blocker) error {
 	}
 	switch g.Bounds.Blocked {
 	case Fail:
-		return &BlockedError{fmt.Sprintf("Midflight waited %s for %s", g.Bounds.BlockedAfter, describe(blockers))}
+		return &BlockedError{fmt.Sprintf("Midflight waited %s for %s", g.Bounds.BlockedAfter, who(blockers))}
 	case Kill:
 		for _, b := range blockers {
 			if b.Connection == 0 || b.System || b.Why == readsSnapshot {
@@ -101,6 +106,7 @@ func (g *gap) enforce(ctx context.Context, blockers []Blocker) error {
 			}
 			_, err := g.DB.ExecContext(ctx, fmt.Sprintf("KILL /* midflight m%d */ CONNECTION %d", g.status.ID, b.Connection))
 			if mysqld.Number(err) != mysqld.ErrNoSuchThread {
+				g.Observe(BlockerKilled{b, err})
 				g.log(ctx, "%s was ended after %s of waiting (error: %v)", b, g.Bounds.BlockedAfter, err)
 			}
 		}
@@ -118,7 +124,7 @@ func (g *gap) blocked(ctx context.Context, pause func(context.Context, time.Dura
 	if err != nil || len(first) == 0 {
 		return nil, err
 	}
-	if err := pause(ctx, min(g.long(), 12*longHolder)); err != nil {
+	if err := pause(ctx, min(g.long(), 4*longHolder)); err != nil {
 		return nil, err
 	}
 	second, err := g.around(ctx)
@@ -158,9 +164,9 @@ func (g *gap) around(ctx context.Context) (map[holder]Blocker, error) {
 		}
 	}
 	locks, err := g.holders(ctx)
-	for h, b := range locks {
-		found[h] = b
-	}
+	maps.Copy(found, locks)
+	// Our own workers are done before an attempt.
+	maps.DeleteFunc(found, func(_ holder, b Blocker) bool { return strings.Contains(b.Statement, "/* midflight ") })
 	return found, err
 }
 
@@ -212,7 +218,8 @@ func (g *gap) holders(ctx context.Context) (map[holder]Blocker, error) {
 }
 
 // The instrument wait/lock/metadata/sql/mdl is on by default since 8.0. A lock of no
-// thread is that of an XA transaction that was prepared, and its session ended.
+// thread is that of an XA transaction that was prepared, and its session ended. InnoDB's
+// own threads (statistics) have theirs for moments, always by the same event.
 const holdersMySQL = `SELECT /* midflight */ COALESCE(t.processlist_id, 0), CONCAT(l.owner_thread_id, ' ', l.owner_event_id),
 CASE WHEN l.object_type IN ('GLOBAL', 'COMMIT') THEN 'FLUSH TABLES WITH READ LOCK' WHEN l.object_type = 'BACKUP LOCK' THEN 'LOCK INSTANCE FOR BACKUP' WHEN l.lock_type LIKE 'SHARED\_NO\_%%' OR l.lock_type = 'SHARED_READ_ONLY' THEN 'LOCK TABLES' ELSE '' END,
 t.processlist_user, COALESCE(t.processlist_host, ''), COALESCE(e.timer_wait DIV 1000, t.processlist_time * 1000000000, 0), COALESCE(LEFT(s.sql_text, 1000), '')
@@ -220,7 +227,7 @@ FROM performance_schema.metadata_locks l
 LEFT JOIN performance_schema.threads t ON t.thread_id = l.owner_thread_id
 LEFT JOIN performance_schema.events_transactions_current e ON e.thread_id = l.owner_thread_id AND e.state = 'ACTIVE'
 LEFT JOIN performance_schema.events_statements_current s ON s.thread_id = l.owner_thread_id AND s.nesting_event_level = 0
-WHERE (l.object_type = 'TABLE' AND (%s) OR l.object_type IN ('GLOBAL', 'COMMIT', 'BACKUP LOCK') AND l.lock_type = 'SHARED') AND l.lock_status = 'GRANTED' AND COALESCE(t.processlist_id, 0) <> CONNECTION_ID()`
+WHERE (l.object_type = 'TABLE' AND (%s) OR l.object_type IN ('GLOBAL', 'COMMIT', 'BACKUP LOCK') AND l.lock_type = 'SHARED') AND l.lock_status = 'GRANTED' AND (t.thread_id IS NULL OR t.processlist_id <> CONNECTION_ID())`
 
 // The plugin shows no transaction, so two holds are one if the session has begun no
 // statement between.
@@ -269,6 +276,15 @@ func describe(blockers []Blocker) string {
 		names = append(names, fmt.Sprintf("%d more", n))
 	}
 	return strings.Join(names, ", ")
+}
+
+// who is describe for everybody: what others run may have values in it.
+func who(blockers []Blocker) string {
+	list := slices.Clone(blockers)
+	for i := range list {
+		list[i].Statement = ""
+	}
+	return describe(list)
 }
 
 // String is a line for people: who, for how long, and what it last ran.

@@ -1,6 +1,7 @@
 package ghost
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -90,6 +91,7 @@ type Status struct {
 	ETA        time.Duration // negative: not known
 	Backlog    int
 	WaitingFor string
+	waiting    string // the same without others' statements; "": WaitingFor has none
 }
 
 // String is the line that SHOW PROCESSLIST shows.
@@ -103,7 +105,7 @@ func (s Status) String() string {
 		}
 	}
 	if s.WaitingFor != "" {
-		line += ", waiting for " + s.WaitingFor
+		line += ", waiting for " + cmp.Or(s.waiting, s.WaitingFor)
 	}
 	return line
 }

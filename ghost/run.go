@@ -164,7 +164,7 @@ func (s *syncer) copyAndSwap(ctx context.Context, own []Warning) (warned serverW
 func (r *run) enter(ctx context.Context, p Phase) {
 	r.status.Phase.mustGoTo(p)
 	r.status.Phase = p
-	r.status.WaitingFor = ""
+	r.status.WaitingFor, r.status.waiting = "", ""
 	r.blockedSince, r.lasting = time.Time{}, map[uint64]bool{}
 	r.Observe(PhaseChanged{r.status.ID, r.request.Table, p})
 	r.publish(ctx)
@@ -185,6 +185,9 @@ func (r *run) log(ctx context.Context, format string, args ...any) {
 
 // waitingFor shows why nothing moves.
 func (r *run) waitingFor(ctx context.Context, reason string) {
+	if reason == "" {
+		r.status.waiting = ""
+	}
 	if r.status.WaitingFor != reason {
 		r.status.WaitingFor = reason
 		r.publish(ctx)

@@ -58,7 +58,7 @@ func (g *gap) awaitSnapshots(ctx context.Context) error {
 	older, err := g.snapshotsAround(ctx)
 	for err == nil && len(older) > 0 {
 		if g.rest() < g.Bounds.Hold/4 {
-			return fmt.Errorf("%w: snapshots are older than the new table: %s", errTooSoon, describe(slices.Collect(maps.Values(older))))
+			return fmt.Errorf("%w: snapshots are older than the new table: %s", errTooSoon, who(slices.Collect(maps.Values(older))))
 		}
 		if err := sleep(ctx, 2*time.Millisecond); err != nil {
 			return err

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"midflight/mysqld"
@@ -56,7 +55,7 @@ func (g *gap) waitsForLock(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	state, err := stateOf(ctx, g.watch, g.Flavor, g.id)
-	return strings.HasPrefix(state, "Waiting for"), err
+	return waiting(state), err
 }
 
 // stateOf is what the server shows of a connection; "" when it is gone. (MySQL's

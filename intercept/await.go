@@ -21,7 +21,7 @@ var errClientGone = errors.New("the client left while its schema change ran")
 const (
 	minSlice = 5 * time.Millisecond
 	maxSlice = time.Second
-	slices   = 25
+	perWait  = 25
 )
 
 // await waits for a migration's end. KILL, of the query or the connection,
@@ -34,13 +34,13 @@ func (i *Interceptor) await(ctx context.Context, c *proxy.Conn, t *ghost.Ticket)
 			return t.Result(), nil
 		default:
 		}
-		slice := min(max(time.Since(began)/slices, minSlice), maxSlice)
+		slice := min(max(time.Since(began)/perWait, minSlice), maxSlice)
 		r, err := c.Query(ctx, i.wait(t.Status(), slice))
 		switch {
 		case errors.Is(err, proxy.ErrServerGone):
 			t.Cancel()
 			return ghost.Result{}, err
-		case asServer(err) != nil, err == nil && (len(r.Rows) != 1 || r.Rows[0][0].String != "0"): // SLEEP gives 1 when it is killed
+		case asServer(err) != nil, err == nil && !slept(r):
 			t.Cancel()
 			if t.Status().Phase == ghost.Queued {
 				// It will not run. That is recorded when its turn comes, for
@@ -66,15 +66,22 @@ func (i *Interceptor) await(ctx context.Context, c *proxy.Conn, t *ghost.Ticket)
 
 // wait is the statement that the session's connection is seen to run.
 func (i *Interceptor) wait(s ghost.Status, d time.Duration) string {
+	return i.sleep(s.String(), d)
+}
+
+func (i *Interceptor) sleep(progress string, d time.Duration) string {
 	hint := ""
 	if !i.Flavor.MariaDB { // a limit on SELECTs is none on ALTER; on MariaDB it is one on both
 		hint = "/*+ MAX_EXECUTION_TIME(0) */ "
 	}
-	progress := strings.Map(func(r rune) rune {
+	progress = strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
 			return '?'
 		}
 		return r
-	}, s.String())
+	}, progress)
 	return fmt.Sprintf("/* %s */ SELECT %sSLEEP(%.3f) LIMIT 1", mysqld.CommentText(progress), hint, d.Seconds())
 }
+
+// slept tells from the answer of sleep whether it was broken off: SLEEP gives 1 when it is killed.
+func slept(r *proxy.Result) bool { return len(r.Rows) == 1 && r.Rows[0][0].String == "0" }

@@ -1,6 +1,10 @@
 package intercept
 
-import "midflight/schema"
+import (
+	"time"
+
+	"midflight/schema"
+)
 
 // An Event is something that happened to a statement.
 type Event interface{ event() }
@@ -16,6 +20,9 @@ type Intercepted struct {
 type Forwarded struct {
 	Connection uint32
 	Reason     string
+	Attempts   int           // at its lock; 0: it was left to the server as it came
+	Waited     time.Duration // until the last of them
+	For        string        // for whom, as far as somebody was seen
 }
 
 func (Intercepted) event() {}

@@ -11,6 +11,7 @@ import (
 	"midflight/mysqld"
 	"midflight/parser"
 	"midflight/proxy"
+	"midflight/schema"
 )
 
 // facts are what decides a statement's meaning, asked of the session's own
@@ -116,6 +117,18 @@ func (q facts) readable(name string) bool {
 		return true
 	}
 	return strings.IndexFunc(name, func(r rune) bool { return r >= 0x80 }) < 0
+}
+
+// full is a table's name as the server keeps it; its schema is "" where there is none.
+func (q facts) full(n parser.Name) schema.Name {
+	t := schema.Name{Schema: n.Schema, Table: n.Table}
+	if t.Schema == "" {
+		t.Schema = q.database
+	}
+	if q.lowerCase {
+		t.Schema, t.Table = strings.ToLower(t.Schema), strings.ToLower(t.Table)
+	}
+	return t
 }
 
 // hinted lets a comment in the statement override the session's variables.

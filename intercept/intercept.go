@@ -12,7 +12,6 @@ import (
 	"midflight/parser"
 	"midflight/proxy"
 	"midflight/proxy/wire"
-	"midflight/schema"
 )
 
 // An Interceptor answers schema changes with the engine's help.
@@ -97,10 +96,16 @@ func (i *Interceptor) change(ctx context.Context, c *proxy.Conn, text, rest stri
 	if err != nil {
 		return i.misspelt(ctx, c, facts, text+rest)
 	}
+	if s.Kind.Direct() && rest == "" { // says it itself
+		return i.forward(ctx, c, facts, s, more, directly[s.Kind])
+	}
 	// The server's verdict on the syntax. The statement itself is then the best
 	// way to give the client that error.
 	if e := asServer(c.Prepare(ctx, s.Text)); e != nil && e.Number == errSyntax {
 		return i.misspelt(ctx, c, facts, text+rest)
+	}
+	if s.Kind.Direct() {
+		return i.forward(ctx, c, facts, s, more, directly[s.Kind])
 	}
 	facts.hinted(s.Hints)
 	s, invisible, err := i.invisible(ctx, c, s, facts)
@@ -112,7 +117,7 @@ func (i *Interceptor) change(ctx context.Context, c *proxy.Conn, text, rest stri
 		return i.refuse(ctx, c, facts, err)
 	}
 	if reason != "" {
-		return i.forward(ctx, c, facts, s.Text, more, reason)
+		return i.forward(ctx, c, facts, s, more, reason)
 	}
 	request.Invisible = invisible
 	request.User, request.Host, request.Session = c.User(), c.ClientAddr(), c.ID()
@@ -132,7 +137,7 @@ func (i *Interceptor) change(ctx context.Context, c *proxy.Conn, text, rest stri
 		return false, err
 	}
 	if result.Left != "" {
-		return i.forward(ctx, c, facts, s.Text, more, result.Left)
+		return i.forward(ctx, c, facts, s, more, result.Left)
 	}
 	return i.reply(ctx, c, facts, s, request.Table, result, more)
 }
@@ -151,13 +156,7 @@ func (i *Interceptor) request(ctx context.Context, c *proxy.Conn, s parser.State
 	if q.async != "" && q.async != "0" && q.async != "1" {
 		return r, "", wrongValue(fmt.Errorf("@midflight_async = '%s': want 0 or 1", q.async))
 	}
-	name := schema.Name{Schema: s.Table.Schema, Table: s.Table.Table}
-	if name.Schema == "" {
-		name.Schema = q.database
-	}
-	if q.lowerCase {
-		name.Schema, name.Table = strings.ToLower(name.Schema), strings.ToLower(name.Table)
-	}
+	name := q.full(s.Table)
 	switch {
 	case q.unlogged != "":
 		return r, q.unlogged, nil
@@ -250,20 +249,10 @@ func wrongValue(err error) error {
 // misspelt lets the server say what is wrong. It quotes the text from the
 // mistake to the packet's end, so it gets all that is left of the packet.
 func (i *Interceptor) misspelt(ctx context.Context, c *proxy.Conn, q facts, text string) (ok bool, err error) {
-	i.Observe(Forwarded{c.ID(), "the server does not accept its syntax"})
+	i.Observe(Forwarded{Connection: c.ID(), Reason: "the server does not accept its syntax"})
 	if err := foundAsBefore(ctx, c, q.found); err != nil {
 		return false, err
 	}
 	_, err = c.RelayAs(ctx, text, false)
 	return false, err
-}
-
-// forward lets the server run the statement as it is.
-func (i *Interceptor) forward(ctx context.Context, c *proxy.Conn, q facts, text string, more bool, reason string) (ok bool, err error) {
-	i.Observe(Forwarded{c.ID(), reason})
-	if err := foundAsBefore(ctx, c, q.found); err != nil {
-		return false, err
-	}
-	failed, err := c.RelayAs(ctx, text, more)
-	return failed == nil, err
 }

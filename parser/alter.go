@@ -128,7 +128,7 @@ func (r *reader) clause() []Action {
 	case r.done():
 		return nil
 	case r.isMaintenance():
-		return just(PartitionMaintenance)
+		return one(Action{Kind: PartitionMaintenance, Target: r.exchanged()})
 	case r.is("PARTITION", "BY"):
 		return just(PartitionBy)
 	case r.is("REMOVE", "PARTITIONING"):
@@ -177,6 +177,19 @@ func (r *reader) clause() []Action {
 		return just(Validation)
 	}
 	return r.options()
+}
+
+// exchanged is the table that EXCHANGE PARTITION … WITH TABLE gives the partition.
+func (r *reader) exchanged() Name {
+	e := r.within(r.i, len(r.toks))
+	for !e.done() && !e.is("WITH", "TABLE") {
+		e.i++
+	}
+	var s Statement
+	if !e.take("WITH", "TABLE") || e.tableName(&s) != nil {
+		return Name{}
+	}
+	return s.Tables[0]
 }
 
 func (r *reader) add(all string) []Action {

@@ -149,7 +149,7 @@ func startsSchemaChange(s []byte) bool {
 		return false
 	}
 	switch s[0] | 0x20 {
-	case 'a', 'c', 'd', 'o', 's':
+	case 'a', 'c', 'd', 'o', 'r', 's', 't':
 	default:
 		return false
 	}
@@ -158,9 +158,13 @@ func startsSchemaChange(s []byte) bool {
 	case equalWord(verb, "ALTER"):
 		return among(rest, "TABLE", "ONLINE", "OFFLINE", "IGNORE")
 	case equalWord(verb, "CREATE"):
-		return among(rest, "INDEX", "UNIQUE", "FULLTEXT", "SPATIAL", "VECTOR", "OR")
+		return among(rest, "INDEX", "UNIQUE", "FULLTEXT", "SPATIAL", "VECTOR", "OR", "TRIGGER", "DEFINER")
 	case equalWord(verb, "DROP"):
-		return among(rest, "INDEX")
+		return among(rest, "INDEX", "TABLE", "TABLES", "TRIGGER")
+	case equalWord(verb, "RENAME"):
+		return among(rest, "TABLE", "TABLES")
+	case equalWord(verb, "TRUNCATE"):
+		return true
 	case equalWord(verb, "OPTIMIZE"):
 		return true
 	case equalWord(verb, "SET"): // MariaDB: SET STATEMENT … FOR ALTER TABLE

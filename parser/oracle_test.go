@@ -105,6 +105,15 @@ func oracle(c goldenCase) (facts, bool) {
 		return facts{kind: CreateIndex, table: name(n.Table)}, true
 	case *ast.DropIndexStmt:
 		return facts{kind: DropIndex, table: name(n.Table)}, true
+	case *ast.DropTableStmt:
+		if n.IsView || n.TemporaryKeyword != ast.TemporaryNone {
+			return facts{kind: Other}, true
+		}
+		return facts{kind: DropTable, table: name(n.Tables[0])}, true
+	case *ast.TruncateTableStmt:
+		return facts{kind: TruncateTable, table: name(n.Table)}, true
+	case *ast.RenameTableStmt:
+		return facts{kind: RenameTables, table: name(n.TableToTables[0].OldTable)}, true
 	case *ast.OptimizeTableStmt:
 		return facts{kind: OptimizeTable, table: name(n.Tables[0])}, true
 	}

@@ -3,7 +3,7 @@ package parser
 import "strings"
 
 // Parse tells what the text is. Everything that isn't a change of a table's
-// structure is of Kind Other, and so is a text of several statements: Split
+// structure, or does without it, is of Kind Other, and so is a text of several statements: Split
 // first. The error is a *NameError.
 func Parse(text string, m Mode) (Statement, error) {
 	s := Statement{Text: text}
@@ -14,6 +14,9 @@ func Parse(text string, m Mode) (Statement, error) {
 	l.comment = func(body string) { s.Hints = addHints(s.Hints, body) }
 	r := reader{text: text}
 	for t := l.next(); t.kind != tokEOF; t = l.next() {
+		if n := len(r.toks); n > 3 && r.within(n-3, n).is("FOR", "EACH", "ROW") {
+			break // a trigger's body
+		}
 		if t.kind == tokOp && text[t.pos] == ';' {
 			if l.next().kind != tokEOF {
 				return Statement{Text: text}, nil
@@ -30,6 +33,7 @@ func Parse(text string, m Mode) (Statement, error) {
 		s.SetStatement = true
 	}
 	var err error
+	first := r.i
 	switch {
 	case r.is("ALTER"):
 		err = r.alterTable(&s)
@@ -39,6 +43,10 @@ func Parse(text string, m Mode) (Statement, error) {
 		err = r.dropIndex(&s)
 	case r.is("OPTIMIZE"):
 		err = r.optimizeTable(&s)
+	}
+	if s.Kind == Other && err == nil {
+		r.i = first
+		err = r.direct(&s)
 	}
 	if s.Kind == Other {
 		s = Statement{Text: text}
@@ -58,7 +66,7 @@ func startsLikeOurs(text string, m Mode) bool {
 	if t.kind != tokWord {
 		return false
 	}
-	for _, k := range [...]string{"ALTER", "CREATE", "DROP", "OPTIMIZE"} {
+	for _, k := range [...]string{"ALTER", "CREATE", "DROP", "OPTIMIZE", "TRUNCATE", "RENAME"} {
 		if equalWord(text[t.pos:t.end], k) {
 			return true
 		}

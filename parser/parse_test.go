@@ -111,6 +111,8 @@ func describe(c goldenCase) string {
 			}
 		}
 	}
+	show("trigger-schema", s.Trigger.Schema)
+	show("trigger", s.Trigger.Table)
 	show("algorithm", s.Algorithm)
 	show("lock", s.Lock)
 	show("if-exists", s.IfExists)
@@ -142,7 +144,7 @@ func describe(c goldenCase) string {
 		fmt.Fprintf(&b, ": %s", a.Text)
 	}
 	b.WriteString("\n")
-	if s.Kind != Other {
+	if s.Kind != Other && !s.Kind.Direct() {
 		text := s.Rewrite(Edit{Schema: "s", Table: "shadow", Algorithm: "INSTANT", Lock: "NONE"})
 		fmt.Fprintf(&b, "  > %s\n", strings.ReplaceAll(text, "\n", "\n    "))
 	}
@@ -210,7 +212,17 @@ func TestMaybeSchemaChange(t *testing.T) {
 		{"CREATE TABLE t (a INT)", false, false},
 		{"CREATE USER u", false, false},
 		{"CREATE UNIQUE INDEX i ON t (a)", true, true},
-		{"DROP TABLE t", false, false},
+		{"DROP TABLE t", true, true},
+		{"DROP TEMPORARY TABLE t", false, false},
+		{"DROP USER u", false, false},
+		{"DROP VIEW v; TRUNCATE t", false, true},
+		{"truncate t", true, true},
+		{"RENAME TABLE t TO u", true, true},
+		{"RENAME USER t TO u", false, false},
+		{"CREATE DEFINER=a@b TRIGGER g BEFORE INSERT ON t FOR EACH ROW SET @a = 1", true, true},
+		{"DROP TRIGGER g", true, true},
+		{"ROLLBACK", false, false},
+		{"TABLE t", false, false},
 		{"DROP INDEX i ON t", true, true},
 		{"SET NAMES utf8", false, false},
 		{"SET STATEMENT a=1 FOR ALTER TABLE t", true, true},

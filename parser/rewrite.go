@@ -37,11 +37,12 @@ func (s Statement) WithAlgorithm(algorithm, lock string) string {
 }
 
 // Rewrite returns the text with the edit made, and all else as it was. OPTIMIZE
-// TABLE has no algorithm; of its tables the first is replaced. MariaDB has no
+// TABLE has no algorithm; of its tables the first is replaced. A Direct one is
+// nobody's to change. MariaDB has no
 // ALGORITHM in DROP INDEX and none beside partition maintenance: it will refuse
 // the text.
 func (s Statement) Rewrite(e Edit) string {
-	if s.Kind == Other {
+	if s.Kind == Other || s.Kind.Direct() {
 		return s.Text
 	}
 	var changes []change

@@ -10,9 +10,16 @@ const (
 	CreateIndex
 	DropIndex
 	OptimizeTable
+	// The server runs these as they are (Direct).
+	DropTable
+	TruncateTable
+	RenameTables
+	CreateTrigger
+	DropTrigger
 )
 
-var kindNames = [...]string{"Other", "AlterTable", "CreateIndex", "DropIndex", "OptimizeTable"}
+var kindNames = [...]string{"Other", "AlterTable", "CreateIndex", "DropIndex", "OptimizeTable",
+	"DropTable", "TruncateTable", "RenameTables", "CreateTrigger", "DropTrigger"}
 
 func (k Kind) String() string { return kindNames[k] }
 
@@ -25,7 +32,8 @@ type Statement struct {
 	Kind    Kind
 	Text    string
 	Table   Name
-	Tables  []Name   // all of them: OPTIMIZE TABLE may name several
+	Tables  []Name   // all of them: OPTIMIZE, DROP and RENAME TABLE may name several
+	Trigger Name     // of CREATE and DROP TRIGGER, of which the latter names no table
 	Actions []Action // in the order of the text, without ALGORITHM and LOCK
 
 	Algorithm, Lock string // upper case; "" also for DEFAULT
@@ -34,7 +42,7 @@ type Statement struct {
 	// are lower case; a key without a value has "1".
 	Hints map[string]string
 
-	IfExists     bool // MariaDB: ALTER TABLE IF EXISTS
+	IfExists     bool // MariaDB: ALTER TABLE IF EXISTS; DROP … IF EXISTS
 	Online       bool // MariaDB: ALTER ONLINE TABLE
 	Ignore       bool // MariaDB: ALTER IGNORE TABLE, which drops duplicate rows
 	Wait         bool // MariaDB: WAIT n or NOWAIT
@@ -56,7 +64,7 @@ type Action struct {
 	NewName string // RenameIndex
 
 	Value  string // Engine, AutoIncrement, ConvertCharset, TableOption
-	Target Name   // RenameTable
+	Target Name   // RenameTable, and EXCHANGE PARTITION's other table
 
 	IfExists, IfNotExists bool // MariaDB
 

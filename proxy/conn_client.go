@@ -39,7 +39,8 @@ func (c *Conn) RelayOriginalAnswer(ctx context.Context) (*wire.Err, error) {
 	if err := c.write(c.cmd.packet); err != nil {
 		return nil, err
 	}
-	return c.relayAnswer(ctx, c.cmd.Cmd, false)
+	failed, _, err := c.relayAnswer(ctx, c.cmd.Cmd, false, nil)
+	return failed, err
 }
 
 // Relay runs a statement in the client's place, as COM_QUERY with the client's
@@ -51,8 +52,13 @@ func (c *Conn) RelayOriginalAnswer(ctx context.Context) (*wire.Err, error) {
 // Rows come in the text protocol: in place of a prepared statement use it only
 // for statements without rows, and RelayAs for others.
 func (c *Conn) Relay(ctx context.Context, sql string, more bool) (*wire.Err, error) {
+	failed, _, err := c.relay(ctx, sql, more, nil)
+	return failed, err
+}
+
+func (c *Conn) relay(ctx context.Context, sql string, more bool, withhold func(*wire.Err) bool) (failed *wire.Err, withheld bool, err error) {
 	if err := c.mayAnswer(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	c.relays([]byte(sql))
 	prefix := wire.AppendQuery(nil, "", c.s.wire)
@@ -60,40 +66,47 @@ func (c *Conn) Relay(ctx context.Context, sql string, more bool) (*wire.Err, err
 		prefix = c.prefix
 	}
 	if err := c.send(append(prefix[:len(prefix):len(prefix)], sql...)); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return c.relayAnswer(ctx, wire.ComQuery, more)
+	return c.relayAnswer(ctx, wire.ComQuery, more, withhold)
 }
 
 // RelayAs runs a statement in the client's place and relays its answer in the
 // protocol that the client expects: text, or binary for a prepared statement.
 // The statement has no parameters.
 func (c *Conn) RelayAs(ctx context.Context, sql string, more bool) (*wire.Err, error) {
+	failed, _, err := c.RelayUnless(ctx, sql, more, nil)
+	return failed, err
+}
+
+// RelayUnless is RelayAs, but an error for which withhold says so is not told to the
+// client, who can still be answered.
+func (c *Conn) RelayUnless(ctx context.Context, sql string, more bool, withhold func(*wire.Err) bool) (failed *wire.Err, withheld bool, err error) {
 	if c.cmd.Cmd != wire.ComStmtExecute {
-		return c.Relay(ctx, sql, more)
+		return c.relay(ctx, sql, more, withhold)
 	}
 	if err := c.mayAnswer(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	id, failed, err := c.prepare(ctx, sql)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if failed != nil {
-		return failed, c.ReplyErr(failed)
+		return failed, false, c.ReplyErr(failed)
 	}
 	c.relays([]byte(sql))
 	exec := binary.LittleEndian.AppendUint32([]byte{wire.ComStmtExecute}, id)
 	exec = append(exec, 0)                           // no cursor
 	exec = binary.LittleEndian.AppendUint32(exec, 1) // iterations
 	if err := c.send(exec); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	failed, err = c.relayAnswer(ctx, wire.ComStmtExecute, more)
+	failed, withheld, err = c.relayAnswer(ctx, wire.ComStmtExecute, more, withhold)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return failed, c.closeStatement(id)
+	return failed, withheld, c.closeStatement(id)
 }
 
 // ReplyOK answers the client. Of the status only what the server last said of
@@ -175,11 +188,12 @@ func (c *Conn) relayed(failed bool) {
 	c.s.settle()
 }
 
-// relayAnswer relays the answer to cmd, renumbered.
-func (c *Conn) relayAnswer(ctx context.Context, cmd byte, more bool) (failed *wire.Err, err error) {
+// relayAnswer relays the answer to cmd, renumbered, but for an error that begins it
+// and is to be withheld.
+func (c *Conn) relayAnswer(ctx context.Context, cmd byte, more bool, withhold func(*wire.Err) bool) (failed *wire.Err, withheld bool, err error) {
 	defer func() { c.relayed(failed != nil || err != nil) }()
 	var out []byte
-	sent := false
+	sent, begun := false, false
 	flush := func() error {
 		sent = true
 		defer func() { out = out[:0] }()
@@ -188,7 +202,12 @@ func (c *Conn) relayAnswer(ctx context.Context, cmd byte, more bool) (failed *wi
 	err = c.answer(ctx, cmd, func(p []byte, step wire.Step, a *wire.Answer) error {
 		if a.Err {
 			failed, _ = wire.ParseErr(p)
+			if withhold != nil && !begun && withhold(failed) {
+				withheld = true
+				return nil
+			}
 		}
+		begun = begun || step != wire.StepMore
 		if more && step == wire.StepDone && !a.Err {
 			if err := wire.SetMoreResults(p, c.s.wire); err != nil {
 				return err
@@ -210,10 +229,10 @@ func (c *Conn) relayAnswer(ctx context.Context, cmd byte, more bool) (failed *wi
 		if sent {
 			c.clientFault = err // half an answer can't be completed by us
 		}
-		return nil, err
+		return nil, false, err
 	}
-	c.answered = !more || failed != nil
-	return failed, nil
+	c.answered = !withheld && (!more || failed != nil)
+	return failed, withheld, nil
 }
 
 // relayFile sends the client's file to the server, up to its empty packet.

@@ -24,6 +24,9 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := noArgs("serve", rest, err); err != nil {
 		return err
 	}
+	if err := c.Bounds.Check(); err != nil {
+		return usageError{fmt.Errorf("--cutover-…: %w", err)}
+	}
 	log, err := newLogger(c.LogLevel)
 	if err != nil {
 		return err
