@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"database/sql"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -211,6 +212,38 @@ func TestNotOutdatedAnyMore(t *testing.T) {
 				t.Errorf("%s: %s", script, said)
 			}
 			c.Close()
+		}
+	})
+}
+
+// Of a client from before protocol 4.1 nothing is seen. (MySQL has none any more.)
+func TestOldProtocolIsNotCarried(t *testing.T) {
+	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
+		if s.Flavor != testmysql.MariaDB {
+			t.Skip("no protocol but 4.1")
+		}
+		srv, addr := startProxy(t, Config{Server: s.Addr})
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(5 * time.Second))
+		p, _, err := readPacket(conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		greeting, err := wire.ParseGreeting(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := wire.AppendPacket(nil, []byte("\x05\x80\xff\xff\xffroot\x00\x00\x00"), 1)
+		conn.Write(b)
+		if p, _, err := readPacket(conn); err != nil || len(p) == 0 || p[0] != 0 {
+			t.Fatalf("login: %q %v", p, err)
+		}
+		if srv.Carries(greeting.ConnectionID) {
+			t.Error("nobody would answer for what it reads")
 		}
 	})
 }
