@@ -135,13 +135,17 @@ func readsBySnapshot(text []byte, cut bool) bool {
 		return compound(text)
 	case "ROLLBACK":
 		return several && !endsFirst(text)
-	case "SHOW", "DESC", "DESCRIBE", "EXPLAIN": // SHOW … WHERE has any expression
+	case "SHOW": // … WHERE has any expression
 		return several || bytes.IndexByte(text, '(') >= 0
 	case "ANALYZE":
 		return several || !analyzesTable(text)
-	case "SAVEPOINT", "RELEASE", "USE", "PREPARE", "DEALLOCATE", "KILL", "XA",
-		"ALTER", "CREATE", "DROP", "TRUNCATE", "RENAME", "LOCK", "UNLOCK", "OPTIMIZE", "REPAIR", "FLUSH", "GRANT", "REVOKE":
+	case "SAVEPOINT", "RELEASE", "USE", "PREPARE", "DEALLOCATE", "KILL", "XA", "DESC", "DESCRIBE", "EXPLAIN",
+		"ALTER", "DROP", "TRUNCATE", "RENAME", "LOCK", "UNLOCK", "OPTIMIZE", "REPAIR", "FLUSH", "GRANT", "REVOKE":
 		return several
+	case "CREATE": // a temporary table ends no transaction
+		return several || containsFold(text, "TEMPORARY") && !containsFold(text, "LIKE")
+	case "LOAD":
+		return several || containsFold(text, "SELECT")
 	case "INSERT", "REPLACE":
 		return several || containsFold(text, "SELECT") || containsFold(text, "TABLE") || containsFold(text, "WITH")
 	}
