@@ -56,7 +56,11 @@ func Server(ctx context.Context, db *sql.DB, c mysqld.Config) (mysqld.Flavor, []
 		if err != nil {
 			return f, nil, err
 		}
-		findings = append(findings, locks)
+		shown, err := transactions(ctx, db)
+		if err != nil {
+			return f, nil, err
+		}
+		findings = append(findings, locks, shown)
 	}
 	return f, findings, nil
 }
@@ -166,6 +170,17 @@ func metadataLocks(ctx context.Context, db *sql.DB) (Finding, error) {
 		return f, fmt.Errorf("ask for the instrument of metadata locks: %w", err)
 	}
 	f.OK = f.Found == "YES"
+	return f, nil
+}
+
+func transactions(ctx context.Context, db *sql.DB) (Finding, error) {
+	f := Finding{What: "transactions in performance_schema", Found: "shown", Want: "shown", Mend: mysqld.ShowTransactions}
+	if err := db.QueryRowContext(ctx, mysqld.ShowsTransactions).Scan(&f.OK); err != nil {
+		return f, fmt.Errorf("ask whether performance_schema shows transactions: %w", err)
+	}
+	if !f.OK {
+		f.Found = "not shown"
+	}
 	return f, nil
 }
 

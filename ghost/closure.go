@@ -78,8 +78,15 @@ func reaching(names []string, texts map[string]string) []string {
 	return names
 }
 
-// hasWord tells whether text has name, and not as a part of a longer one.
+// hasWord tells whether text has name, and not as a part of a longer one. In a text a
+// quote of its own kind inside a name is doubled, so the longest piece between quotes
+// is looked for.
 func hasWord(text, name string) bool {
+	pieces := strings.FieldsFunc(name, func(r rune) bool { return r == '`' || r == '"' })
+	if len(pieces) == 0 {
+		return strings.ContainsAny(text, "`\"")
+	}
+	name = slices.MaxFunc(pieces, func(a, b string) int { return len(a) - len(b) })
 	for at := 0; ; at++ {
 		i := strings.Index(text[at:], name)
 		if i < 0 {
@@ -97,8 +104,9 @@ func hasWord(text, name string) bool {
 	}
 }
 
+// inName: c is a part of a name in any character set. Above ASCII are blanks, too.
 func inName(c byte) bool {
-	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_' || c == '$' || c >= 0x80
+	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_' || c == '$'
 }
 
 // A foreignKey is an edge between two tables' names.

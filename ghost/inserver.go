@@ -98,7 +98,7 @@ func (g *gap) alterInPlace(ctx context.Context, statement string) error {
 			g.kill(ctx)
 			switch ended := <-outcome; {
 			case ended == nil: // too late for it
-				g.lock.ExecContext(context.WithoutCancel(ctx), "DO /* midflight */ 0")
+				g.takeKill(ctx)
 				return nil
 			case !lost(ended):
 				return ended

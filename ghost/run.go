@@ -122,6 +122,9 @@ func (s *syncer) copyAndSwap(ctx context.Context, own []Warning) (warned serverW
 	if err := s.readControl(ctx); err != nil { // given while it was queued or prepared
 		return warned, err
 	}
+	if _, err := snapshots(ctx, s.DB, s.Flavor); err != nil { // the swap will have to ask
+		return warned, err
+	}
 	s.enter(ctx, Copying)
 	if err := s.copyRows(ctx); err != nil {
 		return warned, err

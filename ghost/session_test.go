@@ -50,6 +50,11 @@ func TestRowSession(t *testing.T) {
 }
 
 func TestReaching(t *testing.T) {
+	for _, c := range [][2]string{{"select * from `a``bcd`", "a`bcd"}, {"select * from ````", "`"}, {"select 1 from\u00a0orders", "orders"}} {
+		if !hasWord(c[0], c[1]) {
+			t.Errorf("%s is not found in %s", c[1], c[0])
+		}
+	}
 	got := reaching([]string{"Orders"}, map[string]string{
 		"v":         "select * from `shop`.`orders`\n",
 		"w":         "select * from `shop`.`v`\n",

@@ -96,6 +96,13 @@ func (g *gap) outdate(ctx context.Context) {
 // (innodb_trx is no help: while somebody asks more often than each 100 ms it isn't
 // brought up to date.)
 func snapshotsMySQL(ctx context.Context, db mysqld.Queryer) (map[view]Blocker, error) {
+	var tells bool
+	if err := db.QueryRowContext(ctx, mysqld.ShowsTransactions).Scan(&tells); err != nil {
+		return nil, err
+	}
+	if !tells { // none would be seen, which isn't the same as that there are none
+		return nil, obstacle("performance_schema does not show transactions; %s", mysqld.ShowTransactions)
+	}
 	rows, err := db.QueryContext(ctx, `SELECT /* midflight */ t.processlist_id, e.event_id, COALESCE(t.processlist_user, ''), COALESCE(t.processlist_host, ''), COALESCE(e.timer_wait, 0) DIV 1000, COALESCE(LEFT(s.sql_text, 1000), '')
 FROM performance_schema.events_transactions_current e
 JOIN performance_schema.threads t ON t.thread_id = e.thread_id

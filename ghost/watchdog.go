@@ -18,8 +18,8 @@ func (g *gap) lockedBy(ctx context.Context, statement string, bound time.Duratio
 	go func() { killed <- g.guard(ctx, ended, bound) }()
 	_, err := g.lock.ExecContext(context.WithoutCancel(ctx), statement)
 	close(ended)
-	if <-killed && err == nil { // too late for this statement: let it hit a harmless one
-		g.lock.ExecContext(context.WithoutCancel(ctx), "DO /* midflight */ 0")
+	if <-killed && err == nil { // too late for this statement
+		g.takeKill(ctx)
 	}
 	if mysqld.IsKilled(err) || mysqld.IsLockConflict(err) {
 		if ctx.Err() != nil {
@@ -28,6 +28,12 @@ func (g *gap) lockedBy(ctx context.Context, statement string, bound time.Duratio
 		return fmt.Errorf("%w: the exclusive lock was not granted in %s", errTooSoon, bound.Round(time.Millisecond))
 	}
 	return err
+}
+
+// takeKill lets a KILL that came too late hit a harmless statement: one that leaves
+// the warnings of that before it as they are.
+func (g *gap) takeKill(ctx context.Context) {
+	g.lock.ExecContext(context.WithoutCancel(ctx), "SHOW /* midflight */ WARNINGS")
 }
 
 // guard kills the statement of the lock session if, after bound, it is still waiting

@@ -128,7 +128,7 @@ func (s *session) take(c *command, p []byte, now nanos) {
 		if c.whole {
 			c.stmt.text = unique.Make(string(c.text))
 			c.stmt.sticks = takes(c.text, false) != 0 || gives(c.text) != 0 || switchesLog(c.text)
-			c.stmt.uses, c.stmt.ends = uses(c.text), ends(c.text)
+			c.stmt.uses, c.stmt.ends, c.stmt.renews = uses(c.text), ends(c.text), renews(c.text)
 		}
 		s.preparing = append(s.preparing, c.stmt)
 		s.log.addPrepared(c.stmt.text, now)

@@ -123,7 +123,7 @@ func (s *session) written() {
 func (s *session) finished(ev wire.Event, now nanos) {
 	s.stats.answered(ev.Cmd, now-nanos(ev.Begun), ev.Err)
 	s.kept(ev.Err, ev.Several)
-	s.renewed(ev.Err)
+	s.renewed(ev.Err, now)
 	if ev.Cmd == wire.ComChangeUser && !ev.Err {
 		s.becomes(s.changing)
 	}
@@ -157,6 +157,12 @@ func (s *session) settle() {
 		return
 	}
 	s.log.clear()
+	s.unwatched()
+}
+
+// unwatched tells who waits for the session that it holds nothing any more. s.mu is
+// held.
+func (s *session) unwatched() {
 	if s.watched {
 		s.watched = false
 		s.srv.kick()

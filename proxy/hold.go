@@ -326,11 +326,12 @@ func (s *Server) kickLocked() {
 	}
 }
 
-// Carries tells whether a session has this connection id of the server's.
+// Carries tells whether a session has this connection id of the server's, and is
+// followed: of a client from before protocol 4.1 nothing is seen, or held.
 func (s *Server) Carries(id uint32) bool {
 	return slices.ContainsFunc(s.all(), func(ses *session) bool {
 		ses.mu.Lock()
 		defer ses.mu.Unlock()
-		return ses.id == id
+		return ses.id == id && ses.wire.Caps&wire.ClientProtocol41 != 0
 	})
 }

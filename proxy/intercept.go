@@ -18,7 +18,7 @@ func (s *session) intercept(ctx context.Context, c command) error {
 	var err error
 	switch {
 	case c.refused:
-		err = conn.ReplyErr(errDefinitionChanged)
+		err = conn.refuse(ctx)
 	case c.Cmd == wire.ComChangeUser:
 		err = conn.changeUser(ctx)
 	default:

@@ -1,6 +1,9 @@
 package proxy
 
 import (
+	"bytes"
+	"context"
+	"encoding/binary"
 	"errors"
 	"slices"
 	"unique"
@@ -19,13 +22,15 @@ var errDefinitionChanged = &wire.Err{Number: 1412, State: "HY000", Message: "Tab
 // Commit tells that what can't be taken back begins now. false: the hold is open
 // already, so it must not begin.
 //
-// Transactions that have done something by now may read from a snapshot. The caller
-// has made sure that a later one finds everything.
+// Transactions that have done something by now may read from a snapshot, and so may
+// those of statements in flight: the server tells of a transaction only with its
+// answer. The caller has made sure that a later snapshot finds everything.
 func (h *Hold) Commit() bool {
 	for _, ses := range h.srv.all() {
 		ses.mu.Lock()
-		if ses.walker != nil && ses.inTransaction() && !ses.log.onlyBegun() {
+		if ses.walker != nil && (ses.inTransaction() || ses.walker.InFlight() > 0 || ses.relaying) && !ses.log.onlyBegun() {
 			ses.older = append(slices.DeleteFunc(ses.older, (*Hold).failed), h)
+			ses.renewing = false // it may end with a snapshot, taken by now
 		}
 		ses.mu.Unlock()
 	}
@@ -66,19 +71,37 @@ func (h *Hold) refuses(id uint32) bool {
 	return h.open && !h.decided
 }
 
-// renews notes, when a command is under way, whether the transaction ends with it:
-// the next one has a snapshot of its own. s.mu is held.
+// renews notes, when a command is under way, whether the transaction ends with it,
+// though the flags may go on to show one: the next has a snapshot, and locks, of its
+// own. s.mu is held.
 func (s *session) renews(c *command) {
-	if s.older == nil || s.walker.InFlight() > 1 {
-		return
+	if s.walker.InFlight() > 1 {
+		return // of an earlier one it is known
 	}
-	s.renewing = c.Cmd == wire.ComQuery && c.whole && ends(c.text) || c.Cmd == wire.ComStmtExecute && c.stmt.ends
+	s.renewing = s.inTransaction() &&
+		(c.Cmd == wire.ComQuery && c.whole && renews(c.text) || c.Cmd == wire.ComStmtExecute && c.stmt.renews)
+}
+
+// renews tells whether a statement ends the transaction, and may begin another, if it
+// succeeds. (After others that end it the flags show none.)
+func renews(text []byte) bool {
+	var buf [16]byte
+	switch string(firstWord(&buf, text)) {
+	case "COMMIT", "ROLLBACK", "BEGIN", "START":
+		return ends(text) && !containsFold(text, "SNAPSHOT")
+	}
+	return false
 }
 
 // renewed takes note of its end. s.mu is held.
-func (s *session) renewed(failed bool) {
+func (s *session) renewed(failed bool, now nanos) {
 	if s.renewing && !failed {
 		s.older = nil
+		if s.walker.InFlight() == 0 && s.sticky == 0 {
+			s.log.clear()
+			s.log.begin(now)
+			s.unwatched()
+		}
 	}
 	s.renewing = false
 }
@@ -88,29 +111,78 @@ func (s *session) renewed(failed bool) {
 func (c *command) mayRead(names []string) bool {
 	switch c.Cmd {
 	case wire.ComQuery:
-		return readsBySnapshot(c.text) && c.mayTouch(names)
+		return readsBySnapshot(c.text, !c.whole) && c.mayTouch(names)
 	case wire.ComStmtExecute, wire.ComStmtBulkExecute:
 		known := c.stmt.text != (unique.Handle[string]{})
-		return (!known || readsBySnapshot([]byte(c.stmt.text.Value()))) && c.mayTouch(names)
+		return (!known || readsBySnapshot([]byte(c.stmt.text.Value()), false)) && c.mayTouch(names)
 	}
 	return false
 }
 
 // readsBySnapshot: what ends the transaction first, or reads no rows, doesn't; an
 // INSERT of values neither. (UPDATE and DELETE read what is there now, but the server
-// gives them 1412, too.)
-func readsBySnapshot(text []byte) bool {
+// gives them 1412, too.) cut: the text goes on, unseen.
+func readsBySnapshot(text []byte, cut bool) bool {
+	if versioned(text) { // what its first statement is depends on the server
+		return true
+	}
+	several := cut || severalStatements(text)
 	var buf [16]byte
 	switch string(firstWord(&buf, text)) {
-	case "COMMIT", "ROLLBACK", "BEGIN", "START":
+	case "COMMIT", "START":
 		return false
-	case "SAVEPOINT", "RELEASE", "USE", "SHOW", "DESC", "DESCRIBE", "EXPLAIN", "PREPARE", "DEALLOCATE", "KILL", "XA",
-		"ALTER", "CREATE", "DROP", "TRUNCATE", "RENAME", "LOCK", "UNLOCK", "ANALYZE", "OPTIMIZE", "REPAIR", "FLUSH", "GRANT", "REVOKE":
-		return severalStatements(text)
+	case "BEGIN":
+		return compound(text)
+	case "ROLLBACK":
+		return several && !endsFirst(text)
+	case "SHOW": // … WHERE has any expression
+		return several || bytes.IndexByte(text, '(') >= 0
+	case "ANALYZE":
+		return several || !analyzesTable(text)
+	case "SAVEPOINT", "RELEASE", "USE", "PREPARE", "DEALLOCATE", "KILL", "XA", "DESC", "DESCRIBE", "EXPLAIN",
+		"ALTER", "DROP", "TRUNCATE", "RENAME", "LOCK", "UNLOCK", "OPTIMIZE", "REPAIR", "FLUSH", "GRANT", "REVOKE":
+		return several
+	case "CREATE": // a temporary table ends no transaction
+		return several || containsFold(text, "TEMPORARY") && !containsFold(text, "LIKE")
+	case "LOAD":
+		return several || containsFold(text, "SELECT")
 	case "INSERT", "REPLACE":
-		return severalStatements(text) || containsFold(text, "SELECT") || containsFold(text, "TABLE") || containsFold(text, "WITH")
+		return several || containsFold(text, "SELECT") || containsFold(text, "TABLE") || containsFold(text, "WITH")
 	}
 	return true
+}
+
+// endsFirst tells whether a text of several statements begins with a ROLLBACK of the
+// whole transaction.
+func endsFirst(text []byte) bool {
+	first, _, _ := bytes.Cut(text, []byte{';'})
+	for _, comment := range []string{"/*", "--", "#"} {
+		if bytes.Contains(first, []byte(comment)) {
+			first = text
+		}
+	}
+	return !containsFold(first, "TO")
+}
+
+// refuse answers in the server's stead. Its own refusal of an execution would have
+// ended with the long data of the parameters, and a cursor, gone.
+func (c *Conn) refuse(ctx context.Context) error {
+	refusal := errDefinitionChanged
+	if c.cmd.Cmd == wire.ComStmtExecute || c.cmd.Cmd == wire.ComStmtBulkExecute {
+		if err := c.send(binary.LittleEndian.AppendUint32([]byte{wire.ComStmtReset}, c.cmd.Statement)); err != nil {
+			return err
+		}
+		err := c.answer(ctx, wire.ComStmtReset, func(p []byte, _ wire.Step, a *wire.Answer) error {
+			if a.Err { // there is no such statement
+				refusal, _ = wire.ParseErr(p)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return c.ReplyErr(refusal)
 }
 
 // errCantRefuse: the command shares a compressed packet with others, or is too large

@@ -14,15 +14,17 @@ import (
 // ALTER is what it hears after a swap.
 func TestOutdatedAsAfterTheServersOwnAlter(t *testing.T) {
 	each(t, func(t *testing.T, s *testmysql.Server) {
+		local(t, s)
 		srv, addr := startProxy(t, Config{Server: s.Addr})
 		for _, q := range []string{
 			"SELECT COUNT(*) FROM orders", "SELECT COUNT(*) FROM v", "SELECT COUNT(*) FROM other", "SELECT 1",
+			"LOAD DATA LOCAL INFILE 'x' INTO TABLE orders", "EXPLAIN SELECT COUNT(*) FROM orders", "CREATE TEMPORARY TABLE tmp LIKE orders", "CREATE TEMPORARY TABLE tmp AS SELECT * FROM orders",
 			"INSERT INTO orders VALUES (5)", "INSERT INTO other SELECT a + 100 FROM orders",
 			"UPDATE orders SET a = a + 10", "DELETE FROM orders WHERE a = 1", "SELECT a FROM orders WHERE a = 1 FOR UPDATE",
 			"SHOW CREATE TABLE orders", "CALL counting()", "SAVEPOINT orders",
 			"COMMIT; SELECT COUNT(*) FROM orders", "BEGIN", "prepare SELECT COUNT(*) FROM orders", "SELECT COUNT(*) AS a FROM (SELECT * FROM orders) AS b",
 		} {
-			if s.Flavor == testmysql.MariaDB && strings.HasPrefix(q, "INSERT INTO other SELECT") {
+			if s.Flavor == testmysql.MariaDB && (strings.HasPrefix(q, "INSERT INTO other SELECT") || strings.Contains(q, "tmp AS SELECT")) {
 				continue // it says 159, "InnoDB: insufficient history for index 0"
 			}
 			conversation := func(addr string, change func(db string, c *rawConn)) string {

@@ -110,8 +110,9 @@ type statement struct {
 	text      unique.Handle[string] // shared by all sessions; zero: not known
 	candidate bool
 	// What executing it may do, if its text is known.
-	sticks     bool // change which locks the session keeps
-	uses, ends bool // see the functions of these names
+	sticks bool // change which locks the session keeps
+	// See the functions of these names.
+	uses, ends, renews bool
 }
 
 func newSession(srv *Server, client net.Conn, done func()) *session {
@@ -316,10 +317,7 @@ func (s *session) serverEnded(err error) {
 	if s.gone != nil {
 		close(s.gone)
 	}
-	if s.watched {
-		s.watched = false
-		s.srv.kick()
-	}
+	s.unwatched()
 	s.wake()
 }
 

@@ -29,7 +29,7 @@ func takes(text []byte, cut bool) (k sticky) {
 	}
 	// All that follows a semicolon, even in a string, may be a statement, and so
 	// may what follows a comment that this server, by its version, leaves out.
-	versioned := bytes.Contains(text, []byte("/*!")) || bytes.Contains(text, []byte("/*M!"))
+	versioned := versioned(text)
 	for {
 		k |= takesFirst(text, cut)
 		next := bytes.IndexByte(text, ';')
@@ -106,7 +106,7 @@ func gives(text []byte) sticky {
 		}
 		return stickyTables | stickyFlush
 	case "BEGIN":
-		if !containsFold(text, "ATOMIC") { // that is a compound statement
+		if !compound(text) {
 			return stickyTables
 		}
 	case "START": // REPLICA, too, can be started

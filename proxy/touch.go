@@ -21,16 +21,18 @@ func mayTouch(text []byte, names []string) bool {
 // containsName folds ASCII letters. A name with other characters may be written
 // in any character set, so each text with such bytes may hold it.
 func containsName(text []byte, name string) bool {
-	// A back-tick inside a name is doubled in the text: look for the longest
-	// piece between them.
-	if strings.IndexByte(name, '`') >= 0 {
+	// A back-tick inside a name, or by ANSI_QUOTES a double quote, is doubled in the
+	// text: look for the longest piece between them.
+	if strings.ContainsAny(name, "`\"") {
 		longest := ""
-		for piece := range strings.SplitSeq(name, "`") {
+		for piece := range strings.FieldsFuncSeq(name, func(r rune) bool { return r == '`' || r == '"' }) {
 			if len(piece) > len(longest) {
 				longest = piece
 			}
 		}
-		name = longest
+		if name = longest; name == "" {
+			return bytes.ContainsAny(text, "`\"")
+		}
 	}
 	for i := range len(name) {
 		if name[i] >= 0x80 {
@@ -69,9 +71,10 @@ func wordEnds(text []byte) bool {
 	return n > 0 && n < len(text) && text[n-1] == '!'
 }
 
-// inName: c can be in a name that isn't quoted. (Manual, Schema Object Names.)
+// inName: c is, in any character set, a part of a name that isn't quoted. (Manual,
+// Schema Object Names.) Above ASCII are blanks, too: 0xA0 in latin1.
 func inName(c byte) bool {
-	return 'a' <= lower(c) && lower(c) <= 'z' || '0' <= c && c <= '9' || c == '_' || c == '$' || c >= 0x80
+	return 'a' <= lower(c) && lower(c) <= 'z' || '0' <= c && c <= '9' || c == '_' || c == '$'
 }
 
 // containsFold is strings.Contains under ASCII folding.
@@ -142,7 +145,7 @@ func touchesUnnamed(text []byte) bool {
 	switch {
 	case len(word) == 0:
 		return len(bytes.TrimSpace(text)) > 0
-	case plain[string(word)] && !severalStatements(text):
+	case plain[string(word)] && !severalStatements(text) && !versioned(text):
 		return false
 	}
 	for _, w := range unnamed {

@@ -1,6 +1,10 @@
 package proxy
 
-import "midflight/proxy/wire"
+import (
+	"bytes"
+
+	"midflight/proxy/wire"
+)
 
 // MySQL with autocommit off keeps the locks on all tables to the transaction's
 // end, but its flag tells of a transaction only when the engine of one of them
@@ -21,19 +25,45 @@ func uses(text []byte) bool {
 
 // ends tells whether a statement ends the transaction if it succeeds.
 func ends(text []byte) bool {
-	if severalStatements(text) {
+	if severalStatements(text) || versioned(text) {
 		return false
 	}
 	var buf [16]byte
 	switch string(firstWord(&buf, text)) {
-	case "COMMIT", "BEGIN", "START", "ALTER", "TRUNCATE", "RENAME", "ANALYZE", "OPTIMIZE":
+	case "COMMIT", "ALTER", "TRUNCATE", "RENAME", "OPTIMIZE":
 		return true
+	case "BEGIN":
+		return !compound(text)
+	case "START": // REPLICA, too, can be started
+		return containsFold(text, "TRANSACTION")
+	case "ANALYZE":
+		return analyzesTable(text)
 	case "CREATE", "DROP":
 		return !containsFold(text, "TEMPORARY") && !containsFold(text, "PREPARE")
 	case "ROLLBACK":
 		return !containsFold(text, "TO")
 	}
 	return false
+}
+
+// compound tells whether BEGIN begins one of MariaDB's compound statements and no
+// transaction: BEGIN NOT ATOMIC, and in sql_mode ORACLE any other, have an END.
+func compound(text []byte) bool { return containsFold(text, "END") }
+
+// analyzesTable tells ANALYZE TABLE, which commits, from MariaDB's ANALYZE of a
+// statement, which runs it.
+func analyzesTable(text []byte) bool {
+	for _, w := range []string{"SELECT", "UPDATE", "DELETE", "INSERT", "REPLACE", "VALUES", "FORMAT"} {
+		if containsFold(text, w) {
+			return false
+		}
+	}
+	return containsFold(text, "TABLE")
+}
+
+// versioned tells whether it depends on the server what of a text is a comment.
+func versioned(text []byte) bool {
+	return bytes.Contains(text, []byte("/*!")) || bytes.Contains(text, []byte("/*M!"))
 }
 
 // ended takes note of a statement of an interception's that has succeeded. s.mu is
