@@ -101,8 +101,8 @@ func (g *gap) enforce(ctx context.Context, blockers []Blocker) error {
 		return &BlockedError{fmt.Sprintf("Midflight waited %s for %s", g.Bounds.BlockedAfter, who(blockers))}
 	case Kill:
 		for _, b := range blockers {
-			if b.Connection == 0 || b.System || b.Why == readsSnapshot {
-				continue // nobody, or somebody who has done nothing with the table
+			if b.Connection == 0 || b.System || b.Why == readsSnapshot || b.Age < g.Bounds.BlockedAfter {
+				continue // nobody, or who has done nothing with the table, or not for long
 			}
 			_, err := g.DB.ExecContext(ctx, fmt.Sprintf("KILL /* midflight m%d */ CONNECTION %d", g.status.ID, b.Connection))
 			if mysqld.Number(err) != mysqld.ErrNoSuchThread {
