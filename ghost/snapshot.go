@@ -93,7 +93,8 @@ func (g *gap) outdate(ctx context.Context) {
 
 // snapshotsMySQL asks which transactions are open, since MySQL shows the snapshots
 // only of those that have written something; these are left out if they have none.
-// (innodb_trx is no help: while somebody asks more often than each 100 ms it isn't
+// (One that was prepared reads no more, and is shown as active when it has long been
+// committed. innodb_trx is no help: while somebody asks more often than each 100 ms it isn't
 // brought up to date.)
 func snapshotsMySQL(ctx context.Context, db mysqld.Queryer) (map[view]Blocker, error) {
 	var tells bool
@@ -107,7 +108,7 @@ func snapshotsMySQL(ctx context.Context, db mysqld.Queryer) (map[view]Blocker, e
 FROM performance_schema.events_transactions_current e
 JOIN performance_schema.threads t ON t.thread_id = e.thread_id
 LEFT JOIN performance_schema.events_statements_current s ON s.thread_id = e.thread_id AND s.nesting_event_level = 0
-WHERE e.state = 'ACTIVE' AND e.autocommit = 'NO' AND e.isolation_level = 'REPEATABLE READ' AND t.processlist_id <> CONNECTION_ID() AND COALESCE(t.processlist_user, 'system user') <> 'system user'`)
+WHERE e.state = 'ACTIVE' AND e.autocommit = 'NO' AND e.isolation_level = 'REPEATABLE READ' AND COALESCE(e.xa_state, '') <> 'PREPARED' AND t.processlist_id <> CONNECTION_ID() AND COALESCE(t.processlist_user, 'system user') <> 'system user'`)
 	if err != nil {
 		return nil, err
 	}

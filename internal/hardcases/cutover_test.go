@@ -273,7 +273,7 @@ func preparedAtCutOver(s *scene) {
 	m.command("cutover")
 	s.await("attempts", func() bool {
 		_, waiting := m.phase()
-		return m.over() || strings.Contains(waiting, "connection") || s.list("SELECT COUNT(*) FROM midflight.events WHERE migration_id = ? AND event LIKE '%cut%over%'", m.id)[0] > "1"
+		return m.over() || strings.Contains(waiting, "a prepared XA transaction") || s.list("SELECT COUNT(*) FROM midflight.events WHERE migration_id = ? AND event LIKE '%cut%over%'", m.id)[0] > "1"
 	})
 	if m.over() {
 		s.t.Errorf("ended while the transaction was prepared: %v", m.err)
