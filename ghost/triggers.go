@@ -177,12 +177,20 @@ func (c *Config) mendTriggers(ctx context.Context, id int64, triggers []schema.T
 	// Everybody who wants the table queues behind us meanwhile.
 	w := &worker{db: c.DB, init: []string{"SET /* midflight */ SESSION lock_wait_timeout = 2, wait_timeout = 10"}}
 	defer w.close()
-	return true, w.use(ctx, func(conn *sql.Conn) error {
-		if _, err := conn.ExecContext(ctx, "LOCK /* midflight */ TABLES "+locks); err != nil {
-			return wrap(err, "lock %s to give it its triggers back", live)
+	for try := 1; ; try++ {
+		err := w.use(ctx, func(conn *sql.Conn) error {
+			if _, err := conn.ExecContext(ctx, "LOCK /* midflight */ TABLES "+locks); err != nil {
+				return wrap(err, "lock %s to give it its triggers back", live)
+			}
+			return c.remakeTriggers(ctx, conn, id, triggers, live)
+		})
+		// On MariaDB a KILL QUERY of DROP TRIGGER can take the table out of the lock.
+		broken := mysqld.Number(err) == mysqld.ErrTableNotLocked || mysqld.IsKilled(err)
+		if !broken || try == 5 {
+			return true, err
 		}
-		return c.remakeTriggers(ctx, conn, id, triggers, live)
-	})
+		w.close()
+	}
 }
 
 // forgetTriggers, after an attempt in vain: whoever finds the record would make them

@@ -29,7 +29,7 @@ func TestOthersWaitForALock(t *testing.T) {
 	eachSite(t, func(t *testing.T, s *site) {
 		db := s.server.NewDatabase(t)
 		reader := session(t, s.server.Addr, db, "CREATE TABLE t (id INT NOT NULL PRIMARY KEY, v INT)", "CREATE TABLE other (id INT NOT NULL PRIMARY KEY)",
-			"BEGIN", "SELECT * FROM other")
+			"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "BEGIN", "SELECT * FROM other") // a snapshot around Midflight would be waited for
 		dropper := session(t, s.server.Addr, db)
 		dropped := make(chan error, 1)
 		go func() {
