@@ -164,10 +164,13 @@ func (s *syncer) swapMySQL(ctx context.Context, g *gap) error {
 	}
 	locked := time.Now()
 	g.did("locked")
-	if err := s.settleUnderLock(ctx, g); err != nil {
-		return err
+	snapshots := g.sight(ctx)
+	err := s.settleUnderLock(ctx, g)
+	seen := <-snapshots
+	if err == nil {
+		err = g.awaitSnapshots(ctx, seen)
 	}
-	if err := g.awaitSnapshots(ctx); err != nil {
+	if err != nil {
 		return err
 	}
 	g.did("snapshots")
@@ -183,7 +186,7 @@ func (s *syncer) swapMySQL(ctx context.Context, g *gap) error {
 	// Not to be broken off: whether it was done would be hard to tell.
 	ctx = context.WithoutCancel(ctx)
 	s.ownTriggers = true
-	err := s.takeTriggers(ctx, g.lock)
+	err = s.takeTriggers(ctx, g.lock)
 	if err == nil {
 		_, err = g.lock.ExecContext(ctx, fmt.Sprintf("RENAME /* midflight m%d */ TABLE %s TO %s, %s TO %s", s.status.ID, original.Quoted(), old.Quoted(), shadow.Quoted(), original.Quoted()))
 	}
@@ -280,6 +283,7 @@ func (s *syncer) settleUnderLock(ctx context.Context, g *gap) error {
 		if len(keys) == 0 {
 			break
 		}
+		g.applied = true
 		// No transaction: BEGIN would give the table locks up, and nobody sees
 		// the shadow between the two statements.
 		delta, err := deleteAndInsert(until, conn, s.tables, keys)

@@ -41,10 +41,13 @@ func (s *syncer) swapMariaDB(ctx context.Context, g *gap) error {
 	}
 	locked := time.Now()
 	g.did("locked")
-	if err := s.settleUnderLock(ctx, g); err != nil {
-		return err
+	snapshots := g.sight(ctx)
+	err := s.settleUnderLock(ctx, g)
+	seen := <-snapshots
+	if err == nil {
+		err = g.awaitSnapshots(ctx, seen)
 	}
-	if err := g.awaitSnapshots(ctx); err != nil {
+	if err != nil {
 		return err
 	}
 	g.did("snapshots")

@@ -30,6 +30,7 @@ type gap struct {
 	until     time.Time     // the hold opens by its own clock
 	lockedFor time.Duration // lock to unlock; 0: not had
 	outdated  bool
+	applied   bool // something, under the lock
 	steps     []Step
 }
 

@@ -51,11 +51,30 @@ func (g *gap) snapshotsAround(ctx context.Context) (map[view]Blocker, error) {
 	return found, err
 }
 
+// A sighting is the snapshots around the proxy at one moment.
+type sighting struct {
+	views map[view]Blocker
+	err   error
+}
+
+// sight looks for them while other work under the lock goes on.
+func (g *gap) sight(ctx context.Context) <-chan sighting {
+	seen := make(chan sighting, 1)
+	go func() {
+		views, err := g.snapshotsAround(ctx)
+		seen <- sighting{views, err}
+	}()
+	return seen
+}
+
 // awaitSnapshots waits, under the lock, until each transaction around the proxy has
-// ended that reads from a snapshot now. One that comes later sees all that is in the
-// shadow table.
-func (g *gap) awaitSnapshots(ctx context.Context) error {
-	older, err := g.snapshotsAround(ctx)
+// ended that read from a snapshot when the shadow was level. One that comes later sees
+// all that is in it. What was seen before counts if nothing was applied since.
+func (g *gap) awaitSnapshots(ctx context.Context, seen sighting) error {
+	if g.applied {
+		seen.views, seen.err = g.snapshotsAround(ctx)
+	}
+	older, err := seen.views, seen.err
 	for err == nil && len(older) > 0 {
 		if g.rest() < g.Bounds.Hold/4 {
 			return fmt.Errorf("%w: snapshots are older than the new table: %s", errTooSoon, who(slices.Collect(maps.Values(older))))
