@@ -3,7 +3,12 @@
 // the engine and its model (ghost/model) run the same code.
 package backlog
 
-import "midflight/binlog"
+import (
+	"iter"
+	"slices"
+
+	"midflight/binlog"
+)
 
 // A Backlog holds the keys that the stream has delivered and that the shadow
 // table does not show yet. ID names a transaction.
@@ -13,6 +18,10 @@ import "midflight/binlog"
 type Backlog[ID any] struct {
 	pending map[binlog.Key]ID
 	taken   map[binlog.Key]ID // handed out by Take, not yet Done
+	// queue has the pending keys, each once, in the order in which they came: those
+	// that have become visible are in front.
+	queue []binlog.Key
+	bytes int // of all keys' texts
 }
 
 // New makes an empty backlog.
@@ -22,14 +31,25 @@ func New[ID any]() *Backlog[ID] {
 
 // Add notes that transaction id changed the row of k. A key that is being
 // applied at this moment is applied again: the read may have missed id.
-func (b *Backlog[ID]) Add(k binlog.Key, id ID) { b.pending[k] = id }
+func (b *Backlog[ID]) Add(k binlog.Key, id ID) {
+	if _, waits := b.pending[k]; !waits {
+		b.queue = append(b.queue, k)
+		b.bytes += len(k)
+	}
+	b.pending[k] = id
+}
 
 // Again asks for k to be applied once more; a change that waits already does.
 func (b *Backlog[ID]) Again(k binlog.Key, id ID) {
 	if _, waits := b.pending[k]; !waits {
-		b.pending[k] = id
+		b.Add(k, id)
 	}
 }
+
+// inVain is how many keys that can't be taken now are looked at for each that is asked
+// for: with a hundred thousand of them, looking at all each time would be all that is
+// done. What is behind them came later, and most likely can't be taken either.
+const inVain = 16
 
 // Take hands out up to n keys that may be applied now, and forgets those that
 // the row copy will still read.
@@ -37,23 +57,35 @@ func (b *Backlog[ID]) Again(k binlog.Key, id ID) {
 // Whatever visible says must have been true before Take was called, and no
 // chunk may be dispatched between the two: a chunk dispatched later reads a
 // snapshot with the change in it.
-func (b *Backlog[ID]) Take(n int, visible func(ID) bool, place func(binlog.Key) Place) []binlog.Key {
+func (b *Backlog[ID]) Take(n int, visible func(ID) bool, at func(binlog.Key) Place) []binlog.Key {
 	var keys []binlog.Key
-	for k, id := range b.pending {
-		if len(keys) == n {
-			break
+	kept, seen := 0, 0
+	for ; seen < len(b.queue) && len(keys) < n && kept < inVain*n; seen++ {
+		k := b.queue[seen]
+		id, where := b.pending[k], InFlight
+		if _, busy := b.taken[k]; !busy && visible(id) {
+			where = at(k)
 		}
-		if _, busy := b.taken[k]; busy || !visible(id) {
-			continue
-		}
-		switch place(k) {
+		switch where {
 		case Behind:
 			keys = append(keys, k)
 			b.taken[k] = id
 			delete(b.pending, k)
 		case Ahead:
+			b.bytes -= len(k)
 			delete(b.pending, k)
+		default:
+			b.queue[kept] = k
+			kept++
 		}
+	}
+	// Those that stay go right before what was not looked at.
+	copy(b.queue[seen-kept:seen], b.queue[:kept])
+	b.queue = b.queue[seen-kept:]
+	if len(b.queue) == 0 {
+		b.queue = nil
+	} else if cap(b.queue) > 1024 && len(b.queue) < cap(b.queue)/4 {
+		b.queue = slices.Clone(b.queue)
 	}
 	return keys
 }
@@ -62,6 +94,7 @@ func (b *Backlog[ID]) Take(n int, visible func(ID) bool, place func(binlog.Key) 
 func (b *Backlog[ID]) Done(keys []binlog.Key) {
 	for _, k := range keys {
 		delete(b.taken, k)
+		b.bytes -= len(k)
 	}
 }
 
@@ -70,9 +103,8 @@ func (b *Backlog[ID]) Return(keys []binlog.Key) {
 	for _, k := range keys {
 		id := b.taken[k]
 		delete(b.taken, k)
-		if _, newer := b.pending[k]; !newer {
-			b.pending[k] = id
-		}
+		b.bytes -= len(k)
+		b.Again(k, id)
 	}
 }
 
@@ -83,5 +115,27 @@ func (b *Backlog[ID]) Has(k binlog.Key) bool {
 	return pending || taken
 }
 
+// Keys are those that wait or are being applied; one that does both may come twice.
+func (b *Backlog[ID]) Keys() iter.Seq[binlog.Key] {
+	return func(yield func(binlog.Key) bool) {
+		for k := range b.pending {
+			if !yield(k) {
+				return
+			}
+		}
+		for k := range b.taken {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
 // Len counts the keys that wait or are being applied.
 func (b *Backlog[ID]) Len() int { return len(b.pending) + len(b.taken) }
+
+// Bytes is about how much memory the keys take: their texts, and what the map and the
+// queue have for each.
+func (b *Backlog[ID]) Bytes() int { return b.bytes + perKey*b.Len() }
+
+const perKey = 150

@@ -77,6 +77,12 @@ func (c *Copied) Between() bool { return len(c.flying) == 0 }
 // Integers: Go orders the keys as the server does.
 func (c *Copied) Integers() bool { return c.integers }
 
+// Has tells whether the row of k is copied, as committed: it may be compared. A key
+// that Go can't order may be anywhere until all is.
+func (c *Copied) Has(k binlog.Key) bool {
+	return c.Done() || c.integers && c.Place(k) == Behind
+}
+
 // A Place is where a changed key lies in relation to the row copy.
 type Place int
 

@@ -13,7 +13,7 @@ import (
 // key is in the way. The lock session has no transaction, so what it did stays.
 func (w *World) cutOver(after int) bool {
 	// It need not be quiet: that it was, was found before the gap was looked for.
-	if !w.verify.On() {
+	if !w.verify.On() || !w.copied.Done() {
 		return false
 	}
 	for who := range w.jobs {

@@ -10,7 +10,7 @@ import (
 type job struct {
 	state    state
 	r        chunk.Range
-	keys     []binlog.Key // of the batch; of a chunk's rows when they are in somebody's way
+	keys     []binlog.Key // of the batch; of a chunk's rows when they are in somebody's way; that a range is compared without
 	upTo     binlog.Key   // bounds what a batch reads
 	snapshot Table
 	counted  bool         // as committed, though it is not; for a mutation
@@ -96,12 +96,18 @@ func (w *World) dispatch(j *job) bool {
 		w.bounded = false
 		w.copied.Dispatch(j.r)
 	}
+	if w.verify.On() && w.Rules.CompareEarly {
+		w.verify.Add(j.r)
+	}
 	return true
 }
 
 func (w *World) markCommitted(r chunk.Range) {
 	w.copied.Commit(r)
 	w.ranges = append(w.ranges, r)
+	if w.verify.On() && !w.Rules.CompareEarly {
+		w.verify.Add(r)
+	}
 }
 
 // free: nobody else has the shadow for himself.

@@ -97,6 +97,8 @@ var mutations = []struct {
 
 	{"ranges are not compared", func(r *Rules) { r.SkipRanges = true }},
 	{"keys are compared that wait to be applied", func(r *Rules) { r.CompareBusy = true }},
+	{"keys are compared that are not copied yet", func(r *Rules) { r.CompareUncopied = true }},
+	{"a range is compared before its chunk is committed", func(r *Rules) { r.CompareEarly = true }},
 	{"a change does not acquit", func(r *Rules) { r.NoAcquittal = true }},
 	{"a difference counts at once", func(r *Rules) { r.NoMarker = true }},
 	{"the marker is older than the comparison", func(r *Rules) { r.MarkerBefore = true }},

@@ -37,6 +37,8 @@ type Rules struct {
 	Exact             bool // Go is thought to tell keys apart where it can't
 	SkipRanges        bool // what differs in a range is not looked at
 	CompareBusy       bool // keys are compared that a known change waits for
+	CompareUncopied   bool // … or that are not copied yet
+	CompareEarly      bool // a range is to be compared when its chunk is dispatched
 	NoAcquittal       bool // a change does not explain a difference
 	NoMarker          bool // nor is a marker waited for
 	MarkerBefore      bool // … or it is written before the comparison

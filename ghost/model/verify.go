@@ -7,9 +7,9 @@ import (
 	"midflight/binlog"
 )
 
-// beginVerify: the copy is done.
+// beginVerify may come when nothing is copied yet: ranges are compared behind the copy.
 func (w *World) beginVerify() bool {
-	if w.verify.On() || !w.copied.Done() {
+	if w.verify.On() {
 		return false
 	}
 	w.compareAll()
@@ -22,12 +22,13 @@ func (w *World) takeComparison(j *job) bool {
 		return false
 	}
 	r, ok := w.verify.NextRange()
-	if !ok && w.began != w.moved && !w.Rules.NotCounted {
+	if !ok && w.copied.Done() && w.began != w.moved && !w.Rules.NotCounted {
 		w.compareAll()
 		r, ok = w.verify.NextRange()
 	}
 	if ok {
 		*j = job{state: ready, r: r}
+		j.keys = slices.Collect(w.backlog.Keys()) // they are to be applied, and compared then
 		w.say("a range")
 		return true
 	}
@@ -47,9 +48,8 @@ func (w *World) takeComparison(j *job) bool {
 }
 
 func (w *World) settledKeys() []binlog.Key {
-	busy := w.backlog.Has
-	if w.Rules.CompareBusy {
-		busy = func(binlog.Key) bool { return false }
+	busy := func(k binlog.Key) bool {
+		return !w.Rules.CompareBusy && w.backlog.Has(k) || !w.Rules.CompareUncopied && !w.copied.Has(k)
 	}
 	keys := w.verify.Settled(1000, busy)
 	slices.Sort(keys)
@@ -61,7 +61,7 @@ func (w *World) compare(j *job) bool {
 	if j.token == "" {
 		j.different = nil
 		for k := range w.visible {
-			if in(j.r, k) {
+			if in(j.r, k) && !slices.ContainsFunc(j.keys, func(o binlog.Key) bool { return number(o) == k }) {
 				w.compared[k] = true
 				j.different = w.differences(j.different, k)
 			}
@@ -90,6 +90,7 @@ func (w *World) differencesOf(keys []binlog.Key) []binlog.Key {
 	var different []binlog.Key
 	for k := range wanted {
 		if wanted[k] {
+			w.compared[k] = true
 			different = w.differences(different, k)
 		}
 	}

@@ -37,9 +37,12 @@ func New(exact bool) Verification {
 	return Verification{exact: exact, dirty: map[binlog.Key]bool{}, checked: map[binlog.Key]bool{}, suspect: map[binlog.Key]bool{}, tokens: map[string][]suspect{}, mended: map[binlog.Key]bool{}}
 }
 
-// Begin: from now on changes are noted, and the ranges are to be compared. It may
-// be called again, to compare them once more.
+// Begin: from now on what is applied is noted, and the ranges are to be compared. It
+// may be called again, to compare them once more.
 func (v *Verification) Begin(ranges []chunk.Range) { v.on, v.ranges = true, slices.Clone(ranges) }
+
+// Add has another range compared, which is copied as committed.
+func (v *Verification) Add(r chunk.Range) { v.ranges = append(v.ranges, r) }
 
 // Mend: there were changes that the stream does not deliver. Whatever differed, or
 // is found to differ, may be one of them: it is applied once, and counts if it
@@ -60,12 +63,13 @@ func (v *Verification) Mend() {
 // On tells whether it has begun.
 func (v *Verification) On() bool { return v.on }
 
-// Changed notes that the stream has delivered a change of k.
+// Changed notes that the stream has delivered a change of k: what is known of it is
+// no measure any more. It need not be compared for that: either it is applied, and what
+// was applied is compared, or its range is still to be copied, and then compared.
 func (v *Verification) Changed(k binlog.Key) {
 	if !v.on {
 		return
 	}
-	v.dirty[k] = true
 	if !v.exact { // any suspect may be this row by another spelling
 		for other := range v.suspect {
 			v.dirty[other] = true
@@ -78,6 +82,7 @@ func (v *Verification) Changed(k binlog.Key) {
 	}
 	if v.suspect[k] {
 		delete(v.suspect, k)
+		v.dirty[k] = true
 		// It may differ again, by a change that comes after its marker: that one
 		// must not convict it. (Seen when the owner was slow: hundreds of
 		// transactions between the change and the marker.)
@@ -184,6 +189,12 @@ func (v *Verification) Passed(token string) (different binlog.Key, convicted boo
 	}
 	return "", false
 }
+
+// Bytes is about how much memory the keys to be compared take; their texts are mostly
+// the backlog's.
+func (v *Verification) Bytes() int { return perKey * (len(v.dirty) + len(v.mended)) }
+
+const perKey = 100
 
 // Keys are those that are to be compared.
 func (v *Verification) Keys() []binlog.Key { return slices.Collect(maps.Keys(v.dirty)) }

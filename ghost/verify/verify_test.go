@@ -24,11 +24,11 @@ func TestVerification(t *testing.T) {
 			t.Errorf("dirty: %v", v.dirty)
 		}
 	})
-	t.Run("changed and applied keys are compared", func(t *testing.T) {
+	t.Run("applied keys are compared, and changed ones when they are applied", func(t *testing.T) {
 		v := on()
 		v.Changed("1")
 		v.Applied([]binlog.Key{"2"})
-		if !v.dirty["1"] || !v.dirty["2"] {
+		if v.dirty["1"] || !v.dirty["2"] {
 			t.Errorf("dirty: %v", v.dirty)
 		}
 	})
@@ -36,8 +36,12 @@ func TestVerification(t *testing.T) {
 		v := on()
 		v.checked["1"] = true
 		v.Changed("1")
-		if v.checked["1"] || !v.dirty["1"] {
-			t.Errorf("checked %v, dirty %v", v.checked, v.dirty)
+		if v.checked["1"] {
+			t.Errorf("checked %v", v.checked)
+		}
+		v.Compared([]binlog.Key{"1"}, "m")
+		if !v.dirty["1"] || len(v.suspect) > 0 {
+			t.Errorf("dirty %v, suspect %v", v.dirty, v.suspect)
 		}
 	})
 	t.Run("the marker convicts", func(t *testing.T) {
