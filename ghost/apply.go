@@ -18,10 +18,54 @@ import (
 // batch is how many keys one transaction applies.
 const batch = 500
 
-// dispatchApply finds out what has become visible, then applies it.
+// dispatchApply has what is visible applied, and asks what has become visible. Whatever
+// a horizon covers it covers for ever, so one is good for many batches.
 func (s *syncer) dispatchApply() {
-	last := s.last
-	s.start(applyJob, func(ctx context.Context) func() error {
+	if s.backlog.Len() == 0 && len(s.unseen) == 0 {
+		return
+	}
+	for s.fresh && s.busy[applyJob] < s.mayApply() {
+		keys := s.backlog.Take(batch, s.covers, s.copied.Place)
+		s.fresh = len(keys) == batch
+		if s.copied.Between() {
+			s.endTurn(s.fresh)
+		}
+		if len(keys) > 0 {
+			s.applyKeys(keys)
+		}
+	}
+	if s.look && !s.fresh && s.busy[horizonJob] == 0 && time.Since(s.looked) >= s.patient() {
+		s.look = false
+		s.readHorizon()
+	}
+}
+
+// mayApply is how many batches may be under way: more than one only when it is worth it.
+// Where other keys need not be other rows it is one (invariant 6b).
+func (s *syncer) mayApply() int {
+	if !s.copied.Integers() {
+		return 1
+	}
+	return min(1+s.backlog.Len()/(4*batch), s.width)
+}
+
+// patient is how long changes are collected before it is asked which are visible.
+// While rows are copied nobody waits for them, and the larger the batches, the less each
+// costs; a row that is changed again meanwhile costs nothing more.
+func (s *syncer) patient() time.Duration {
+	if s.copying && !s.applyTurn {
+		return 25 * time.Millisecond
+	}
+	return time.Millisecond
+}
+
+func (s *syncer) covers(id *binlog.TxID) bool { return s.horizon.Covers(*id) }
+
+// readHorizon finds out what has become visible.
+func (s *syncer) readHorizon() {
+	s.looked = time.Now()
+	last := *s.last
+	s.start(horizonJob, func(ctx context.Context) func() error {
 		horizon, err := s.visibility.Horizon(ctx, last)
 		return func() error {
 			if err != nil {
@@ -31,12 +75,8 @@ func (s *syncer) dispatchApply() {
 				return fmt.Errorf("ask which transactions are visible: %w", err)
 			}
 			s.seen(horizon.Covers)
-			keys := s.backlog.Take(batch, horizon.Covers, s.copied.Place)
-			s.applyTurn = len(keys) == batch // more may be waiting
-			if len(keys) > 0 {
-				s.applyKeys(keys)
-			}
-			s.look = len(keys) > 0
+			s.horizon, s.fresh = horizon, true
+			s.look = false
 			return nil
 		}
 	})
@@ -47,9 +87,9 @@ func (s *syncer) applyKeys(keys []binlog.Key) {
 	if !s.copied.Integers() && !s.copied.Done() {
 		t.UpTo = s.copied.Watermark()
 	}
-	s.start(applyJob, func(ctx context.Context) func() error {
+	s.startWith(s.appliers, applyJob, func(ctx context.Context, w *worker) func() error {
 		began := time.Now()
-		delta, err := s.apply(ctx, t, keys)
+		delta, err := s.apply(ctx, w, t, keys)
 		took := time.Since(began)
 		return func() error {
 			if err != nil {
@@ -76,9 +116,9 @@ func (s *syncer) applyAgain() {
 // apply makes the shadow's rows of keys what the original's are now, in one
 // transaction, and returns by how many rows the shadow grew. It may be repeated
 // at will: what it writes depends on the original alone.
-func (s *syncer) apply(ctx context.Context, t rowsql.Tables, keys []binlog.Key) (delta int64, err error) {
+func (s *syncer) apply(ctx context.Context, w *worker, t rowsql.Tables, keys []binlog.Key) (delta int64, err error) {
 	err = retry(ctx, patience, func() error {
-		return s.applier.use(ctx, func(conn *sql.Conn) (err error) {
+		return w.use(ctx, func(conn *sql.Conn) (err error) {
 			defer func() { s.count.heard(err) }()
 			delta, err = transaction(ctx, conn, func() (int64, error) { return deleteAndInsert(ctx, conn, t, keys) })
 			if mysqld.IsDuplicateKey(err) {

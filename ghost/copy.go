@@ -14,9 +14,13 @@ import (
 	"midflight/mysqld"
 )
 
-// copyRows carries all rows over, chunk after chunk in key order, while changes
-// are applied behind it.
+// copyRows carries all rows over, in chunks in key order, while changes are applied and
+// the two tables are compared behind them.
 func (s *syncer) copyRows(ctx context.Context) error {
+	if names := s.tables.Uncompared(); len(names) > 0 {
+		s.log(ctx, "not compared, since their type changes: %s", strings.Join(names, ", "))
+	}
+	s.compareAll() // what is copied, as it is copied
 	s.copying, s.started = true, time.Now()
 	return s.pump(ctx, func() bool { return s.copied.Done() })
 }
@@ -46,36 +50,55 @@ func (s *syncer) analyze(ctx context.Context) error {
 	return s.pump(ctx, func() bool { return done })
 }
 
-// dispatchCopy hands the next chunk to the copier, after it has found where the
-// chunk ends. It is marked as dispatched before the worker begins: from then on
-// none of its keys may be called ahead of the copy.
+// dispatchCopy hands chunks to copiers, and has found ahead of them where they end. A
+// chunk is marked as dispatched before its worker begins: from then on none of its keys
+// may be called ahead of the copy.
 func (s *syncer) dispatchCopy() {
-	if s.copied.AllDispatched() {
+	if !s.copying || s.control.Paused {
 		return
 	}
-	lo, size := s.copied.Dispatched(), s.sizer.Rows()
-	if !s.boundKnown {
-		s.start(copyJob, func(ctx context.Context) func() error {
-			hi, err := s.bound(ctx, lo, size)
-			return func() error {
-				s.nextBound, s.boundKnown = hi, err == nil
-				return err
-			}
-		})
-		return
+	for s.busy[copyJob] < s.mayCopy() && !s.copied.AllDispatched() {
+		if !s.copied.Integers() && (s.applyTurn || s.busy[applyJob] > 0) {
+			// Keys that Go can't order are applied between chunks, never beside
+			// one: a batch that began before the chunk deletes the chunk's new rows
+			// and, bounded by the watermark of before, brings none of them back.
+			return
+		}
+		lo := s.copied.Dispatched()
+		hi, ok := s.course.Next(lo, s.sizer.Rows())
+		if !ok {
+			break
+		}
+		s.copyRange(chunk.Range{Lo: lo, Hi: hi})
 	}
-	if s.applyTurn || !s.copied.Integers() && s.busy[applyJob] {
-		// Keys that Go can't order are applied between two chunks, never beside
-		// one: a batch that began before the chunk deletes the chunk's new rows
-		// and, bounded by the watermark of before, brings none of them back.
-		return
+	if s.busy[scoutJob] == 0 && !s.copied.AllDispatched() {
+		if from, n, ok := s.course.Ask(s.copied.Dispatched(), s.sizer.Rows(), s.width); ok {
+			s.scout(from, s.sizer.Rows(), n)
+		}
 	}
-	r := chunk.Range{Lo: lo, Hi: s.nextBound}
-	s.boundKnown = false
+}
+
+// mayCopy is how many chunks may be under way. The apply goes first: what waits to be
+// applied takes memory, and must not become ever more.
+func (s *syncer) mayCopy() int {
+	n := s.width
+	if s.plan.Numbers() { // each goes on where the one before has ended
+		n = 1
+	}
+	switch waiting := s.backlog.Bytes(); {
+	case waiting > s.Memory/2:
+		return 0
+	case waiting > s.Memory/8:
+		n = 1
+	}
+	return n
+}
+
+func (s *syncer) copyRange(r chunk.Range) {
 	s.copied.Dispatch(r)
-	s.start(copyJob, func(ctx context.Context) func() error {
+	s.startWith(s.copiers, copyJob, func(ctx context.Context, w *worker) func() error {
 		began := time.Now()
-		rows, warned, outdated, err := s.copyChunk(ctx, r)
+		rows, warned, outdated, err := s.copyChunk(ctx, w, r)
 		took := time.Since(began)
 		return func() error {
 			if err != nil {
@@ -83,35 +106,80 @@ func (s *syncer) dispatchCopy() {
 			}
 			s.copied.Commit(r)
 			s.ranges = append(s.ranges, r)
-			s.applyTurn = !s.copied.Integers() && !s.copied.Done() && s.backlog.Len() > 0
+			s.verify.Add(r)
+			s.beginTurn()
 			s.count.rows += rows
 			s.warned.in(r, warned)
 			copied := max(rows+outdated, 0) // what went out of the way isn't taken off
 			s.status.RowsCopied += copied
+			s.course.Copied(r, copied)
 			if r.Hi != "" {
-				s.sizer.Took(took)
-			} else {
-				s.copying = false
+				s.sizer.Took(int(copied), took)
 			}
+			s.copying = !s.copied.Done()
 			s.Observe(ChunkCopied{copied, took})
 			return nil
 		}
 	})
 }
 
-// bound finds where a chunk of n rows after lo ends; "" when fewer are left.
-func (s *syncer) bound(ctx context.Context, lo binlog.Key, n int) (binlog.Key, error) {
-	var hi binlog.Key
-	err := retry(ctx, patience, func() error {
-		return s.copier.use(ctx, func(conn *sql.Conn) error {
-			keys, err := readKeys(ctx, conn, s.tables.Bound(lo, n), s.tables)
-			if err == nil && len(keys) > 0 {
-				hi = keys[0]
-			}
-			return err
+// beginTurn has the copy wait for the apply, where the two can't go on side by side:
+// when there is a batch, or when it has waited for long.
+func (s *syncer) beginTurn() {
+	if s.copied.Integers() || s.copied.Done() || s.backlog.Len() == 0 {
+		return
+	}
+	if s.backlog.Len() >= batch || time.Since(s.turned) > 4*chunk.Target {
+		s.applyTurn = true
+	}
+}
+
+// endTurn: the apply has taken what it could, unless there is more.
+func (s *syncer) endTurn(more bool) {
+	if s.applyTurn && !more {
+		s.applyTurn, s.turned = false, time.Now()
+	}
+}
+
+// scout finds where the next chunks of size rows end, from from on.
+func (s *syncer) scout(from binlog.Key, size, n int) {
+	s.startWith(s.copiers, scoutJob, func(ctx context.Context, w *worker) func() error {
+		var ends []binlog.Key
+		var last binlog.Key
+		err := retry(ctx, patience, func() error {
+			return w.use(ctx, func(conn *sql.Conn) (err error) {
+				if s.course.Adds() {
+					if last, err = readKey(ctx, conn, s.tables.Last(), s.tables); err != nil {
+						return err
+					}
+				}
+				ends = nil
+				for lo := from; len(ends) < n; lo = ends[len(ends)-1] {
+					hi, err := readKey(ctx, conn, s.tables.Bound(lo, size), s.tables)
+					if err != nil {
+						return err
+					}
+					if ends = append(ends, hi); hi == "" {
+						break
+					}
+				}
+				return nil
+			})
 		})
+		return func() error {
+			s.course.Found(s.copied.Dispatched(), from, ends, size, last)
+			return wrap(err, "find where the next chunks end")
+		}
 	})
-	return hi, wrap(err, "find the next chunk's end")
+}
+
+// readKey is the first of readKeys, "" where there is none.
+func readKey(ctx context.Context, conn *sql.Conn, query string, t rowsql.Tables) (binlog.Key, error) {
+	keys, err := readKeys(ctx, conn, query, t)
+	if err != nil || len(keys) == 0 {
+		return "", err
+	}
+	return keys[0], nil
 }
 
 // patience with lock conflicts and lost connections of one job.
@@ -120,10 +188,10 @@ const patience = 2 * time.Minute
 // copyChunk copies one range in one transaction and returns by how many rows
 // the shadow grew, how many values the server warned of, and how many rows were
 // in the way and are gone.
-func (s *syncer) copyChunk(ctx context.Context, r chunk.Range) (rows, warned, outdated int64, err error) {
+func (s *syncer) copyChunk(ctx context.Context, w *worker, r chunk.Range) (rows, warned, outdated int64, err error) {
 	again := false
 	err = retry(ctx, patience, func() error {
-		return s.copier.use(ctx, func(conn *sql.Conn) (err error) {
+		return w.use(ctx, func(conn *sql.Conn) (err error) {
 			defer func() { s.count.heard(err) }()
 			if again { // an earlier try may have been committed without our hearing of it
 				if _, err := conn.ExecContext(ctx, s.tables.DeleteRange(r)); err != nil {

@@ -34,10 +34,10 @@ func (s *syncer) countAgain(ctx context.Context) error {
 	}
 	s.count.lost.Store(false)
 	done := false
-	s.start(applyJob, func(ctx context.Context) func() error {
+	s.startWith(s.appliers, applyJob, func(ctx context.Context, w *worker) func() error {
 		var rows int64
 		err := retry(ctx, patience, func() error {
-			return s.applier.use(ctx, func(conn *sql.Conn) error {
+			return w.use(ctx, func(conn *sql.Conn) error {
 				return conn.QueryRowContext(ctx, "SELECT /* midflight */ COUNT(*) FROM "+s.shadow.Quoted()).Scan(&rows)
 			})
 		})

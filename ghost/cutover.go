@@ -277,7 +277,7 @@ func (s *syncer) settleUnderLock(ctx context.Context, g *gap) error {
 	if err := s.nothingHid(); err != nil {
 		return err
 	}
-	everything := func(binlog.TxID) bool { return true }
+	everything := func(*binlog.TxID) bool { return true }
 	for {
 		keys := s.backlog.Take(batch, everything, s.copied.Place)
 		if len(keys) == 0 {

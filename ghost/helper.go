@@ -72,11 +72,9 @@ func (s *syncer) restoreHelper(ctx context.Context) error {
 		return err
 	}
 	done := false
-	s.busy[verifyJob] = true // nor may anything be compared meanwhile
-	s.start(applyJob, func(ctx context.Context) func() error {
-		err := s.rebuildHelper(ctx)
+	s.startWith(s.appliers, helperJob, func(ctx context.Context, w *worker) func() error {
+		err := s.rebuildHelper(ctx, w)
 		return func() error {
-			delete(s.busy, verifyJob)
 			done, s.helperGone = true, false
 			return wrap(err, "make the index for the chunk key again")
 		}
@@ -84,9 +82,9 @@ func (s *syncer) restoreHelper(ctx context.Context) error {
 	return s.pump(ctx, func() bool { return done })
 }
 
-func (s *syncer) rebuildHelper(ctx context.Context) error {
+func (s *syncer) rebuildHelper(ctx context.Context, w *worker) error {
 	return retry(ctx, patience, func() error {
-		return s.applier.use(ctx, func(conn *sql.Conn) error {
+		return w.use(ctx, func(conn *sql.Conn) error {
 			for _, q := range s.tables.DropHelper() { // what is left of it
 				if _, err := conn.ExecContext(ctx, q); err != nil && !mysqld.IsServerError(err) {
 					return err

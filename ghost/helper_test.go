@@ -29,10 +29,10 @@ func TestHelperIsMadeAgain(t *testing.T) {
 		tables := rowsql.Tables{ID: 7, Original: shadow.With("t"), Shadow: shadow, Key: plan.Key{Index: "PRIMARY", Original: id, Shadow: id, Helper: true}}
 		s := &syncer{
 			run: &run{Config: Config{DB: db}, tables: tables}, ctx: ctx,
-			txs: make(chan binlog.Tx), streamE: make(chan error), done: make(chan func() error), busy: map[job]bool{},
-			applier: &worker{db: db}, backlog: backlog.New[binlog.TxID](), verify: verify.New(true), second: time.NewTicker(time.Hour),
+			txs: make(chan binlog.Tx), streamE: make(chan error), done: make(chan func() error), busy: map[job]int{},
+			appliers: newCrew(db, nil), backlog: backlog.New[*binlog.TxID](), last: &binlog.TxID{}, verify: verify.New(true), second: time.NewTicker(time.Hour),
 		}
-		defer s.applier.close()
+		defer s.appliers.close()
 		if _, err := s.makeHelper(ctx, plan.Plan{}); err != nil {
 			t.Fatal(err)
 		}

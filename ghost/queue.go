@@ -27,6 +27,7 @@ type Config struct {
 	Door    Door          // nil: no proxy in front, nothing is held
 	KeepOld time.Duration // how long old tables are kept; 0: dropped right after the swap
 	Bounds  Bounds        // zero: DefaultBounds
+	Memory  int           // bytes, of each migration's changed keys; zero: DefaultMemory
 	Observe func(Event)   // must not block; nil: nobody listens
 }
 
@@ -42,6 +43,9 @@ type Queue struct {
 func NewQueue(c Config) *Queue {
 	if c.Bounds == (Bounds{}) {
 		c.Bounds = DefaultBounds
+	}
+	if c.Memory == 0 {
+		c.Memory = DefaultMemory
 	}
 	if c.Door == nil {
 		c.Door = open{}

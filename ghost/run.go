@@ -137,7 +137,7 @@ func (s *syncer) copyAndSwap(ctx context.Context, own []Warning) (warned serverW
 		return warned, err
 	}
 	s.enter(ctx, Verifying)
-	if err := s.verifyRanges(ctx); err != nil {
+	if err := s.verifyAll(ctx); err != nil {
 		return warned, err
 	}
 	if err := s.analyze(ctx); err != nil {

@@ -29,30 +29,34 @@ type syncer struct {
 	txs     chan binlog.Tx
 	streamE chan error
 	done    chan func() error // what a finished job wants the owner to do
-	busy    map[job]bool
+	busy    map[job]int
 
-	copier, applier, verifier *worker
+	copiers, appliers, verifiers *crew
+	width                        int // how many of each may be busy
 
-	backlog *backlog.Backlog[binlog.TxID]
-	last    binlog.TxID // of the latest transaction received
+	backlog *backlog.Backlog[*binlog.TxID]
+	last    *binlog.TxID // of the latest transaction received
 	// Everything up to applied is in the shadow, or ahead of the copy.
 	received, applied binlog.Position
 	outdated          outdated
 	look              bool // something happened since the horizon was last read in vain
+	horizon           binlog.Horizon
+	fresh             bool      // what it covers may not all be taken yet
+	looked            time.Time // when it was last asked for
 
-	copying bool
-	copied  backlog.Copied
-	sizer   chunk.Sizer
-	// The next chunk's end, once it is known; "" is the last chunk's.
-	nextBound  binlog.Key
-	boundKnown bool
-	applyTurn  bool          // the copy waits for a turn of the apply
-	ranges     []chunk.Range // all that was copied, for verification
-	count      count
-	warned     warned
-	started    time.Time
+	copying   bool
+	copied    backlog.Copied
+	course    chunk.Course
+	sizer     chunk.Sizer
+	applyTurn bool          // the copy waits for a turn of the apply
+	turned    time.Time     // when that last ended
+	ranges    []chunk.Range // all that was copied, for verification
+	count     count
+	warned    warned
+	started   time.Time
 
-	verify verify.Verification
+	verify  verify.Verification
+	settled time.Time // when no key that is to be compared was last found to be ready
 
 	names  []string      // what reaches the table; nil: not known any more
 	began  hiding        // when the comparing of all rows last began
@@ -68,34 +72,39 @@ type syncer struct {
 	fenceNo int
 }
 
-// A job is what a worker can be busy with; one of a kind at a time.
+// A job is what can be under way.
 type job int
 
 const (
-	copyJob job = iota
-	applyJob
-	verifyJob
-	fenceJob
+	copyJob    job = iota // of a chunk; several at a time
+	scoutJob              // finds where the next chunks end
+	horizonJob            // asks what has become visible
+	applyJob              // of a batch; several at a time
+	verifyJob             // of a range; several at a time
+	keysJob               // compares rows by key
 	housekeeping
 	analyzeJob
 	nativeJob
+	indexJob  // nothing is applied meanwhile
+	helperJob // nothing else touches the shadow meanwhile
 )
 
 func newSyncer(ctx context.Context, r *run, from binlog.Position, stream *binlog.Stream, v *binlog.Visibility, p plan.Plan) *syncer {
+	width := r.width(ctx)
 	session := rowSession(r.request.Settings, p)
 	s := &syncer{
 		run: r, plan: p,
 		visibility: v,
 		received:   from, applied: from,
 		txs: make(chan binlog.Tx, 256), streamE: make(chan error, 1),
-		done: make(chan func() error), busy: map[job]bool{},
-		copier:   &worker{db: r.DB, init: session},
-		applier:  &worker{db: r.DB, init: session},
-		verifier: &worker{db: r.DB, init: session},
-		backlog:  backlog.New[binlog.TxID](),
-		copied:   backlog.NewCopied(p.Key.Integers() && !p.Numbers()),
-		verify:   verify.New(p.Key.Exact()),
-		fences:   map[string]bool{},
+		done: make(chan func() error), busy: map[job]int{},
+		copiers: newCrew(r.DB, session), appliers: newCrew(r.DB, session), verifiers: newCrew(r.DB, session),
+		width:   width,
+		backlog: backlog.New[*binlog.TxID](), last: &binlog.TxID{},
+		copied: backlog.NewCopied(p.Key.Integers() && !p.Numbers()),
+		course: chunk.NewCourse(p.Key.Integers() && len(p.Key.Original) == 1),
+		verify: verify.New(p.Key.Exact()),
+		fences: map[string]bool{},
 	}
 	s.second = time.NewTicker(time.Second)
 	s.began = s.hiding()
@@ -130,8 +139,8 @@ func (s *syncer) stop() {
 		select {
 		case <-s.done: // the outcome no longer matters
 		case <-finished:
-			for _, w := range []*worker{s.copier, s.applier, s.verifier} {
-				w.close()
+			for _, c := range []*crew{s.copiers, s.appliers, s.verifiers} {
+				c.close()
 			}
 			return
 		}
@@ -140,18 +149,32 @@ func (s *syncer) stop() {
 
 // start runs f in a goroutine of its own; what it returns runs on the owner's.
 func (s *syncer) start(j job, f func(context.Context) func() error) {
-	s.busy[j] = true
+	s.busy[j]++
 	s.wait.Add(1)
 	go func() {
 		defer s.wait.Done()
 		outcome := f(s.ctx)
 		s.done <- func() error {
-			delete(s.busy, j)
+			if s.busy[j]--; s.busy[j] == 0 {
+				delete(s.busy, j)
+			}
 			s.look = true
 			s.applyAgain()
 			return outcome()
 		}
 	}()
+}
+
+// startWith is start with a worker of the crew.
+func (s *syncer) startWith(c *crew, j job, f func(context.Context, *worker) func() error) {
+	w := c.take()
+	s.start(j, func(ctx context.Context) func() error {
+		outcome := f(ctx, w)
+		return func() error {
+			c.put(w)
+			return outcome()
+		}
+	})
 }
 
 // pump keeps everything going until a condition holds. It is the owner's loop.
@@ -161,7 +184,7 @@ func (s *syncer) pump(ctx context.Context, until func() bool) error {
 	for !until() {
 		s.dispatch()
 		select {
-		case tx := <-s.txs:
+		case tx := <-s.incoming():
 			if err := s.receive(tx); err != nil {
 				return err
 			}
@@ -187,24 +210,21 @@ var errStream = errors.New("read the binlog")
 
 // dispatch gives work to idle workers.
 func (s *syncer) dispatch() {
-	if s.copying && !s.busy[copyJob] && !s.control.Paused && s.backlog.Len() < maxBacklog {
-		s.dispatchCopy()
+	if s.busy[helperJob] > 0 {
+		return
 	}
-	if !s.busy[applyJob] && s.look && (s.backlog.Len() > 0 || len(s.unseen) > 0) {
-		s.look = false
+	s.dispatchCopy()
+	if s.busy[indexJob] == 0 {
 		s.dispatchApply()
 	}
-	if !s.busy[verifyJob] {
-		s.dispatchVerify()
-	}
+	s.dispatchVerify()
 }
-
-// maxBacklog is where the row copy gives way to the apply.
-const maxBacklog = 200_000
 
 // receive takes a transaction from the stream.
 func (s *syncer) receive(tx binlog.Tx) error {
 	s.applyAgain()
+	id := new(binlog.TxID) // the keys have it in common
+	*id = tx.ID
 	if tx.UnknownXA != "" {
 		s.hid(tx.ID, "the XA transaction "+tx.UnknownXA+" was prepared before the migration began")
 	}
@@ -219,7 +239,7 @@ func (s *syncer) receive(tx binlog.Tx) error {
 	for _, c := range tx.Changes {
 		for _, k := range []*binlog.Key{c.Before, c.After} {
 			if k != nil {
-				s.backlog.Add(*k, tx.ID)
+				s.backlog.Add(*k, id)
 				s.verify.Changed(*k)
 			}
 		}
@@ -230,7 +250,7 @@ func (s *syncer) receive(tx binlog.Tx) error {
 			return err
 		}
 	}
-	s.last, s.received = tx.ID, tx.After
+	s.last, s.received = id, tx.After
 	s.advance()
 	s.look = true
 	return nil
@@ -250,7 +270,7 @@ func (s *syncer) advance() {
 // housekeep, every second: what the operator wants, the published status, a
 // checkpoint.
 func (s *syncer) housekeep() {
-	if s.busy[housekeeping] {
+	if s.busy[housekeeping] > 0 {
 		return
 	}
 	s.progress()

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"midflight/binlog"
 	"midflight/ghost/chunk"
@@ -34,45 +35,86 @@ func (s *syncer) verified() bool {
 	return s.verify.Quiet(smallBacklog) && !s.hidden()
 }
 
-// verifyRanges compares everything that was copied, while changes go on.
-func (s *syncer) verifyRanges(ctx context.Context) error {
-	s.compareAll()
-	if names := s.tables.Uncompared(); len(names) > 0 {
-		s.log(ctx, "not compared, since their type changes: %s", strings.Join(names, ", "))
-	}
-	return s.pump(ctx, s.verified)
-}
+// verifyAll waits until what was copied and applied is compared, while changes go on.
+func (s *syncer) verifyAll(ctx context.Context) error { return s.pump(ctx, s.verified) }
 
-// dispatchVerify compares the next range, or the keys that were changed.
+// dispatchVerify compares ranges, and the keys that were applied.
 func (s *syncer) dispatchVerify() {
 	if !s.verify.On() {
 		return
 	}
-	r, ok := s.verify.NextRange()
-	if !ok && s.began != s.hiding() {
-		s.log(s.ctx, "all rows are compared again: sessions with sql_log_bin = 0 have been at work")
-		s.compareAll()
-		r, ok = s.verify.NextRange()
+	for s.busy[verifyJob] < s.mayVerify() && s.compareNextRange() {
 	}
-	if ok {
-		s.start(verifyJob, func(ctx context.Context) func() error {
-			different, err := s.compareRange(ctx, r)
-			return func() error {
-				s.again(s.verify.Differ(different))
-				return err
-			}
-		})
+	// While rows are copied, ranges go first: a row that is applied several times is
+	// then compared once.
+	if s.busy[keysJob] > 0 || s.copying && s.verify.Left() < 4*batch || time.Since(s.settled) < 2*time.Millisecond {
 		return
 	}
-	if keys := s.verify.Settled(batch, s.backlog.Has); len(keys) > 0 {
-		s.compareSettled(keys)
+	keys := s.verify.Settled(batch, func(k binlog.Key) bool { return s.backlog.Has(k) || !s.copied.Has(k) })
+	if len(keys) == 0 {
+		s.settled = time.Now()
+		return
 	}
+	s.compareSettled(keys)
+}
+
+// mayVerify is how many ranges may be compared at a time: behind the copy one keeps up.
+func (s *syncer) mayVerify() int {
+	if s.copying {
+		return 1
+	}
+	return s.width
+}
+
+// compareNextRange tells whether there was one.
+func (s *syncer) compareNextRange() bool {
+	if !s.verify.Compares() && s.copied.Done() && s.began != s.hiding() {
+		s.log(s.ctx, "all rows are compared again: sessions with sql_log_bin = 0 have been at work")
+		s.compareAll()
+	}
+	if s.backlog.Len() > mostBesides && !s.copied.Integers() {
+		return false
+	}
+	r, ok := s.verify.NextRange()
+	if !ok {
+		return false
+	}
+	without, few := s.waitingIn(r)
+	if !few { // they have to be applied first
+		s.verify.Add(r)
+		return false
+	}
+	s.startWith(s.verifiers, verifyJob, func(ctx context.Context, w *worker) func() error {
+		different, err := s.compareRange(ctx, w, r, without)
+		return func() error {
+			s.again(s.verify.Differ(different))
+			return err
+		}
+	})
+	return true
+}
+
+// mostBesides is how many rows a range can be compared without.
+const mostBesides = 1000
+
+// waitingIn are the keys of a range that wait to be applied. Their rows differ, and will
+// be compared when they don't: to leave them out spares looking for them row by row. few
+// is false if there are too many.
+func (s *syncer) waitingIn(r chunk.Range) (keys []binlog.Key, few bool) {
+	for k := range s.backlog.Keys() {
+		if r.Place(k, s.copied.Integers()) == chunk.Inside || !s.copied.Integers() {
+			if keys = append(keys, k); len(keys) > mostBesides {
+				return nil, false
+			}
+		}
+	}
+	return keys, true
 }
 
 func (s *syncer) compareSettled(keys []binlog.Key) {
 	token := s.nextToken()
-	s.start(verifyJob, func(ctx context.Context) func() error {
-		different, err := s.compareKeys(ctx, s.verifier, keys)
+	s.startWith(s.verifiers, keysJob, func(ctx context.Context, w *worker) func() error {
+		different, err := s.compareKeys(ctx, w, keys)
 		var around string
 		var aroundErr error
 		if err == nil && len(different) > 0 {
@@ -101,15 +143,16 @@ func (s *syncer) again(keys []binlog.Key) {
 	}
 }
 
-// compareRange compares a range's checksums, and where they differ its rows.
-func (s *syncer) compareRange(ctx context.Context, r chunk.Range) (different []binlog.Key, err error) {
+// compareRange compares a range's checksums, and where they differ its rows; those of
+// the keys without are left out.
+func (s *syncer) compareRange(ctx context.Context, w *worker, r chunk.Range, without []binlog.Key) (different []binlog.Key, err error) {
 	err = retry(ctx, patience, func() error {
-		return s.verifier.use(ctx, func(conn *sql.Conn) error {
-			equal, err := sameChecksums(ctx, conn, s.tables.Checksums(r))
+		return w.use(ctx, func(conn *sql.Conn) error {
+			equal, err := sameChecksums(ctx, conn, s.tables.Checksums(r, without))
 			if err != nil || equal {
 				return err
 			}
-			different, err = differentRows(ctx, conn, s.tables.RangeRowChecksums(r), s.tables)
+			different, err = differentRows(ctx, conn, s.tables.RangeRowChecksums(r, without), s.tables)
 			return err
 		})
 	})
@@ -132,10 +175,10 @@ func sameChecksums(ctx context.Context, q mysqld.Queryer, query string) (bool, e
 		return false, err
 	}
 	defer rows.Close()
-	var sides [][3]string
+	var sides [][2]string
 	for rows.Next() {
-		var side [3]string
-		if err := rows.Scan(&side[0], &side[1], &side[2]); err != nil {
+		var side [2]string
+		if err := rows.Scan(&side[0], &side[1]); err != nil {
 			return false, err
 		}
 		sides = append(sides, side)

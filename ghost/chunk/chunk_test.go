@@ -82,25 +82,79 @@ func TestSizer(t *testing.T) {
 		t.Errorf("first chunk of %d rows", s.Rows())
 	}
 	for _, step := range []struct {
+		rows int
 		took time.Duration
 		want int
 	}{
-		{Target, 1000},          // just right
-		{0, 1500},               // no division by zero; up by half
-		{Target / 100, 2250},    // again by half at most
-		{2 * Target, 1125},      // down at once
-		{100 * Target, minRows}, // never below
-		{time.Hour, minRows},
-		{Target / 2, 150},
+		{1000, Target, 1000}, // just right
+		{1000, 0, 2000},      // no division by zero; at most double
+		{2000, Target / 100, 4000},
+		{3, Target / 100, 4000},   // a gap says nothing
+		{4000, 2 * Target, 2000},  // down at once
+		{3, 2 * Target, minRows},  // long without rows: something else is slow
+		{100, time.Hour, minRows}, // never below
+		{100, Target * 2 / 3, 150},
 	} {
-		if s.Took(step.took); s.Rows() != step.want {
-			t.Errorf("after %s: %d rows, want %d", step.took, s.Rows(), step.want)
+		if s.Took(step.rows, step.took); s.Rows() != step.want {
+			t.Errorf("after %d rows in %s: %d rows, want %d", step.rows, step.took, s.Rows(), step.want)
 		}
 	}
 	for range 100 {
-		s.Took(time.Microsecond)
+		s.Took(s.Rows(), time.Microsecond)
 	}
 	if s.Rows() != maxRows {
 		t.Errorf("%d rows at most, want %d", s.Rows(), maxRows)
 	}
+}
+
+func TestCourse(t *testing.T) {
+	next := func(c *Course, lo binlog.Key, n int, want binlog.Key, wantOK bool) {
+		t.Helper()
+		if hi, ok := c.Next(lo, n); hi != want || ok != wantOK {
+			t.Errorf("after %q: %q, %v, want %q, %v", lo, hi, ok, want, wantOK)
+		}
+	}
+	ask := func(c *Course, lo binlog.Key, want binlog.Key, wantN int) {
+		t.Helper()
+		if from, n, ok := c.Ask(lo, 100, 2); ok != (wantN > 0) || ok && (from != want || n != wantN) {
+			t.Errorf("after %q: asks for %d from %q (%v), want %d from %q", lo, n, from, ok, wantN, want)
+		}
+	}
+	c := NewCourse(true)
+	next(&c, "", 100, "", false) // the first is counted
+	ask(&c, "", "", 2)
+	c.Found("", "", []binlog.Key{"100", "200"}, 100, "1000000000000")
+	ask(&c, "", "", 0)
+	next(&c, "", 100, "100", true)
+	next(&c, "100", 100, "200", true)
+	next(&c, "200", 100, "", false)
+	c.Copied(Range{"100", "200"}, 100)
+	ask(&c, "200", "", 0)
+	next(&c, "200", 100, "300", true) // no gaps: added
+	next(&c, "-5", 100, "95", true)
+	c.Copied(Range{"200", "300"}, 10) // gaps: counted, which jumps them
+	next(&c, "300", 100, "", false)
+	ask(&c, "300", "300", 2)
+	c.Found("300", "300", []binlog.Key{"99999999999", "99999999999999999999"}, 100, "")
+	next(&c, "300", 100, "99999999999", true)
+	ask(&c, "99999999999", "99999999999999999999", 1)
+	next(&c, "99999999999", 49, "", false)            // found for chunks of more than twice the size
+	c.Found("7", "300", []binlog.Key{"400"}, 100, "") // not where the course is any more
+	next(&c, "7", 100, "", false)
+	c.Found("7", "7", []binlog.Key{""}, 100, "")
+	ask(&c, "7", "", 0) // nothing is behind the last
+	next(&c, "7", 100, "", true)
+
+	c = NewCourse(true) // near the greatest key there may be more by now
+	c.Found("", "", nil, 100, "1000")
+	c.Copied(Range{"1", "101"}, 100)
+	next(&c, "899", 100, "999", true)
+	next(&c, "900", 100, "", false)
+	ask(&c, "900", "900", 2)
+
+	c = NewCourse(false) // others are counted
+	c.Copied(Range{"1", "101"}, 100)
+	c.Found("", "", nil, 100, "1000")
+	next(&c, "1", 100, "", false)
+	ask(&c, "1", "1", 2)
 }

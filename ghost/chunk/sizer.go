@@ -12,7 +12,7 @@ const (
 	firstRow = 1_000
 )
 
-// A Sizer chooses the next chunk's number of rows from how long the last took.
+// A Sizer chooses the next chunk's number of rows from how long those before took.
 type Sizer struct{ rows int }
 
 // Rows of the next chunk.
@@ -23,10 +23,13 @@ func (s *Sizer) Rows() int {
 	return s.rows
 }
 
-// Took tells how long a full chunk of Rows rows took: up by at most half, down
-// at once.
-func (s *Sizer) Took(d time.Duration) {
-	rows := s.Rows()
-	want := int(float64(rows) * float64(Target) / float64(max(d, time.Millisecond)))
-	s.rows = min(max(min(want, rows+rows/2), minRows), maxRows)
+// Took tells how long a chunk of rows took: up to double the size, down at once. A
+// chunk that had few rows and was short says nothing: it is a gap in the key.
+func (s *Sizer) Took(rows int, d time.Duration) {
+	size := s.Rows()
+	if rows < size/2 && d < Target {
+		return
+	}
+	want := int(float64(max(rows, 1)) * float64(Target) / float64(max(d, time.Millisecond)))
+	s.rows = min(max(min(want, 2*size), minRows), maxRows)
 }

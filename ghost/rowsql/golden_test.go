@@ -152,7 +152,7 @@ func TestStatements(t *testing.T) {
 			say := func(what, sql string) { b.WriteString("\n== " + what + "\n" + sql + "\n") }
 			say("copy", tables.Copy(r))
 			say("insert", tables.Insert(keys))
-			say("checksums", tables.Checksums(r))
+			say("checksums", tables.Checksums(r, nil))
 			if add := tables.AddHelper(); len(add) > 0 {
 				say("add helper", strings.Join(add, "\n"))
 				say("drop helper", strings.Join(tables.DropHelper(), "\n"))
@@ -171,7 +171,9 @@ func TestStatements(t *testing.T) {
 				say("forget colliding", tables.ForgetColliding())
 				say("collided", tables.Collided())
 				say("row checksums", tables.RowChecksums(keys))
-				say("row checksums of a range", tables.RangeRowChecksums(r))
+				say("row checksums of a range", tables.RangeRowChecksums(r, nil))
+				say("checksums without", tables.Checksums(r, keys))
+				say("last", tables.Last())
 			}
 			compare(t, "testdata/"+g.name+".txt", b.String())
 		})

@@ -193,6 +193,16 @@ func (t Tables) Bound(lo binlog.Key, n int) string {
 		t.inOrder(), n-1)
 }
 
+// Last finds the greatest key, as literals; no row when there is none.
+func (t Tables) Last() string {
+	names := make([]string, len(t.Key.Original))
+	for i, c := range t.Key.Original {
+		names[i] = mysqld.QuoteName(c.Name) + " DESC"
+	}
+	return fmt.Sprintf("SELECT %s %s%s\nORDER BY %s LIMIT 1", t.tag("bound"),
+		literalsOf(t.Key.Original), t.from(t.Original, t.Key.Index), strings.Join(names, ", "))
+}
+
 // Keys lists the keys of a range of the original, as literals.
 func (t Tables) Keys(r chunk.Range) string {
 	return t.KeysWhere(t.inRange(t.Key.Original, r))
