@@ -348,7 +348,10 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 		return p, err
 	}
 	r.tables = rowsql.Tables{ID: r.status.ID, Original: r.original.Name, Shadow: shadow, Key: p.Key, Columns: p.Columns, Started: now, Lossy: !strict, NullIsNow: !strict || r.Flavor.MariaDB, CutsTexts: r.Flavor.MariaDB, First: firstNumber(r.request.Statement)}
-	return r.makeHelper(ctx, p)
+	if p, err = r.makeHelper(ctx, p); err != nil || p.Path != plan.Copy {
+		return p, err
+	}
+	return p, r.deferIndexes(ctx, altered, p)
 }
 
 // mustBeFree refuses to touch a table that we did not make, and drops one of

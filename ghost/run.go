@@ -33,10 +33,11 @@ type run struct {
 	old        schema.Name // of the original after the swap; zero before
 	oldAs      schema.Name // what old will be
 	tables     rowsql.Tables
-	swapped    bool // the point of no return is passed
-	moving     bool // the triggers may be on neither table
-	copyOnly   bool // the server has taken back what it accepted on an empty table
-	told       bool // which prepared statements are open
+	deferred   []plan.Index // that the shadow gets when its rows are there
+	swapped    bool         // the point of no return is passed
+	moving     bool         // the triggers may be on neither table
+	copyOnly   bool         // the server has taken back what it accepted on an empty table
+	told       bool         // which prepared statements are open
 
 	// blockedSince is when others were first seen to be in the way of the lock; zero:
 	// not since the phase was entered.
@@ -127,6 +128,9 @@ func (s *syncer) copyAndSwap(ctx context.Context, own []Warning) (warned serverW
 	}
 	s.enter(ctx, Copying)
 	if err := s.copyRows(ctx); err != nil {
+		return warned, err
+	}
+	if err := s.buildIndexes(ctx); err != nil {
 		return warned, err
 	}
 	if warned, err = s.warnings(ctx, own); err != nil {

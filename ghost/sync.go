@@ -54,6 +54,7 @@ type syncer struct {
 	count     count
 	warned    warned
 	started   time.Time
+	building  time.Time // when the building of the indexes began; zero: it isn't under way
 
 	verify  verify.Verification
 	settled time.Time // when no key that is to be compared was last found to be ready
