@@ -23,7 +23,7 @@ type engine struct {
 	bounded          bool // next is known
 	ranges           []chunk.Range
 	again            bool // whatever chunk: its range may have rows already
-	jobs             [5]job
+	jobs             [6]job
 
 	verify   verify.Verification
 	mends    bool

@@ -51,11 +51,14 @@ const (
 	A
 	B
 	Verifier
+	Verifier2 // compares ranges only
 )
 
-var workerNames = []string{"copy", "copy2", "a", "b", "v"}
+var workerNames = []string{"copy", "copy2", "a", "b", "v", "v2"}
 
 func (w *World) is(j *job, who Worker) bool { return j == &w.jobs[who] }
+
+func (w *World) compares(j *job) bool { return j == &w.jobs[Verifier] || j == &w.jobs[Verifier2] }
 
 func (w *World) copies(j *job) bool { return j == &w.jobs[Copier] || j == &w.jobs[Copier2] }
 
@@ -118,7 +121,7 @@ func (w *World) look(j *job) bool {
 	if j.state != ready || j.again && !w.free(j) {
 		return false
 	}
-	if w.is(j, Verifier) {
+	if w.compares(j) {
 		return w.compare(j)
 	}
 	j.state = read
@@ -177,7 +180,7 @@ func (w *World) write(j *job, a Answer) bool {
 	if j.state != read || !w.free(j) {
 		return false
 	}
-	if w.is(j, Verifier) {
+	if w.compares(j) {
 		w.writeMarker(j)
 		return true
 	}
@@ -228,7 +231,7 @@ func (w *World) done(j *job) bool {
 		return false
 	}
 	switch {
-	case w.is(j, Verifier):
+	case w.compares(j):
 		w.judge(j)
 	case w.copies(j):
 		if w.Rules.MarkLate {

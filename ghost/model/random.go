@@ -32,10 +32,10 @@ func random(setting *Setting, seed uint64, rules Rules, record func(Step)) *Worl
 	if g.IntN(2) == 0 {
 		g.keys = 3 // everybody wants the same rows
 	}
-	g.slow = Worker(g.IntN(5))
+	g.slow = Worker(g.IntN(6))
 	g.kinds = uint(g.IntN(1 << kinds))
-	g.workers = uint(g.IntN(1 << 5))
-	g.workers |= uint(g.IntN(1 << 5))
+	g.workers = uint(g.IntN(1 << 6))
+	g.workers |= uint(g.IntN(1 << 6))
 	g.values = 2 + g.IntN(values-1)
 	g.copiers = 1 + g.IntN(2)
 	g.uniques = 1 + g.IntN(2)
@@ -191,9 +191,9 @@ func (g *generator) takeSome(who Worker) Step {
 
 // work is the next thing that a worker can do.
 func (g *generator) work(w *World) Step {
-	who := Worker(g.IntN(5))
+	who := Worker(g.IntN(6))
 	if who == g.slow && g.IntN(8) > 0 || g.workers&(1<<who) == 0 {
-		who = Worker(g.IntN(5))
+		who = Worker(g.IntN(6))
 	}
 	if g.quarrel {
 		if who = A; g.IntN(4) == 0 || g.slow == A && g.IntN(2) == 0 {
@@ -214,9 +214,9 @@ func (g *generator) workOf(w *World, who Worker) Step {
 	switch j := &w.jobs[who]; j.state {
 	case idle:
 		switch {
-		case who == Verifier && !w.verify.On():
+		case who >= Verifier && !w.verify.On():
 			return Step{Op: Verify}
-		case who == Verifier || who > Copier2 && g.IntN(2) == 0:
+		case who >= Verifier || who > Copier2 && g.IntN(2) == 0:
 			return Step{Op: Take, Worker: who}
 		case who > Copier2:
 			return g.takeSome(who)

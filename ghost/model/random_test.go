@@ -98,7 +98,7 @@ func TestRandomRunsHaveEverything(t *testing.T) {
 		}
 	}
 	want := slices.Clone(opNames)
-	for op, workers := range map[Op][]string{Dispatch: workerNames[:2], Take: workerNames[2:], Read: workerNames, WriteRows: workerNames, Replace: workerNames[:4], Done: workerNames} {
+	for op, workers := range map[Op][]string{Dispatch: workerNames[:2], Take: workerNames[2:], Read: workerNames, WriteRows: workerNames[:5], Replace: workerNames[:4], Done: workerNames} {
 		want = slices.DeleteFunc(want, func(name string) bool { return name == opNames[op] })
 		for _, who := range workers {
 			want = append(want, opNames[op]+" "+who)

@@ -21,8 +21,8 @@ import (
 //	dispatch copy, dispatch copy2 … and it is handed to a copier
 //	horizon                       the engine reads gtid_executed
 //	take a, take b 1 4            batch a or b takes what it may, of keys 1 and 4 only
-//	verify, take v                comparing begins; a range or keys are taken
-//	read, write, replace, done    what worker copy, copy2, a, b or v does: read copy,
+//	verify, take v                comparing begins; a range or keys are taken (v2: a range)
+//	read, write, replace, done    what worker copy, copy2, a, b, v or v2 does: read copy,
 //	                              write a lost; v writes its marker
 //	lock, lock 2                  the cut-over under its lock; given up at its 2nd step
 //	checkpoint                    is written
@@ -104,7 +104,7 @@ func (w *World) Do(s Step) bool {
 		switch s.Worker {
 		case A, B:
 			return w.takeBatch(j, s.Only)
-		case Verifier:
+		case Verifier, Verifier2:
 			return w.takeComparison(j)
 		}
 	case Verify:

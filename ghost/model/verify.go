@@ -32,6 +32,9 @@ func (w *World) takeComparison(j *job) bool {
 		w.say("a range")
 		return true
 	}
+	if !w.is(j, Verifier) {
+		return false
+	}
 	keys := w.settledKeys()
 	if len(keys) == 0 {
 		return false

@@ -129,6 +129,17 @@ func (v *Verification) Differ(different []binlog.Key) (mend []binlog.Key) {
 			mend = append(mend, k)
 		}
 	}
+	// A comparison by key that is under way may have seen what is mended now.
+	if len(mend) > 0 && !v.exact {
+		for k := range v.checked {
+			v.checked[k] = false
+		}
+	}
+	for _, k := range mend {
+		if _, ok := v.checked[k]; ok {
+			v.checked[k] = false
+		}
+	}
 	return mend
 }
 

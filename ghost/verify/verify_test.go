@@ -44,6 +44,17 @@ func TestVerification(t *testing.T) {
 			t.Errorf("dirty %v, suspect %v", v.dirty, v.suspect)
 		}
 	})
+	t.Run("what a range has mended while it was compared by key", func(t *testing.T) {
+		v := on()
+		v.Mend()
+		v.checked["1"], v.checked["2"] = true, true
+		if mend := v.Differ([]binlog.Key{"1"}); len(mend) != 1 {
+			t.Errorf("mends %v", mend)
+		}
+		if _, unexplained := v.Compared([]binlog.Key{"1"}, "m"); unexplained || !v.dirty["1"] {
+			t.Errorf("convicts what the key's comparison has seen before it was mended; dirty %v", v.dirty)
+		}
+	})
 	t.Run("the marker convicts", func(t *testing.T) {
 		v := on()
 		v.suspect["1"] = true
