@@ -46,7 +46,11 @@ func (s *syncer) mayApply() int {
 	if !s.copied.Integers() {
 		return 1
 	}
-	return min(1+s.backlog.Len()/(4*batch), s.width)
+	n := min(1+s.backlog.Len()/(4*batch), s.width)
+	if s.backlog.Bytes() < s.Memory/8 && !s.mayWork() {
+		n = 1 // the one that keeps up
+	}
+	return n
 }
 
 // patient is how long changes are collected before it is asked which are visible.

@@ -10,6 +10,7 @@ import (
 
 	"midflight/binlog"
 	"midflight/ghost/chunk"
+	"midflight/ghost/forecast"
 	"midflight/ghost/rowsql"
 	"midflight/mysqld"
 )
@@ -21,7 +22,7 @@ func (s *syncer) copyRows(ctx context.Context) error {
 		s.log(ctx, "not compared, since their type changes: %s", strings.Join(names, ", "))
 	}
 	s.compareAll() // what is copied, as it is copied
-	s.copying, s.started = true, time.Now()
+	s.copying, s.forecast = true, forecast.New(time.Now(), s.status.RowsTotal, len(s.deferred))
 	return s.pump(ctx, func() bool { return s.copied.Done() })
 }
 
@@ -81,6 +82,9 @@ func (s *syncer) dispatchCopy() {
 // mayCopy is how many chunks may be under way. The apply goes first: what waits to be
 // applied takes memory, and must not become ever more.
 func (s *syncer) mayCopy() int {
+	if !s.mayWork() {
+		return 0
+	}
 	n := s.width
 	if s.plan.Numbers() { // each goes on where the one before has ended
 		n = 1
@@ -104,6 +108,7 @@ func (s *syncer) copyRange(r chunk.Range) {
 			if err != nil {
 				return err
 			}
+			s.rest(took)
 			s.copied.Commit(r)
 			s.ranges = append(s.ranges, r)
 			s.verify.Add(r)
@@ -114,7 +119,7 @@ func (s *syncer) copyRange(r chunk.Range) {
 			s.status.RowsCopied += copied
 			s.course.Copied(r, copied)
 			if r.Hi != "" {
-				s.sizer.Took(int(copied), took)
+				s.sizer.Took(int(copied), took, s.target())
 			}
 			s.copying = !s.copied.Done()
 			s.Observe(ChunkCopied{copied, took})

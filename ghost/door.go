@@ -3,6 +3,8 @@ package ghost
 import (
 	"context"
 	"time"
+
+	"midflight/ghost/pace"
 )
 
 // A Door is the proxy, seen from the engine: it can hold back the statements
@@ -20,6 +22,8 @@ type Door interface {
 	// Unlogged counts the commands that have ended and whose changes of rows may
 	// be missing in the binlog, and tells whether one is under way.
 	Unlogged() (ended uint64, running bool)
+	// Felt counts, since the start, how long the applications' statements took.
+	Felt() pace.Latency
 	// Prepared lists the open prepared statements whose text has one of names.
 	Prepared(names []string) []Prepared
 }
@@ -67,6 +71,7 @@ type open struct{}
 
 func (open) Hold([]string, time.Duration) Held       { return open{} }
 func (open) Busy([]string, time.Duration) []Blocker  { return nil }
+func (open) Felt() pace.Latency                      { return pace.Latency{} }
 func (open) Carries(uint64) bool                     { return false }
 func (open) Commit() bool                            { return true }
 func (open) Outdate([]uint64)                        {}

@@ -37,6 +37,7 @@ type Queue struct {
 	Config
 	submitted chan *Ticket
 	ended     chan *Ticket
+	listener  *listener
 }
 
 // NewQueue makes a queue; Run makes it work.
@@ -53,7 +54,7 @@ func NewQueue(c Config) *Queue {
 	if c.Observe == nil {
 		c.Observe = func(Event) {}
 	}
-	return &Queue{Config: c, submitted: make(chan *Ticket), ended: make(chan *Ticket)}
+	return &Queue{Config: c, submitted: make(chan *Ticket), ended: make(chan *Ticket), listener: &listener{door: c.Door}}
 }
 
 // A Ticket stands for a migration that was submitted.
@@ -98,7 +99,7 @@ func (q *Queue) Submit(ctx context.Context, r Request) (*Ticket, error) {
 // ticket stands for a migration that is recorded.
 func (q *Queue) ticket(id int64, r Request) *Ticket {
 	t := &Ticket{ID: id, done: make(chan struct{})}
-	t.run = &run{Config: q.Config, request: r, scratch: newScratch(id, r.Table),
+	t.run = &run{Config: q.Config, listener: q.listener, request: r, scratch: newScratch(id, r.Table),
 		status: Status{ID: id, Table: r.Table, Phase: Queued, ETA: -1}}
 	first := t.run.status
 	t.run.shown.Store(&first)
@@ -110,6 +111,11 @@ func (q *Queue) ticket(id int64, r Request) *Ticket {
 // tables in time, until ctx ends; it returns when every migration has stopped.
 func (q *Queue) Run(ctx context.Context) error {
 	var migrations sync.WaitGroup
+	migrations.Add(1)
+	go func() {
+		defer migrations.Done()
+		q.listener.run(ctx)
+	}()
 	lines := map[schema.Name][]*Ticket{} // first of each: running
 	start := func(t *Ticket) {
 		migrations.Add(1)

@@ -88,7 +88,10 @@ type Status struct {
 	RowsCopied int64
 	RowsTotal  int64 // an estimate
 	Progress   float64
-	ETA        time.Duration // negative: not known
+	ETA        time.Duration // until all is copied and the indexes are built; negative: not known
+	ETAError   time.Duration // by how much that may be off
+	Rate       int64         // rows copied a second, of late
+	Building   int           // indexes that are being built
 	Backlog    int
 	WaitingFor string
 	waiting    string // the same without others' statements; "": WaitingFor has none
@@ -100,6 +103,9 @@ func (s Status) String() string {
 	switch s.Phase {
 	case Copying:
 		line += fmt.Sprintf(" %.0f%%", 100*s.Progress)
+		if s.Building > 0 {
+			line += ", building its indexes"
+		}
 		if s.ETA >= 0 {
 			line += ", eta " + s.ETA.Round(time.Second).String()
 		}

@@ -18,8 +18,9 @@ import (
 // goroutine that calls migrate; others see what it publishes.
 type run struct {
 	Config
-	request Request
-	scratch scratch
+	listener *listener
+	request  Request
+	scratch  scratch
 
 	status   Status
 	shown    atomic.Pointer[Status]

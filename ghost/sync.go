@@ -10,6 +10,8 @@ import (
 	"midflight/binlog"
 	"midflight/ghost/backlog"
 	"midflight/ghost/chunk"
+	"midflight/ghost/forecast"
+	"midflight/ghost/pace"
 	"midflight/ghost/plan"
 	"midflight/ghost/verify"
 )
@@ -53,7 +55,7 @@ type syncer struct {
 	ranges    []chunk.Range // all that was copied, for verification
 	count     count
 	warned    warned
-	started   time.Time
+	forecast  forecast.Forecast
 	building  time.Time // when the building of the indexes began; zero: it isn't under way
 
 	verify  verify.Verification
@@ -68,6 +70,11 @@ type syncer struct {
 	ownTriggers bool // the stream may have our own CREATE TRIGGER
 
 	second *time.Ticker // for housekeep; the pump is often left and entered again sooner
+	tick   *time.Ticker // for the pace
+
+	pace   pace.Pace
+	felt   pace.Latency // as of the latest tick
+	resume time.Time    // until then the copy and its verification rest
 
 	fences  map[string]bool // tokens that have come back
 	fenceNo int
@@ -107,7 +114,8 @@ func newSyncer(ctx context.Context, r *run, from binlog.Position, stream *binlog
 		verify: verify.New(p.Key.Exact()),
 		fences: map[string]bool{},
 	}
-	s.second = time.NewTicker(time.Second)
+	s.second, s.tick = time.NewTicker(time.Second), time.NewTicker(pace.Tick)
+	s.pace, s.felt = pace.New(width+1, r.listener.begin()), r.Door.Felt()
 	s.began = s.hiding()
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.wait.Add(1)
@@ -133,6 +141,8 @@ func newSyncer(ctx context.Context, r *run, from binlog.Position, stream *binlog
 // stop ends the stream and the workers, and waits for them.
 func (s *syncer) stop() {
 	s.second.Stop()
+	s.tick.Stop()
+	s.listener.end()
 	s.cancel()
 	finished := make(chan struct{})
 	go func() { s.wait.Wait(); close(finished) }()
@@ -197,6 +207,8 @@ func (s *syncer) pump(ctx context.Context, until func() bool) error {
 			s.look = true
 		case <-s.second.C:
 			s.housekeep()
+		case <-s.tick.C:
+			s.feel()
 		case err := <-s.streamE:
 			return fmt.Errorf("%w: %w", errStream, err)
 		case <-ctx.Done():
@@ -214,10 +226,13 @@ func (s *syncer) dispatch() {
 	if s.busy[helperJob] > 0 {
 		return
 	}
-	s.dispatchCopy()
 	if s.busy[indexJob] == 0 {
 		s.dispatchApply()
 	}
+	if s.verify.Waiting() > 2*s.width { // the copy would leave it behind
+		s.dispatchVerify()
+	}
+	s.dispatchCopy()
 	s.dispatchVerify()
 }
 
@@ -322,19 +337,10 @@ func (s *syncer) progress() {
 	default:
 		st.WaitingFor = "the window " + s.request.CutOver.String()
 	}
-	st.RowsTotal = max(st.RowsTotal, st.RowsCopied)
-	if st.Phase != Copying {
-		// The last chunks may have come between two looks. It is 1 at the end only.
-		st.Progress, st.ETA = 0.999, -1
-		return
+	if why := s.pace.Reason(); st.WaitingFor == "" && why != "" && s.copying {
+		st.WaitingFor = why
 	}
-	if st.RowsTotal > 0 {
-		st.Progress = min(float64(st.RowsCopied)/float64(st.RowsTotal), 0.999)
-	}
-	st.ETA = -1
-	if elapsed := time.Since(s.started); st.RowsCopied > 0 && elapsed > time.Second {
-		st.ETA = time.Duration(float64(elapsed) * float64(st.RowsTotal-st.RowsCopied) / float64(st.RowsCopied))
-	}
+	s.foresee()
 }
 
 // fence writes a marker and waits for it to come back through the stream: then

@@ -47,7 +47,7 @@ func (s *syncer) dispatchVerify() {
 	}
 	// While rows are copied, ranges go first: a row that is applied several times is
 	// then compared once.
-	if s.busy[keysJob] > 0 || s.copying && s.verify.Left() < 4*batch || time.Since(s.settled) < 2*time.Millisecond {
+	if s.busy[keysJob] > 0 || s.copying && (s.verify.Left() < 4*batch || !s.mayWork()) || time.Since(s.settled) < 2*time.Millisecond {
 		return
 	}
 	keys := s.verify.Settled(batch, func(k binlog.Key) bool { return s.backlog.Has(k) || !s.copied.Has(k) })
@@ -60,6 +60,9 @@ func (s *syncer) dispatchVerify() {
 
 // mayVerify is how many ranges may be compared at a time: behind the copy one keeps up.
 func (s *syncer) mayVerify() int {
+	if !s.mayWork() {
+		return 0
+	}
 	if s.copying {
 		return 1
 	}
@@ -85,8 +88,11 @@ func (s *syncer) compareNextRange() bool {
 		return false
 	}
 	s.startWith(s.verifiers, verifyJob, func(ctx context.Context, w *worker) func() error {
+		began := time.Now()
 		different, err := s.compareRange(ctx, w, r, without)
+		took := time.Since(began)
 		return func() error {
+			s.rest(took)
 			s.again(s.verify.Differ(different))
 			return err
 		}

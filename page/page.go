@@ -120,12 +120,7 @@ func took(m shown) string {
 	return d.Round(time.Second).String()
 }
 
-func eta(m shown) string {
-	if m.Ended() || !m.ETA.Valid {
-		return ""
-	}
-	return (time.Duration(m.ETA.Int64) * time.Second).String()
-}
+func eta(m shown) string { return m.Left() }
 
 // percent is 100 when all rows are copied.
 func percent(m shown) string { return fmt.Sprintf("%.0f", 100*m.Progress) }

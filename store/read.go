@@ -19,7 +19,8 @@ type Migration struct {
 	Path, Why              string
 	Copied, Estimate       int64
 	Progress               float64       // 0 to 1
-	ETA                    sql.NullInt64 // in seconds
+	ETA, ETAError          sql.NullInt64 // in seconds
+	Rate                   int64         // rows a second
 	Backlog                int64
 	WaitingFor, Failure    string
 	CutOver                string
@@ -37,6 +38,19 @@ type Event struct {
 // Ended tells whether the migration has.
 func (m Migration) Ended() bool { return m.Done.Valid }
 
+// Left is for people: the time until the end of the copy, and how far off that may be;
+// "" where nobody knows.
+func (m Migration) Left() string {
+	if m.Ended() || !m.ETA.Valid {
+		return ""
+	}
+	left := (time.Duration(m.ETA.Int64) * time.Second).String()
+	if m.ETAError.Int64 > 0 {
+		left += " ± " + (time.Duration(m.ETAError.Int64) * time.Second).String()
+	}
+	return left
+}
+
 // Took is the time since it left the queue, to its end or to now.
 func (m Migration) Took(now time.Time) (d time.Duration, ok bool) {
 	if m.Done.Valid {
@@ -48,7 +62,7 @@ func (m Migration) Took(now time.Time) (d time.Duration, ok bool) {
 // Recent reads the migrations that run and then the latest that have ended,
 // limit in all. It needs no Store: there are none where no Midflight has run.
 func Recent(ctx context.Context, db *sql.DB, limit int) ([]Migration, error) {
-	rows, err := db.QueryContext(ctx, `SELECT /* midflight */ id, CONCAT(schema_name, '.', table_name), LEFT(statement, 2000), phase, strategy, reason, rows_copied, rows_estimate, progress, eta_seconds, backlog,
+	rows, err := db.QueryContext(ctx, `SELECT /* midflight */ id, CONCAT(schema_name, '.', table_name), LEFT(statement, 2000), phase, strategy, reason, rows_copied, rows_estimate, progress, eta_seconds, eta_error_seconds, rows_per_second, backlog,
   waiting_for, COALESCE(error, ''), cutover, pause_requested, user, host, created_at, started_at, completed_at
 FROM midflight.migrations ORDER BY completed_at IS NULL DESC, id DESC LIMIT ?`, limit)
 	if n := mysqld.Number(err); n == mysqld.ErrNoSuchTable || n == 1049 {
@@ -61,7 +75,7 @@ FROM midflight.migrations ORDER BY completed_at IS NULL DESC, id DESC LIMIT ?`, 
 	var list []Migration
 	for rows.Next() {
 		var m Migration
-		if err := rows.Scan(&m.ID, &m.Table, &m.Statement, &m.Phase, &m.Path, &m.Why, &m.Copied, &m.Estimate, &m.Progress, &m.ETA, &m.Backlog,
+		if err := rows.Scan(&m.ID, &m.Table, &m.Statement, &m.Phase, &m.Path, &m.Why, &m.Copied, &m.Estimate, &m.Progress, &m.ETA, &m.ETAError, &m.Rate, &m.Backlog,
 			&m.WaitingFor, &m.Failure, &m.CutOver, &m.Paused, &m.User, &m.Host, &m.Created, &m.Started, &m.Done); err != nil {
 			return nil, fmt.Errorf("read the migrations: %w", err)
 		}

@@ -12,6 +12,8 @@ CREATE TABLE IF NOT EXISTS midflight.migrations (
   rows_estimate BIGINT NOT NULL DEFAULT 0,
   progress DOUBLE NOT NULL DEFAULT 0 COMMENT '0 to 1',
   eta_seconds BIGINT NULL,
+  eta_error_seconds BIGINT NULL COMMENT 'by how much eta_seconds may be off',
+  rows_per_second BIGINT NOT NULL DEFAULT 0 COMMENT 'copied, of late',
   backlog BIGINT NOT NULL DEFAULT 0 COMMENT 'changed keys not applied yet',
   waiting_for TEXT NOT NULL,
   cutover VARCHAR(60) NOT NULL DEFAULT 'auto',

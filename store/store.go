@@ -139,15 +139,15 @@ type execer interface {
 
 func save(ctx context.Context, db execer, st ghost.Status) error {
 	_, err := db.ExecContext(ctx, `UPDATE /* midflight */ midflight.migrations
-SET phase = ?, strategy = ?, reason = ?, rows_copied = ?, rows_estimate = ?, progress = ?, eta_seconds = ?, backlog = ?, waiting_for = ?,
+SET phase = ?, strategy = ?, reason = ?, rows_copied = ?, rows_estimate = ?, progress = ?, eta_seconds = ?, eta_error_seconds = ?, rows_per_second = ?, backlog = ?, waiting_for = ?,
   started_at = IF(? = 'queued', NULL, COALESCE(started_at, UTC_TIMESTAMP(6))), ready_at = IF(? = 'ready', COALESCE(ready_at, UTC_TIMESTAMP(6)), ready_at)
 WHERE id = ?`,
-		st.Phase, st.Strategy, st.Reason, st.RowsCopied, st.RowsTotal, st.Progress, eta(st), st.Backlog, st.WaitingFor, st.Phase, st.Phase, st.ID)
+		st.Phase, st.Strategy, st.Reason, st.RowsCopied, st.RowsTotal, st.Progress, eta(st, st.ETA), eta(st, st.ETAError), st.Rate, st.Backlog, st.WaitingFor, st.Phase, st.Phase, st.ID)
 	return err
 }
 
-func eta(st ghost.Status) sql.NullInt64 {
-	return sql.NullInt64{Int64: int64(st.ETA / time.Second), Valid: st.ETA >= 0}
+func eta(st ghost.Status, d time.Duration) sql.NullInt64 {
+	return sql.NullInt64{Int64: int64(d.Round(time.Second) / time.Second), Valid: st.ETA >= 0}
 }
 
 // Finish implements ghost.Store. It is one transaction: who sees the last phase
@@ -168,7 +168,7 @@ func (s *Store) Finish(ctx context.Context, st ghost.Status, r ghost.Result) err
 		number, text = sql.NullInt64{Int64: int64(e.Number), Valid: true}, sql.NullString{String: e.Message, Valid: true}
 	}
 	if _, err := tx.ExecContext(ctx, `UPDATE /* midflight */ midflight.migrations
-SET error_number = ?, error = ?, completed_at = UTC_TIMESTAMP(6), eta_seconds = NULL WHERE id = ?`, number, text, st.ID); err != nil {
+SET error_number = ?, error = ?, completed_at = UTC_TIMESTAMP(6), eta_seconds = NULL, eta_error_seconds = NULL, rows_per_second = 0 WHERE id = ?`, number, text, st.ID); err != nil {
 		return err
 	}
 	for _, own := range []string{"fences", "triggers"} {

@@ -22,6 +22,8 @@ var changed = []changedColumn{
 	// It was VARCHAR(16), which has no room for a window's time zone. Up to 255
 	// bytes the server needn't copy the table.
 	{"migrations", "cutover", 60, "VARCHAR(60) NOT NULL DEFAULT 'auto'", ""},
+	{"migrations", "eta_error_seconds", 0, "BIGINT NULL COMMENT 'by how much eta_seconds may be off' AFTER eta_seconds", ""},
+	{"migrations", "rows_per_second", 0, "BIGINT NOT NULL DEFAULT 0 COMMENT 'copied, of late' AFTER eta_error_seconds", ""},
 	{"migrations", "invisible_columns", 0, "TEXT NULL COMMENT 'published INVISIBLE by @midflight_new_columns: a JSON list'", ""},
 	{"migrations", "reveal_requested", 0, "BOOLEAN NOT NULL DEFAULT FALSE", ", ADD KEY by_reveal (reveal_requested)"},
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // A certificate is what clients are offered, kept as its files are: they are
-// looked at when somebody wants TLS, at most once in pace, and on SIGHUP. What
+// looked at when somebody wants TLS, at most once in lookEvery, and on SIGHUP. What
 // can't be used leaves the one before in its place.
 type certificate struct {
 	cert, key, ca string // files; no ca: clients need no certificate
@@ -25,7 +25,7 @@ type certificate struct {
 	checked time.Time
 }
 
-const pace = time.Second
+const lookEvery = time.Second
 
 func newCertificate(cert, key, ca string, complain func(error)) (*certificate, error) {
 	c := &certificate{cert: cert, key: key, ca: ca, complain: complain, checked: time.Now()}
@@ -40,7 +40,7 @@ func (c *certificate) config() *tls.Config {
 	return &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if time.Since(c.checked) >= pace {
+		if time.Since(c.checked) >= lookEvery {
 			c.refreshLocked()
 		}
 		return c.now, nil

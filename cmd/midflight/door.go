@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"midflight/ghost"
+	"midflight/ghost/pace"
 	"midflight/proxy"
 )
 
@@ -36,6 +37,20 @@ func (d *door) Prepared(names []string) []ghost.Prepared {
 		list = append(list, q)
 	}
 	return list
+}
+
+// Felt is of statements, text and prepared ones.
+func (d *door) Felt() (felt pace.Latency) {
+	for _, c := range d.Server.Stats().Commands {
+		if c.Command == "query" || c.Command == "stmt_execute" {
+			var l pace.Latency
+			for _, s := range c.Latency.Slots {
+				l.Slots = append(l.Slots, pace.Slot{End: s.End, Count: s.Count})
+			}
+			felt = felt.And(l)
+		}
+	}
+	return felt
 }
 
 func (d *door) Carries(connection uint64) bool { return d.Server.Carries(uint32(connection)) }

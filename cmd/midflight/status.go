@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"flag"
@@ -53,12 +54,7 @@ func bar(m store.Migration) string {
 	return fmt.Sprintf("%s%s %3.0f%%", strings.Repeat("█", full), strings.Repeat("░", width-full), 100*m.Progress)
 }
 
-func eta(m store.Migration) string {
-	if m.Ended() || !m.ETA.Valid {
-		return "-"
-	}
-	return (time.Duration(m.ETA.Int64) * time.Second).String()
-}
+func eta(m store.Migration) string { return cmp.Or(m.Left(), "-") }
 
 func took(m store.Migration) string {
 	d, ok := m.Took(time.Now())

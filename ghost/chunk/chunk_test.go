@@ -95,12 +95,12 @@ func TestSizer(t *testing.T) {
 		{100, time.Hour, minRows}, // never below
 		{100, Target * 2 / 3, 150},
 	} {
-		if s.Took(step.rows, step.took); s.Rows() != step.want {
+		if s.Took(step.rows, step.took, Target); s.Rows() != step.want {
 			t.Errorf("after %d rows in %s: %d rows, want %d", step.rows, step.took, s.Rows(), step.want)
 		}
 	}
 	for range 100 {
-		s.Took(s.Rows(), time.Microsecond)
+		s.Took(s.Rows(), time.Microsecond, Target)
 	}
 	if s.Rows() != maxRows {
 		t.Errorf("%d rows at most, want %d", s.Rows(), maxRows)
@@ -151,6 +151,17 @@ func TestCourse(t *testing.T) {
 	next(&c, "899", 100, "999", true)
 	next(&c, "900", 100, "", false)
 	ask(&c, "900", "900", 2)
+
+	c = NewCourse(true)
+	if at := c.Position("5"); at != -1 {
+		t.Errorf("position %f of an unknown course", at)
+	}
+	c.Found("", "", []binlog.Key{"-100"}, 100, "300")
+	for k, want := range map[binlog.Key]float64{"": -1, "-200": -1, "-100": 0, "100": 0.5, "300": 1, "900": 1} {
+		if at := c.Position(k); at != want {
+			t.Errorf("position %f of %q, want %f", at, k, want)
+		}
+	}
 
 	c = NewCourse(false) // others are counted
 	c.Copied(Range{"1", "101"}, 100)

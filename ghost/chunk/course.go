@@ -10,8 +10,9 @@ import (
 // upwards and has few gaps, it adds: between lo and lo + n are at most n rows. Else
 // the server counts n rows, which jumps any gap; that is asked for ahead of the copy.
 type Course struct {
-	adds  bool // the key is such an integer
-	dense bool // the latest chunk had few gaps
+	adds  bool     // the key is such an integer
+	dense bool     // the latest chunk had few gaps
+	first *big.Int // about the first key; nil: not known
 	last  binlog.Key
 	ahead []end
 }
@@ -80,9 +81,27 @@ func (c *Course) Found(lo, from binlog.Key, ends []binlog.Key, n int, last binlo
 	if c.tail(lo) != from {
 		return
 	}
+	if c.adds && from == "" && len(ends) > 0 && ends[0] != "" {
+		c.first = number(ends[0])
+	}
 	for _, k := range ends {
 		c.ahead = append(c.ahead, end{k, n})
 	}
+}
+
+// Position tells where in the range of the keys a key is, from 0 to 1; -1 where nobody
+// can tell.
+func (c *Course) Position(k binlog.Key) float64 {
+	if k == "" || c.first == nil || c.last == "" {
+		return -1
+	}
+	whole := new(big.Int).Sub(number(c.last), c.first)
+	part := new(big.Int).Sub(number(k), c.first)
+	if whole.Sign() <= 0 || part.Sign() < 0 {
+		return -1
+	}
+	at, _ := new(big.Rat).SetFrac(part, whole).Float64()
+	return min(at, 1)
 }
 
 // Copied tells how many rows a chunk had.

@@ -5,8 +5,12 @@ import "time"
 // Bounds of a chunk's rows, and how long one should take: long enough that the
 // statement's own cost doesn't count, short enough that nobody feels its locks
 // on the shadow, its undo, or its weight on a replica.
+//
+// Beside applications it is shorter still: what a chunk has written goes into the binlog
+// at its end, in one piece that every other commit waits for.
 const (
 	Target   = 100 * time.Millisecond
+	Gentle   = 25 * time.Millisecond
 	minRows  = 100
 	maxRows  = 50_000
 	firstRow = 1_000
@@ -23,13 +27,13 @@ func (s *Sizer) Rows() int {
 	return s.rows
 }
 
-// Took tells how long a chunk of rows took: up to double the size, down at once. A
+// Took tells how long a chunk of rows took, and how long one should take: up to double the size, down at once. A
 // chunk that had few rows and was short says nothing: it is a gap in the key.
-func (s *Sizer) Took(rows int, d time.Duration) {
+func (s *Sizer) Took(rows int, d, target time.Duration) {
 	size := s.Rows()
-	if rows < size/2 && d < Target {
+	if rows < size/2 && d < target {
 		return
 	}
-	want := int(float64(max(rows, 1)) * float64(Target) / float64(max(d, time.Millisecond)))
+	want := int(float64(max(rows, 1)) * float64(target) / float64(max(d, time.Millisecond)))
 	s.rows = min(max(min(want, 2*size), minRows), maxRows)
 }

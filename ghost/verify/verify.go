@@ -216,6 +216,9 @@ func (v *Verification) Left() int { return len(v.dirty) }
 // Compares tells whether ranges are still to be compared.
 func (v *Verification) Compares() bool { return len(v.ranges) > 0 }
 
+// Waiting counts the ranges that are still to be compared.
+func (v *Verification) Waiting() int { return len(v.ranges) }
+
 // Quiet: nothing is left to be compared but a few keys that keep changing,
 // which are compared under the lock.
 func (v *Verification) Quiet(few int) bool {
