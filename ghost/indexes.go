@@ -23,7 +23,7 @@ func (r *run) deferIndexes(ctx context.Context, altered *schema.Table, p plan.Pl
 	if err != nil {
 		return err
 	}
-	deferred := plan.Deferred(altered, p.Key, before)
+	deferred := plan.Deferred(altered, p.Key, before, r.Flavor.MariaDB)
 	replicas, err := r.hasReplicas(ctx)
 	if err != nil {
 		return err
@@ -182,5 +182,5 @@ func alterIndexes(id int64, t schema.Name, indexes []plan.Index, change func(pla
 	for _, i := range indexes {
 		b.WriteString("\n  " + change(i) + ",")
 	}
-	return b.String() + "\n  ALGORITHM=INPLACE, LOCK=NONE"
+	return b.String() + "\n  ALGORITHM=INPLACE"
 }

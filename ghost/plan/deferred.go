@@ -22,8 +22,9 @@ type Index struct {
 // rows are told apart by them); so do those of expressions and generated columns, which not
 // every server adds in place, FULLTEXT and SPATIAL ones, and what begins with an
 // AUTO_INCREMENT column. The server lists indexes in the order in which they were made, so
-// what comes before one that stays does, too.
-func Deferred(altered *schema.Table, key Key, created string) (deferred []Index) {
+// what comes before one that stays does, too. (MySQL lists those of generated columns and
+// expressions behind the others, whenever they were made.)
+func Deferred(altered *schema.Table, key Key, created string, mariaDB bool) (deferred []Index) {
 	for line := range strings.Lines(created) {
 		definition, ok := strings.CutPrefix(strings.TrimRight(line, ",\n"), "  ")
 		if !ok || !strings.HasPrefix(definition, "KEY `") {
@@ -32,7 +33,13 @@ func Deferred(altered *schema.Table, key Key, created string) (deferred []Index)
 		i := slices.IndexFunc(altered.Keys, func(k schema.Key) bool {
 			return strings.HasPrefix(definition, "KEY "+mysqld.QuoteName(k.Name)+" (")
 		})
-		if i < 0 || !deferrable(altered, key, altered.Keys[i]) {
+		switch {
+		case i < 0:
+			deferred = nil
+			continue
+		case !mariaDB && computes(altered, altered.Keys[i]):
+			continue
+		case !deferrable(altered, key, altered.Keys[i]):
 			deferred = nil
 			continue
 		}
@@ -45,13 +52,19 @@ func deferrable(t *schema.Table, key Key, index schema.Key) bool {
 	if index.Unique || index.Type != "BTREE" || index.Name == HelperIndex || key.servedBy(index) {
 		return false
 	}
-	for i, kc := range index.Columns {
-		c, ok := t.Column(kc.Name)
-		if !ok || c.Generated || i == 0 && c.AutoInc {
-			return false
-		}
+	if computes(t, index) {
+		return false
 	}
-	return true
+	first, _ := t.Column(index.Columns[0].Name)
+	return !first.AutoInc
+}
+
+// computes: the index is of an expression, or of a generated column.
+func computes(t *schema.Table, index schema.Key) bool {
+	return slices.ContainsFunc(index.Columns, func(kc schema.KeyColumn) bool {
+		c, ok := t.Column(kc.Name)
+		return !ok || c.Generated
+	})
 }
 
 // Build rates, in rows of one index a second, of a server's single thread: what a replica
