@@ -16,7 +16,7 @@ import (
 
 // A bench is a database of its own on one server, with a marker table.
 type bench struct {
-	*testing.T
+	testing.TB
 	s      *testmysql.Server
 	db     *sql.DB
 	flavor mysqld.Flavor
@@ -24,9 +24,9 @@ type bench struct {
 	config mysqld.Config
 }
 
-func newBench(t *testing.T, s *testmysql.Server) *bench {
+func newBench(t testing.TB, s *testmysql.Server) *bench {
 	t.Helper()
-	b := &bench{T: t, s: s, schema: s.NewDatabase(t), config: mysqld.Config{Addr: s.Addr, User: "root"}}
+	b := &bench{TB: t, s: s, schema: s.NewDatabase(t), config: mysqld.Config{Addr: s.Addr, User: "root"}}
 	db, err := mysqld.Open(b.config)
 	if err != nil {
 		t.Fatal(err)
