@@ -58,6 +58,7 @@ type assembler struct {
 	moves     uint64 // how often after has moved
 
 	open   bool // inside BEGIN … COMMIT or XA START … XA PREPARE
+	single bool // MariaDB's group of one statement, which nothing may end
 	any    bool // the group has begun: a GTID event or a first event was seen
 	tx     Tx
 	xa     string // of the group that is open
@@ -108,8 +109,30 @@ func (a *assembler) restart() {
 	a.tables.forget()
 }
 
+// inGroup: the last event was part of a transaction that is not whole.
+func (a *assembler) inGroup() bool { return a.any || a.open }
+
+// fork is an assembler for other tables that goes on from here, between two
+// transactions. It doesn't know those that are prepared.
+func (a *assembler) fork(tables *tableSet) *assembler {
+	f := &assembler{
+		tables: tables, pos: a.pos, after: a.after, byGTID: a.byGTID, checksums: a.checksums,
+		lastID: a.lastID, skipTo: a.skipTo, prepared: map[string]Tx{},
+	}
+	if a.byGTID {
+		f.gtids = a.gtids.clone()
+	}
+	return f
+}
+
+// unwanted tells of the head of an event that add needs no more of it.
+func (a *assembler) unwanted(head []byte) bool {
+	_, ok := rowsEvents[readHeader(head).typ]
+	return ok && !a.checksums && a.tables.unwanted(little(head[headerSize:rowsHead]))
+}
+
 func (a *assembler) resetGroup() {
-	a.open, a.any, a.xa, a.xaDone = false, false, "", ""
+	a.open, a.single, a.any, a.xa, a.xaDone = false, false, false, "", ""
 	a.tx = Tx{}
 }
 
@@ -142,6 +165,9 @@ func (a *assembler) add(raw []byte) (err error) {
 		return a.rotate(body)
 	}
 	if h.typ == eventHeartbeat || h.typ == eventHeartbeat2 {
+		if a.single { // the server has sent all that it has, so this is whole
+			a.finish(header{})
+		}
 		return nil
 	}
 	if begins(h.typ) {
@@ -239,7 +265,8 @@ func (a *assembler) event(h header, body []byte) error {
 		}
 		a.any = true
 		// Unlike MySQL's, it is the BEGIN as well.
-		a.open = e.Flags&mariaStandalone == 0
+		a.single = e.Flags&mariaStandalone != 0
+		a.open = !a.single
 	case eventTableMap:
 		return a.tables.tableMap(body)
 	case eventQuery, eventMariaQueryZip:

@@ -69,9 +69,9 @@ func (b *bench) logged() (size int64) {
 // dumpThread is the id that the system has for the thread that sends the binlog.
 func (b *bench) dumpThread() (id int) {
 	b.Helper()
-	query := "SELECT thread_os_id FROM performance_schema.threads WHERE processlist_command LIKE 'Binlog Dump%'"
+	query := "SELECT thread_os_id FROM performance_schema.threads WHERE processlist_command LIKE 'Binlog Dump%' ORDER BY processlist_id DESC LIMIT 1"
 	if b.flavor.MariaDB {
-		query = "SELECT tid FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'"
+		query = "SELECT tid FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%' ORDER BY id DESC LIMIT 1"
 	}
 	if err := b.db.QueryRow(query).Scan(&id); err != nil {
 		b.Fatal(err)

@@ -192,22 +192,28 @@ var rowsEvents = map[byte]rowsEvent{
 	169: {kind: insertRows, v2: true, compressed: true}, 170: {kind: updateRows, v2: true, compressed: true}, 171: {kind: deleteRows, v2: true, compressed: true},
 }
 
+// unwanted: nobody wants the rows of the table that the row events call id.
+func (s *tableSet) unwanted(id uint64) bool {
+	if id == dummyTableID {
+		return true
+	}
+	m, ok := s.maps[id]
+	return ok && m.watch == nil && !m.fence
+}
+
 // rows adds what a row event did to tx.
 func (s *tableSet) rows(t rowsEvent, b []byte, tx *Tx) error {
 	id := little(b[:6])
-	b = b[8:]
-	if t.v2 {
-		b = b[little(b[:2]):] // extra data, its own two bytes included
-	}
-	if id == dummyTableID {
+	if s.unwanted(id) { // there may be no more of the event than this
 		return nil
 	}
 	m, ok := s.maps[id]
 	if !ok {
 		return fmt.Errorf("no table map of id %d", id)
 	}
-	if m.watch == nil && !m.fence {
-		return nil
+	b = b[8:]
+	if t.v2 {
+		b = b[little(b[:2]):] // extra data, its own two bytes included
 	}
 	n, w := lenenc(b)
 	b = b[w:]
