@@ -125,10 +125,17 @@ func (a *assembler) fork(tables *tableSet) *assembler {
 	return f
 }
 
-// unwanted tells of the head of an event that add needs no more of it.
+// unwanted tells of an event's head that pass will do instead of add.
 func (a *assembler) unwanted(head []byte) bool {
 	_, ok := rowsEvents[readHeader(head).typ]
-	return ok && !a.checksums && a.tables.unwanted(little(head[headerSize:rowsHead]))
+	// Outside a group somebody may come before it is passed.
+	return ok && a.inGroup() && a.tables.unwanted(little(head[headerSize:rowsHead]))
+}
+
+// pass takes the head of an event that is unwanted.
+func (a *assembler) pass(head []byte) {
+	a.move(readHeader(head))
+	a.any = true
 }
 
 func (a *assembler) resetGroup() {
@@ -157,7 +164,7 @@ func (a *assembler) add(raw []byte) (err error) {
 	if a.checksums {
 		n := len(raw) - checksumSize
 		if crc32.ChecksumIEEE(raw[:n]) != uint32(little(raw[n:])) {
-			return fmt.Errorf("read binlog event after %s: wrong checksum", a.pos)
+			return fmt.Errorf("read binlog event after %s: %w", a.pos, errChecksum)
 		}
 		body = body[:len(body)-checksumSize]
 	}
@@ -175,13 +182,18 @@ func (a *assembler) add(raw []byte) (err error) {
 		// server crashed inside it. Its keys are delivered: too many do no harm.
 		a.finish(h)
 	}
-	if h.end != 0 && h.flags&flagArtificial == 0 {
-		a.pos.Offset = extend(a.pos.Offset, h.end)
-	}
+	a.move(h)
 	if err := a.event(h, body); err != nil {
 		return fmt.Errorf("binlog event before %s:%d: %w", a.pos.File, a.pos.Offset, err)
 	}
 	return nil
+}
+
+// move goes behind an event.
+func (a *assembler) move(h header) {
+	if h.end != 0 && h.flags&flagArtificial == 0 {
+		a.pos.Offset = extend(a.pos.Offset, h.end)
+	}
 }
 
 type header struct {

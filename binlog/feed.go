@@ -3,7 +3,9 @@ package binlog
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"net"
 	"slices"
@@ -27,7 +29,7 @@ type feed struct {
 	conn     *client.Conn
 	r        *bufio.Reader
 	sequence byte
-	event    []byte // of the last call of next
+	event    []byte // of the last call of next, or its head
 }
 
 const (
@@ -68,7 +70,7 @@ func startFeed(conn *client.Conn, serverID uint32, gtids *gtidSet, p Position) (
 	f := newFeed(conn)
 	first, err := f.r.Peek(packetHeader + 1)
 	if err == nil && first[packetHeader] != mysql.OK_HEADER {
-		_, err = f.next(nil)
+		_, _, err = f.next(nil)
 	}
 	return f, err
 }
@@ -93,12 +95,13 @@ func (p *patient) Read(b []byte) (int, error) {
 	return p.conn.Read(b)
 }
 
-// next reads an event, which is good until the next call. Of rows that unwanted
-// tells nobody wants only the head is returned.
-func (f *feed) next(unwanted func(head []byte) bool) ([]byte, error) {
+// next reads an event, which is good until the next call. Of one that unwanted tells
+// nobody wants only the head is returned. Its checksum is looked at all the same, if the
+// events have one: the head may be wrong.
+func (f *feed) next(unwanted func(head []byte) (skip, checksums bool)) (event []byte, whole bool, err error) {
 	n, err := f.header()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if cap(f.event) > usualEvent {
 		f.event = nil
@@ -107,13 +110,21 @@ func (f *feed) next(unwanted func(head []byte) bool) ([]byte, error) {
 	if n > rowsHead {
 		head, err := f.r.Peek(1 + rowsHead)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
-		if head[0] == mysql.OK_HEADER && unwanted(head[1:]) {
-			f.event = append(f.event, head[1:]...)
-			return f.event, f.discard(n)
+		if head[0] == mysql.OK_HEADER {
+			if skip, checksums := unwanted(head[1:]); skip {
+				f.event = append(f.event, head[1:]...)
+				return f.event, false, f.skip(n, checksums)
+			}
 		}
 	}
+	event, err = f.rest(n)
+	return event, true, err
+}
+
+// rest reads a packet of n bytes, and those that go on with it.
+func (f *feed) rest(n int) ([]byte, error) {
 	for {
 		if err := f.append(n); err != nil {
 			return nil, err
@@ -121,6 +132,7 @@ func (f *feed) next(unwanted func(head []byte) bool) ([]byte, error) {
 		if n < maxPacket {
 			break
 		}
+		var err error
 		if n, err = f.header(); err != nil {
 			return nil, err
 		}
@@ -160,22 +172,44 @@ func (f *feed) append(n int) error {
 	return err
 }
 
-// discard reads past the rest of a packet of n bytes, and past those that go on
-// with it.
-func (f *feed) discard(n int) error {
-	for {
-		if _, err := f.r.Discard(n); err != nil {
-			return err
+// skip reads past a packet of n bytes, and past those that go on with it.
+func (f *feed) skip(n int, checksums bool) error {
+	var sum uint32
+	left := int(little(f.event[9:13])) // of the event
+	var checksum [checksumSize]byte
+	_, err := f.r.Discard(1)
+	for k := n - 1; err == nil; {
+		for k > 0 && err == nil {
+			var b []byte
+			if b, err = f.r.Peek(min(k, 1<<15)); err != nil {
+				break
+			}
+			if checksums {
+				body := b[:max(0, min(len(b), left-checksumSize))]
+				sum = crc32.Update(sum, crc32.IEEETable, body)
+				left -= len(body)
+				for _, c := range b[len(body):] {
+					checksum[(checksumSize-left)&3] = c
+					left--
+				}
+			}
+			k -= len(b)
+			_, err = f.r.Discard(len(b))
 		}
-		if n < maxPacket {
-			return nil
+		if err != nil || n < maxPacket {
+			break
 		}
-		var err error
-		if n, err = f.header(); err != nil {
-			return err
-		}
+		n, err = f.header()
+		k = n
 	}
+	if err == nil && checksums && (left != 0 || sum != uint32(little(checksum[:]))) {
+		return errChecksum
+	}
+	return err
 }
+
+// errChecksum: the server would send the same again.
+var errChecksum = errors.New("wrong checksum")
 
 // close may be called while another goroutine reads.
 func (f *feed) close() { cut(f.conn) }

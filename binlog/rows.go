@@ -204,7 +204,7 @@ func (s *tableSet) unwanted(id uint64) bool {
 // rows adds what a row event did to tx.
 func (s *tableSet) rows(t rowsEvent, b []byte, tx *Tx) error {
 	id := little(b[:6])
-	if s.unwanted(id) { // there may be no more of the event than this
+	if s.unwanted(id) {
 		return nil
 	}
 	m, ok := s.maps[id]

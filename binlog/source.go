@@ -191,7 +191,7 @@ func (s *source) run() {
 			}
 			continue
 		}
-		event, err := s.feed.next(s.unwanted)
+		event, whole, err := s.feed.next(s.unwanted)
 		if err != nil {
 			if err := s.lost(err); definitive(err) {
 				s.fail(err)
@@ -200,7 +200,11 @@ func (s *source) run() {
 			continue
 		}
 		pause = firstPause
-		s.give(event)
+		if whole {
+			s.give(event)
+		} else {
+			s.pass(event)
+		}
 	}
 }
 
@@ -213,16 +217,27 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// unwanted tells of a rows event's head that nobody wants its rows.
-func (s *source) unwanted(head []byte) bool {
+// unwanted tells of an event's head that nobody wants more of it, and whether the
+// events have checksums.
+func (s *source) unwanted(head []byte) (skip, checksums bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, t := range s.taps {
 		if !t.asm.unwanted(head) {
-			return false
+			return false, false
 		}
+		checksums = t.asm.checksums
 	}
-	return true
+	return true, checksums
+}
+
+// pass is give for an event that is unwanted.
+func (s *source) pass(head []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.taps {
+		t.asm.pass(head)
+	}
 }
 
 // give hands an event to all taps, and what it has finished to their consumers.
@@ -442,7 +457,7 @@ func (s *source) lost(err error) error {
 // definitive: trying again leads to the same error.
 func definitive(err error) bool {
 	var lost *LostPosition
-	if errors.As(err, &lost) {
+	if errors.As(err, &lost) || errors.Is(err, errChecksum) {
 		return true
 	}
 	var e *mysql.MyError
