@@ -103,7 +103,12 @@ func (b *bench) streamConfig(from Position, watch ...Watch) Config {
 	return Config{Server: b.config, Flavor: b.flavor, From: from, Watch: watch, Fences: schema.Name{Schema: b.schema, Table: "fences"}}
 }
 
-func (b *bench) next(s *Stream) Tx {
+// A delivery is a Stream or a Subscription.
+type delivery interface {
+	Next(context.Context) (Tx, error)
+}
+
+func (b *bench) next(s delivery) Tx {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Context(), 60*time.Second)
 	defer cancel()
@@ -117,7 +122,7 @@ func (b *bench) next(s *Stream) Tx {
 var tokens atomic.Int64
 
 // drain writes a marker and returns all that comes before it.
-func (b *bench) drain(s *Stream) []Tx {
+func (b *bench) drain(s delivery) []Tx {
 	b.Helper()
 	token := fmt.Sprintf("token-%d", tokens.Add(1))
 	b.exec("INSERT INTO fences (token) VALUES ('" + token + "')")
@@ -136,7 +141,7 @@ func (b *bench) drain(s *Stream) []Tx {
 }
 
 // failure drains until Next fails.
-func (b *bench) failure(s *Stream) error {
+func (b *bench) failure(s delivery) error {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Context(), 60*time.Second)
 	defer cancel()
