@@ -247,13 +247,17 @@ func (a *assembler) rotate(body []byte) error {
 func (a *assembler) event(h header, body []byte) error {
 	if t, ok := rowsEvents[h.typ]; ok {
 		a.any = true
+		if a.tx.broken != nil {
+			return nil
+		}
 		err := a.tables.rows(t, body, &a.tx)
 		var missing *MissingKeyColumnError
 		if errors.As(err, &missing) {
 			a.tx.Unread = true
 			return nil
 		}
-		return err
+		a.unreadable(err)
+		return nil
 	}
 	switch h.typ {
 	case eventGTID, eventAnonymousGTID:
@@ -280,7 +284,7 @@ func (a *assembler) event(h header, body []byte) error {
 		a.single = e.Flags&mariaStandalone != 0
 		a.open = !a.single
 	case eventTableMap:
-		return a.tables.tableMap(body)
+		a.unreadable(a.tables.tableMap(body))
 	case eventQuery, eventMariaQueryZip:
 		return a.query(h, body)
 	case eventExecuteLoad:
@@ -295,6 +299,14 @@ func (a *assembler) event(h header, body []byte) error {
 		return &IncidentError{string(body)}
 	}
 	return nil
+}
+
+// unreadable: the transaction can't be delivered, if it is wanted at all. Those that
+// come after it may be well.
+func (a *assembler) unreadable(err error) {
+	if err != nil && a.tx.broken == nil {
+		a.tx.broken = fmt.Errorf("binlog event before %s:%d: %w", a.pos.File, a.pos.Offset, err)
+	}
 }
 
 func (a *assembler) query(h header, body []byte) error {
@@ -382,6 +394,9 @@ func (a *assembler) xaQuery(h header, rest string) error {
 			a.tx.Fences = append(tx.Fences, a.tx.Fences...)
 			a.tx.Statements = append(tx.Statements, a.tx.Statements...)
 			a.tx.Unread = a.tx.Unread || tx.Unread
+			if a.tx.broken == nil {
+				a.tx.broken = tx.broken
+			}
 		} else {
 			a.tx.UnknownXA = xid
 		}

@@ -44,3 +44,26 @@ func (b boundary) coveredBy(start Position) (covered, comparable bool, err error
 	c := compareFiles(b.last.File, start.File)
 	return c < 0 || c == 0 && b.last.End <= start.Offset, true, nil
 }
+
+// horizon is what a start covers.
+func (p Position) horizon() (Horizon, error) {
+	if p.GTIDs == "" {
+		return Horizon{file: p.File, offset: p.Offset}, nil
+	}
+	set, err := parseGTIDs(p.GTIDs)
+	return Horizon{gtids: set}, err
+}
+
+// passed: the start that h is of covers tx, so whoever began there must not be given it.
+// A stream that is late has changes of the tables' earlier definitions.
+func (h Horizon) passed(tx Tx) bool {
+	switch {
+	case h.gtids.set != nil && tx.ID.gno == 0:
+		return tx.Empty()
+	case h.gtids.set == nil && h.file == "":
+		return false
+	case tx.Empty():
+		tx.ID.File, tx.ID.End = tx.After.File, tx.After.Offset
+	}
+	return h.Covers(tx.ID)
+}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-mysql-org/go-mysql/mysql"
+
 	"midflight/mysqld"
 	"midflight/schema"
 )
@@ -43,6 +45,45 @@ func TestCoveredBy(t *testing.T) {
 		covered, comparable, err := c.b.coveredBy(c.start)
 		if err != nil || covered != c.covered || comparable != c.comparable {
 			t.Errorf("%d: covered %t, comparable %t, %v", i, covered, comparable, err)
+		}
+	}
+}
+
+func TestPassed(t *testing.T) {
+	const a = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
+	gtid := func(n int64) (id TxID) {
+		set, err := parseGTIDs(a + ":1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for sid := range *set.set {
+			id.setGTID(sid[:], mysql.Tag{}, n)
+		}
+		return id
+	}
+	row := []Change{{}}
+	for i, c := range []struct {
+		start  Position
+		tx     Tx
+		passed bool
+	}{
+		{Position{}, Tx{ID: TxID{File: "b.000001", End: 5}, Changes: row}, false},
+		{Position{GTIDs: a + ":1-4:6"}, Tx{ID: gtid(4), Changes: row}, true},
+		{Position{GTIDs: a + ":1-4:6"}, Tx{ID: gtid(5), Changes: row}, false},
+		{Position{GTIDs: a + ":1-4:6"}, Tx{ID: gtid(6), broken: errChecksum}, true},
+		{Position{GTIDs: a + ":1-4:6"}, Tx{Changes: row}, false}, // anonymous
+		{Position{GTIDs: a + ":1-4:6"}, Tx{}, true},
+		{Position{File: "b.000002", Offset: 50}, Tx{ID: TxID{File: "b.000002", End: 50}, Changes: row}, true},
+		{Position{File: "b.000002", Offset: 50}, Tx{ID: TxID{File: "b.000002", End: 51}, Changes: row}, false},
+		{Position{File: "b.000002", Offset: 50}, Tx{ID: TxID{File: "b.000002", End: 50}, After: Position{File: "b.000003", Offset: 4}}, false},
+		{Position{File: "b.000002", Offset: 50}, Tx{ID: TxID{File: "b.000001", End: 50}, After: Position{File: "b.000002", Offset: 4}}, true},
+	} {
+		h, err := c.start.horizon()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := h.passed(c.tx); got != c.passed {
+			t.Errorf("%d: %t", i, got)
 		}
 	}
 }

@@ -32,7 +32,7 @@ func NewHub(db *sql.DB, server mysqld.Config, flavor mysqld.Flavor, fences schem
 // A Subscription delivers transactions. Next is for one goroutine; Close is for any.
 type Subscription struct {
 	// From is a start: what is before it, every read sees that began after Subscribe
-	// returned. Next has the rest, and may have some of what is before.
+	// returned. Next has the rest.
 	From Position
 
 	hub   *Hub
@@ -71,6 +71,9 @@ func (h *Hub) subscribe(ctx context.Context, watch []Watch) (*Subscription, erro
 	}
 	comparable := false
 	s.From, comparable, err = h.startBehind(ctx, s.tap)
+	if err == nil && comparable {
+		s.tap.since, err = s.From.horizon()
+	}
 	if err == nil && comparable {
 		return s, nil
 	}

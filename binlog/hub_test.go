@@ -224,6 +224,34 @@ func TestOwnErrors(t *testing.T) {
 	})
 }
 
+// A stream that is late has rows of the table as it was, and the change of its definition.
+func TestSubscribeToALateStream(t *testing.T) {
+	each(t, func(b *bench) {
+		b.exec("CREATE TABLE t (id INT PRIMARY KEY)", "CREATE TABLE k (id INT PRIMARY KEY)")
+		h := b.hub()
+		late := b.subscribe(h, b.watch("k"))
+		var inserts []string
+		for i := range maxQueued + 50 {
+			inserts = append(inserts, fmt.Sprintf("INSERT INTO k VALUES (%d)", i))
+		}
+		b.exec(append(inserts, "INSERT INTO t VALUES (1)", "ALTER TABLE t ADD COLUMN x INT FIRST", "INSERT INTO t VALUES (1, 2)")...)
+		s := b.subscribe(h, b.watch("t"))
+		if s.tap.source != late.tap.source {
+			b.Error("the stream is another")
+		}
+		b.exec("INSERT INTO t VALUES (3, 4)")
+		b.check(b.drain(s), "[+4]")
+		b.exec("ALTER TABLE t ADD COLUMN y INT FIRST", "INSERT INTO t VALUES (5, 5, 5)")
+		var changed *TableChangedError
+		if err := b.failure(s); !errors.As(err, &changed) {
+			b.Error(err)
+		}
+		if got := keep(b.drain(late)); len(got) != len(inserts) {
+			b.Errorf("the late one got %d transactions", len(got))
+		}
+	})
+}
+
 // Who doesn't take is left behind by the others, and loses nothing.
 func TestSlowSubscriber(t *testing.T) {
 	each(t, func(b *bench) {
@@ -346,6 +374,22 @@ func TestLastCloseLeavesNothing(t *testing.T) {
 	})
 }
 
+// gtid_mode was switched on since the stream began by file.
+func TestSubscribeAcrossModes(t *testing.T) {
+	b := newBench(t, testmysql.Start(t, testmysql.MySQL, "--gtid-mode=ON_PERMISSIVE", "--enforce-gtid-consistency=ON"))
+	b.exec("CREATE TABLE t (id INT PRIMARY KEY)")
+	h, watch := b.hub(), b.watch("t")
+	first := b.subscribe(h, watch)
+	b.exec("INSERT INTO t VALUES (1)", "SET GLOBAL gtid_mode = ON", "INSERT INTO t VALUES (2)")
+	second := b.subscribe(h, watch)
+	if first.From.GTIDs != "" || second.From.GTIDs == "" || first.tap.source == second.tap.source {
+		t.Errorf("from %s and %s", first.From, second.From)
+	}
+	b.exec("INSERT INTO t VALUES (3)")
+	b.check(keep(b.drain(first)), "[+1]\n[+2]\n[+3]")
+	b.check(keep(b.drain(second)), "[+3]")
+}
+
 func TestHubReconnects(t *testing.T) {
 	each(t, func(b *bench) {
 		b.exec("CREATE TABLE t (id INT PRIMARY KEY, x VARCHAR(2000))", "CREATE TABLE k (id INT PRIMARY KEY)")
@@ -404,6 +448,11 @@ func TestConnect(t *testing.T) {
 			t.Errorf("%s: cipher %q", c.user, cipher)
 		}
 	}
+	b.exec("GRANT ALL ON *.* TO must_tls", "CREATE TABLE t (id INT PRIMARY KEY, x VARCHAR(5000))")
+	b.config.User, b.config.Password = "must_tls", "secret"
+	s := b.open(b.start(), b.watch("t"))
+	b.exec("INSERT INTO t VALUES (1, REPEAT('a', 5000)), (2, REPEAT('b', 5000))")
+	b.check(keep(b.drain(s)), "[+1 +2]")
 	if _, err := connect(b.Context(), mysqld.Config{Addr: b.s.Addr, User: "may_tls", Password: "wrong"}); err == nil || !strings.Contains(err.Error(), "1045") {
 		t.Errorf("wrong password: %v", err)
 	}

@@ -67,6 +67,7 @@ type tableMap struct {
 	json  int
 	watch *watched // nil: nobody wants its rows
 	fence bool
+	err   error // why they can't be read
 }
 
 // A tableSet knows which tables are wanted, and the table maps seen.
@@ -95,7 +96,7 @@ func (s *tableSet) forget() { clear(s.maps) }
 func (s *tableSet) tableMap(b []byte) error {
 	id := little(b[:6])
 	if m, ok := s.maps[id]; ok && bytes.Equal(m.raw, b) {
-		return nil
+		return m.err
 	}
 	if len(s.maps) >= 4096 { // ids grow for ever
 		s.forget()
@@ -115,13 +116,10 @@ func (s *tableSet) tableMap(b []byte) error {
 	b = b[w:]
 	m.types, b = slices.Clone(b[:columns]), b[columns:]
 	_, w = lenenc(b)
-	if err := m.readMetas(b[w:]); err != nil {
-		return err
+	if m.err = m.readMetas(b[w:]); m.err == nil && m.watch != nil {
+		m.err = m.check()
 	}
-	if m.watch != nil {
-		return m.check()
-	}
-	return nil
+	return m.err
 }
 
 func (m *tableMap) readMetas(b []byte) error {

@@ -32,6 +32,10 @@ type tap struct {
 	left   chan struct{} // closed when the consumer goes
 	gone   sync.Once
 
+	// Of the consumer.
+	since  Horizon // what it covers is not delivered; zero: all is
+	broken error   // of a transaction that was to be delivered
+
 	mu     sync.Mutex // guards what follows
 	queue  []Tx
 	bytes  int
@@ -118,22 +122,32 @@ func (t *tap) failed() error {
 
 // next is for one goroutine.
 func (t *tap) next(ctx context.Context) (Tx, error) {
-	for {
+	for t.broken == nil {
 		select {
 		case <-t.left:
 			return Tx{}, ErrClosed
 		default:
 		}
-		if tx, ok, err := t.take(); ok || err != nil {
-			return tx, err
-		}
-		select {
-		case <-t.filled:
-		case <-t.left:
-		case <-ctx.Done():
-			return Tx{}, ctx.Err()
+		tx, ok, err := t.take()
+		switch {
+		case err != nil:
+			return Tx{}, err
+		case ok && t.since.passed(tx):
+		case ok && tx.broken != nil:
+			t.broken = tx.broken
+			t.leave()
+		case ok:
+			return tx, nil
+		default:
+			select {
+			case <-t.filled:
+			case <-t.left:
+			case <-ctx.Done():
+				return Tx{}, ctx.Err()
+			}
 		}
 	}
+	return Tx{}, t.broken
 }
 
 func (t *tap) take() (Tx, bool, error) {
@@ -182,6 +196,6 @@ func (t *tap) apart(tables *tableSet) (*tap, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.identity = t.source.identity
+	s.identity, own.since = t.source.identity, t.since
 	return own, nil
 }

@@ -26,11 +26,14 @@ type Tx struct {
 	Unread bool
 	// At is the server's timestamp, in whole seconds.
 	At time.Time
+
+	// broken is why rows of a watched table can't be read. It ends whoever is given it.
+	broken error
 }
 
 // Empty: nothing of interest, only the position has advanced.
 func (t Tx) Empty() bool {
-	return len(t.Changes) == 0 && len(t.Fences) == 0 && len(t.Statements) == 0 && t.UnknownXA == "" && !t.Unread
+	return len(t.Changes) == 0 && len(t.Fences) == 0 && len(t.Statements) == 0 && t.UnknownXA == "" && !t.Unread && t.broken == nil
 }
 
 // size is about how much memory it takes.
