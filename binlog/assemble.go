@@ -58,6 +58,7 @@ type assembler struct {
 	moves     uint64 // how often after has moved
 
 	open   bool // inside BEGIN … COMMIT or XA START … XA PREPARE
+	single bool // MariaDB's group of one statement, which nothing may end
 	any    bool // the group has begun: a GTID event or a first event was seen
 	tx     Tx
 	xa     string // of the group that is open
@@ -108,8 +109,37 @@ func (a *assembler) restart() {
 	a.tables.forget()
 }
 
+// inGroup: the last event was part of a transaction that is not whole.
+func (a *assembler) inGroup() bool { return a.any || a.open }
+
+// fork is an assembler for other tables that goes on from here, between two
+// transactions. It doesn't know those that are prepared.
+func (a *assembler) fork(tables *tableSet) *assembler {
+	f := &assembler{
+		tables: tables, pos: a.pos, after: a.after, byGTID: a.byGTID, checksums: a.checksums,
+		lastID: a.lastID, skipTo: a.skipTo, prepared: map[string]Tx{},
+	}
+	if a.byGTID {
+		f.gtids = a.gtids.clone()
+	}
+	return f
+}
+
+// unwanted tells of an event's head that pass will do instead of add.
+func (a *assembler) unwanted(head []byte) bool {
+	_, ok := rowsEvents[readHeader(head).typ]
+	// Outside a group somebody may come before it is passed.
+	return ok && a.inGroup() && a.tables.unwanted(little(head[headerSize:rowsHead]))
+}
+
+// pass takes the head of an event that is unwanted.
+func (a *assembler) pass(head []byte) {
+	a.move(readHeader(head))
+	a.any = true
+}
+
 func (a *assembler) resetGroup() {
-	a.open, a.any, a.xa, a.xaDone = false, false, "", ""
+	a.open, a.single, a.any, a.xa, a.xaDone = false, false, false, "", ""
 	a.tx = Tx{}
 }
 
@@ -134,7 +164,7 @@ func (a *assembler) add(raw []byte) (err error) {
 	if a.checksums {
 		n := len(raw) - checksumSize
 		if crc32.ChecksumIEEE(raw[:n]) != uint32(little(raw[n:])) {
-			return fmt.Errorf("read binlog event after %s: wrong checksum", a.pos)
+			return fmt.Errorf("read binlog event after %s: %w", a.pos, errChecksum)
 		}
 		body = body[:len(body)-checksumSize]
 	}
@@ -142,6 +172,9 @@ func (a *assembler) add(raw []byte) (err error) {
 		return a.rotate(body)
 	}
 	if h.typ == eventHeartbeat || h.typ == eventHeartbeat2 {
+		if a.single { // the server has sent all that it has, so this is whole
+			a.finish(header{})
+		}
 		return nil
 	}
 	if begins(h.typ) {
@@ -149,13 +182,18 @@ func (a *assembler) add(raw []byte) (err error) {
 		// server crashed inside it. Its keys are delivered: too many do no harm.
 		a.finish(h)
 	}
-	if h.end != 0 && h.flags&flagArtificial == 0 {
-		a.pos.Offset = extend(a.pos.Offset, h.end)
-	}
+	a.move(h)
 	if err := a.event(h, body); err != nil {
 		return fmt.Errorf("binlog event before %s:%d: %w", a.pos.File, a.pos.Offset, err)
 	}
 	return nil
+}
+
+// move goes behind an event.
+func (a *assembler) move(h header) {
+	if h.end != 0 && h.flags&flagArtificial == 0 {
+		a.pos.Offset = extend(a.pos.Offset, h.end)
+	}
 }
 
 type header struct {
@@ -209,13 +247,17 @@ func (a *assembler) rotate(body []byte) error {
 func (a *assembler) event(h header, body []byte) error {
 	if t, ok := rowsEvents[h.typ]; ok {
 		a.any = true
+		if a.tx.broken != nil {
+			return nil
+		}
 		err := a.tables.rows(t, body, &a.tx)
 		var missing *MissingKeyColumnError
 		if errors.As(err, &missing) {
 			a.tx.Unread = true
 			return nil
 		}
-		return err
+		a.unreadable(err)
+		return nil
 	}
 	switch h.typ {
 	case eventGTID, eventAnonymousGTID:
@@ -239,9 +281,10 @@ func (a *assembler) event(h header, body []byte) error {
 		}
 		a.any = true
 		// Unlike MySQL's, it is the BEGIN as well.
-		a.open = e.Flags&mariaStandalone == 0
+		a.single = e.Flags&mariaStandalone != 0
+		a.open = !a.single
 	case eventTableMap:
-		return a.tables.tableMap(body)
+		a.unreadable(a.tables.tableMap(body))
 	case eventQuery, eventMariaQueryZip:
 		return a.query(h, body)
 	case eventExecuteLoad:
@@ -256,6 +299,14 @@ func (a *assembler) event(h header, body []byte) error {
 		return &IncidentError{string(body)}
 	}
 	return nil
+}
+
+// unreadable: the transaction can't be delivered, if it is wanted at all. Those that
+// come after it may be well.
+func (a *assembler) unreadable(err error) {
+	if err != nil && a.tx.broken == nil {
+		a.tx.broken = fmt.Errorf("binlog event before %s:%d: %w", a.pos.File, a.pos.Offset, err)
+	}
 }
 
 func (a *assembler) query(h header, body []byte) error {
@@ -343,6 +394,9 @@ func (a *assembler) xaQuery(h header, rest string) error {
 			a.tx.Fences = append(tx.Fences, a.tx.Fences...)
 			a.tx.Statements = append(tx.Statements, a.tx.Statements...)
 			a.tx.Unread = a.tx.Unread || tx.Unread
+			if a.tx.broken == nil {
+				a.tx.broken = tx.broken
+			}
 		} else {
 			a.tx.UnknownXA = xid
 		}

@@ -2,6 +2,7 @@ package binlog
 
 import (
 	"encoding/binary"
+	"errors"
 	"strings"
 	"testing"
 
@@ -145,6 +146,37 @@ func TestPositionMovesAtEnds(t *testing.T) {
 	want := "[INSERT INTO x VALUES (1)]\n[/* BEGIN */ ALTER TABLE x ADD y INT]"
 	if got := text(a.ready); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+// What can't be read is so each time, and only what is wanted.
+func TestUnreadable(t *testing.T) {
+	id := schema.Column{Name: "id", Type: "int", FullType: "int"}
+	table := &schema.Table{Name: schema.Name{Schema: "s", Table: "t"}, Columns: []schema.Column{id}}
+	tables, err := newTableSet([]Watch{{Table: table, Key: []schema.Column{id}}}, schema.Name{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := newAssembler(tables, Position{File: "b.000001", Offset: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.restart()
+	const twoColumns = "\x07\x00\x00\x00\x00\x00\x01\x00\x01s\x00\x01t\x00\x02\x03\x03\x00\x00"
+	row := []byte("\x07\x00\x00\x00\x00\x00\x01\x00\x02\x00\x02\x03\x00\x01\x00\x00\x00\x02\x00\x00\x00")
+	for range 2 {
+		for _, e := range [][]byte{queryEvent(0, "BEGIN"), event(eventTableMap, 0, []byte(twoColumns)), event(30, 0, row), event(eventXID, 0, make([]byte, 8))} {
+			if err := a.add(e); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := a.add(queryEvent(0, "CREATE TABLE a")); err != nil {
+		t.Fatal(err)
+	}
+	var changed *TableChangedError
+	if len(a.ready) != 3 || !errors.As(a.ready[0].broken, &changed) || !errors.As(a.ready[1].broken, &changed) || a.ready[2].broken != nil {
+		t.Errorf("got %+v", a.ready)
 	}
 }
 

@@ -1,19 +1,18 @@
 package binlog
 
 import (
-	"context"
+	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"net"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/go-mysql-org/go-mysql/client"
 	"github.com/go-mysql-org/go-mysql/mysql"
-
-	"midflight/mysqld"
 )
 
 const (
@@ -21,111 +20,31 @@ const (
 	// long; a connection that is silent for much longer is dead.
 	heartbeat = time.Second
 	silence   = 20 * time.Second
-	handshake = 10 * time.Second
 )
 
-// A feed is one connection that the server sends its binlog to. Its goroutine
-// reads ahead by a few packets and ends with close.
+// A feed is a connection that the server sends its binlog to. The packets are read
+// here and not by the library, which allocates for each: most of them are the
+// migrations' own copies, whose rows nobody wants.
 type feed struct {
-	conn    *client.Conn
-	packets chan []byte // closed at the end, err says why
-	err     error
-	stop    chan struct{}
-	done    chan struct{}
+	conn     *client.Conn
+	r        *bufio.Reader
+	sequence byte
+	event    []byte // of the last call of next, or its head
 }
 
-func newFeed(conn *client.Conn, first []byte) *feed {
-	f := &feed{conn: conn, packets: make(chan []byte, 64), stop: make(chan struct{}), done: make(chan struct{})}
-	f.packets <- first
-	go f.run()
-	return f
-}
+const (
+	packetHeader = 4
+	maxPacket    = 1<<24 - 1 // one of this length goes on in the next
+	// What of a rows event tells whose rows they are: the header and the table's id.
+	rowsHead = headerSize + 6
+	// An event's buffer is kept if it isn't longer.
+	usualEvent = 1 << 20
+)
 
-func (f *feed) run() {
-	defer close(f.done)
-	defer close(f.packets)
-	for {
-		b, err := readEvent(f.conn)
-		if err != nil {
-			f.err = err
-			return
-		}
-		select {
-		case f.packets <- b:
-		case <-f.stop:
-			f.err = net.ErrClosed
-			return
-		}
-	}
-}
-
-func (f *feed) close() {
-	close(f.stop)
-	cut(f.conn)
-	<-f.done
-}
-
-// cut closes a connection that another goroutine may be reading from; the
-// library's Close is not for that.
-func cut(conn *client.Conn) { conn.Conn.Conn.Close() }
-
-// readEvent reads one event of a dump.
-func readEvent(conn *client.Conn) ([]byte, error) {
-	if err := conn.SetReadDeadline(time.Now().Add(silence)); err != nil {
-		return nil, err
-	}
-	b, err := conn.ReadPacket()
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case len(b) > 0 && b[0] == mysql.OK_HEADER:
-		return b[1:], nil
-	case len(b) > 0 && b[0] == mysql.ERR_HEADER:
-		return nil, conn.HandleErrorPacket(b)
-	case len(b) > 0 && b[0] == mysql.EOF_HEADER:
-		return nil, io.EOF // the dump thread was killed, or the server ends
-	}
-	return nil, fmt.Errorf("binlog packet of %d bytes", len(b))
-}
-
-// connect logs in, with TLS where the server has it.
-func connect(ctx context.Context, c mysqld.Config) (*client.Conn, error) {
-	try := func(options ...client.Option) (*client.Conn, error) {
-		var raw net.Conn
-		stop := func() bool { return true }
-		dial := func(ctx context.Context, network, address string) (net.Conn, error) {
-			d := net.Dialer{Timeout: handshake}
-			var err error
-			if raw, err = d.DialContext(ctx, network, address); err != nil {
-				return nil, err
-			}
-			stop = context.AfterFunc(ctx, func() { raw.Close() })
-			return raw, raw.SetDeadline(time.Now().Add(handshake))
-		}
-		conn, err := client.ConnectWithDialer(ctx, "", c.Addr, c.User, c.Password, "", dial, options...)
-		stop()
-		if err != nil {
-			return nil, err
-		}
-		return conn, raw.SetDeadline(time.Time{})
-	}
-	if strings.HasPrefix(c.Addr, "/") {
-		return try()
-	}
-	conn, err := try(func(c *client.Conn) error { c.UseSSL(true); return nil })
-	var answered *mysql.MyError
-	if err != nil && !errors.As(err, &answered) && ctx.Err() == nil {
-		// The library doesn't tell a server without TLS from other failures.
-		return try()
-	}
-	return conn, err
-}
-
-// dumpFrom asks for the binlog from p, and returns its first event: an error
-// about the position comes instead of it.
-func dumpFrom(conn *client.Conn, serverID uint32, gtids *gtidSet, p Position) ([]byte, error) {
-	b := make([]byte, 4, 64) // room for the packet's header
+// startFeed asks for the binlog from p. An error about the position comes instead of the
+// first event.
+func startFeed(conn *client.Conn, serverID uint32, gtids *gtidSet, p Position) (*feed, error) {
+	b := make([]byte, packetHeader, 64)
 	if gtids != nil {
 		b = append(b, mysql.COM_BINLOG_DUMP_GTID)
 		b = binary.LittleEndian.AppendUint16(b, 0)
@@ -146,5 +65,151 @@ func dumpFrom(conn *client.Conn, serverID uint32, gtids *gtidSet, p Position) ([
 	if err := conn.WritePacket(b); err != nil {
 		return nil, err
 	}
-	return readEvent(conn)
+	// All answers to what was asked before have been read, so the library's buffer is
+	// empty.
+	f := newFeed(conn)
+	first, err := f.r.Peek(packetHeader + 1)
+	if err == nil && first[packetHeader] != mysql.OK_HEADER {
+		_, _, err = f.next(nil)
+	}
+	return f, err
 }
+
+func newFeed(conn *client.Conn) *feed {
+	return &feed{conn: conn, r: bufio.NewReaderSize(&patient{conn: conn.Conn.Conn}, 1<<18), sequence: 1}
+}
+
+// A patient reader gives a connection up that is silent.
+type patient struct {
+	conn net.Conn
+	set  time.Time // when the deadline was moved last
+}
+
+func (p *patient) Read(b []byte) (int, error) {
+	if now := time.Now(); now.Sub(p.set) >= time.Second {
+		if err := p.conn.SetReadDeadline(now.Add(silence)); err != nil {
+			return 0, err
+		}
+		p.set = now
+	}
+	return p.conn.Read(b)
+}
+
+// next reads an event, which is good until the next call. Of one that unwanted tells
+// nobody wants only the head is returned. Its checksum is looked at all the same, if the
+// events have one: the head may be wrong.
+func (f *feed) next(unwanted func(head []byte) (skip, checksums bool)) (event []byte, whole bool, err error) {
+	n, err := f.header()
+	if err != nil {
+		return nil, false, err
+	}
+	if cap(f.event) > usualEvent {
+		f.event = nil
+	}
+	f.event = f.event[:0]
+	if n > rowsHead {
+		head, err := f.r.Peek(1 + rowsHead)
+		if err != nil {
+			return nil, false, err
+		}
+		if head[0] == mysql.OK_HEADER {
+			if skip, checksums := unwanted(head[1:]); skip {
+				f.event = append(f.event, head[1:]...)
+				return f.event, false, f.skip(n, checksums)
+			}
+		}
+	}
+	event, err = f.rest(n)
+	return event, true, err
+}
+
+// rest reads a packet of n bytes, and those that go on with it.
+func (f *feed) rest(n int) ([]byte, error) {
+	for {
+		if err := f.append(n); err != nil {
+			return nil, err
+		}
+		if n < maxPacket {
+			break
+		}
+		var err error
+		if n, err = f.header(); err != nil {
+			return nil, err
+		}
+	}
+	b := f.event
+	switch {
+	case len(b) > 0 && b[0] == mysql.OK_HEADER:
+		return b[1:], nil
+	case len(b) > 0 && b[0] == mysql.ERR_HEADER:
+		return nil, f.conn.HandleErrorPacket(b)
+	case len(b) > 0 && b[0] == mysql.EOF_HEADER:
+		return nil, io.EOF // the dump thread was killed, or the server ends
+	}
+	return nil, fmt.Errorf("binlog packet of %d bytes", len(b))
+}
+
+// header reads a packet's, and returns its length.
+func (f *feed) header() (int, error) {
+	h, err := f.r.Peek(packetHeader)
+	if err != nil {
+		return 0, err
+	}
+	n, sequence := int(little(h[:3])), h[3]
+	if sequence != f.sequence {
+		return 0, fmt.Errorf("binlog packet %d where %d was expected", sequence, f.sequence)
+	}
+	f.sequence++
+	_, err = f.r.Discard(packetHeader)
+	return n, err
+}
+
+// append reads a packet's rest into the event.
+func (f *feed) append(n int) error {
+	at := len(f.event)
+	f.event = slices.Grow(f.event, n)[:at+n]
+	_, err := io.ReadFull(f.r, f.event[at:])
+	return err
+}
+
+// skip reads past a packet of n bytes, and past those that go on with it.
+func (f *feed) skip(n int, checksums bool) error {
+	var sum uint32
+	left := int(little(f.event[9:13])) // of the event
+	var checksum [checksumSize]byte
+	_, err := f.r.Discard(1)
+	for k := n - 1; err == nil; {
+		for k > 0 && err == nil {
+			var b []byte
+			if b, err = f.r.Peek(min(k, 1<<15)); err != nil {
+				break
+			}
+			if checksums {
+				body := b[:max(0, min(len(b), left-checksumSize))]
+				sum = crc32.Update(sum, crc32.IEEETable, body)
+				left -= len(body)
+				for _, c := range b[len(body):] {
+					checksum[(checksumSize-left)&3] = c
+					left--
+				}
+			}
+			k -= len(b)
+			_, err = f.r.Discard(len(b))
+		}
+		if err != nil || n < maxPacket {
+			break
+		}
+		n, err = f.header()
+		k = n
+	}
+	if err == nil && checksums && (left != 0 || sum != uint32(little(checksum[:]))) {
+		return errChecksum
+	}
+	return err
+}
+
+// errChecksum: the server would send the same again.
+var errChecksum = errors.New("wrong checksum")
+
+// close may be called while another goroutine reads.
+func (f *feed) close() { cut(f.conn) }

@@ -29,6 +29,8 @@ func parseGTIDs(s string) (gtidSet, error) {
 
 func (g gtidSet) String() string { return g.set.String() }
 
+func (g gtidSet) clone() gtidSet { return gtidSet{g.set.Clone().(*mysql.MysqlGTIDSet)} }
+
 func (g gtidSet) add(id TxID) {
 	// Transactions mostly extend the last interval; the library sorts and
 	// copies all of them.

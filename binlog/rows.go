@@ -67,6 +67,7 @@ type tableMap struct {
 	json  int
 	watch *watched // nil: nobody wants its rows
 	fence bool
+	err   error // why they can't be read
 }
 
 // A tableSet knows which tables are wanted, and the table maps seen.
@@ -95,7 +96,7 @@ func (s *tableSet) forget() { clear(s.maps) }
 func (s *tableSet) tableMap(b []byte) error {
 	id := little(b[:6])
 	if m, ok := s.maps[id]; ok && bytes.Equal(m.raw, b) {
-		return nil
+		return m.err
 	}
 	if len(s.maps) >= 4096 { // ids grow for ever
 		s.forget()
@@ -115,13 +116,10 @@ func (s *tableSet) tableMap(b []byte) error {
 	b = b[w:]
 	m.types, b = slices.Clone(b[:columns]), b[columns:]
 	_, w = lenenc(b)
-	if err := m.readMetas(b[w:]); err != nil {
-		return err
+	if m.err = m.readMetas(b[w:]); m.err == nil && m.watch != nil {
+		m.err = m.check()
 	}
-	if m.watch != nil {
-		return m.check()
-	}
-	return nil
+	return m.err
 }
 
 func (m *tableMap) readMetas(b []byte) error {
@@ -192,22 +190,28 @@ var rowsEvents = map[byte]rowsEvent{
 	169: {kind: insertRows, v2: true, compressed: true}, 170: {kind: updateRows, v2: true, compressed: true}, 171: {kind: deleteRows, v2: true, compressed: true},
 }
 
+// unwanted: nobody wants the rows of the table that the row events call id.
+func (s *tableSet) unwanted(id uint64) bool {
+	if id == dummyTableID {
+		return true
+	}
+	m, ok := s.maps[id]
+	return ok && m.watch == nil && !m.fence
+}
+
 // rows adds what a row event did to tx.
 func (s *tableSet) rows(t rowsEvent, b []byte, tx *Tx) error {
 	id := little(b[:6])
-	b = b[8:]
-	if t.v2 {
-		b = b[little(b[:2]):] // extra data, its own two bytes included
-	}
-	if id == dummyTableID {
+	if s.unwanted(id) {
 		return nil
 	}
 	m, ok := s.maps[id]
 	if !ok {
 		return fmt.Errorf("no table map of id %d", id)
 	}
-	if m.watch == nil && !m.fence {
-		return nil
+	b = b[8:]
+	if t.v2 {
+		b = b[little(b[:2]):] // extra data, its own two bytes included
 	}
 	n, w := lenenc(b)
 	b = b[w:]

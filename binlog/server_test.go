@@ -16,7 +16,7 @@ import (
 
 // A bench is a database of its own on one server, with a marker table.
 type bench struct {
-	*testing.T
+	testing.TB
 	s      *testmysql.Server
 	db     *sql.DB
 	flavor mysqld.Flavor
@@ -24,9 +24,9 @@ type bench struct {
 	config mysqld.Config
 }
 
-func newBench(t *testing.T, s *testmysql.Server) *bench {
+func newBench(t testing.TB, s *testmysql.Server) *bench {
 	t.Helper()
-	b := &bench{T: t, s: s, schema: s.NewDatabase(t), config: mysqld.Config{Addr: s.Addr, User: "root"}}
+	b := &bench{TB: t, s: s, schema: s.NewDatabase(t), config: mysqld.Config{Addr: s.Addr, User: "root"}}
 	db, err := mysqld.Open(b.config)
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +103,12 @@ func (b *bench) streamConfig(from Position, watch ...Watch) Config {
 	return Config{Server: b.config, Flavor: b.flavor, From: from, Watch: watch, Fences: schema.Name{Schema: b.schema, Table: "fences"}}
 }
 
-func (b *bench) next(s *Stream) Tx {
+// A delivery is a Stream or a Subscription.
+type delivery interface {
+	Next(context.Context) (Tx, error)
+}
+
+func (b *bench) next(s delivery) Tx {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Context(), 60*time.Second)
 	defer cancel()
@@ -117,7 +122,7 @@ func (b *bench) next(s *Stream) Tx {
 var tokens atomic.Int64
 
 // drain writes a marker and returns all that comes before it.
-func (b *bench) drain(s *Stream) []Tx {
+func (b *bench) drain(s delivery) []Tx {
 	b.Helper()
 	token := fmt.Sprintf("token-%d", tokens.Add(1))
 	b.exec("INSERT INTO fences (token) VALUES ('" + token + "')")
@@ -136,7 +141,7 @@ func (b *bench) drain(s *Stream) []Tx {
 }
 
 // failure drains until Next fails.
-func (b *bench) failure(s *Stream) error {
+func (b *bench) failure(s delivery) error {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Context(), 60*time.Second)
 	defer cancel()

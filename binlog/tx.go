@@ -26,11 +26,34 @@ type Tx struct {
 	Unread bool
 	// At is the server's timestamp, in whole seconds.
 	At time.Time
+
+	// broken is why rows of a watched table can't be read. It ends whoever is given it.
+	broken error
 }
 
 // Empty: nothing of interest, only the position has advanced.
 func (t Tx) Empty() bool {
-	return len(t.Changes) == 0 && len(t.Fences) == 0 && len(t.Statements) == 0 && t.UnknownXA == "" && !t.Unread
+	return len(t.Changes) == 0 && len(t.Fences) == 0 && len(t.Statements) == 0 && t.UnknownXA == "" && !t.Unread && t.broken == nil
+}
+
+// size is about how much memory it takes.
+func (t Tx) size() int {
+	n := 512
+	for _, c := range t.Changes {
+		n += 64
+		for _, k := range []*Key{c.Before, c.After} {
+			if k != nil {
+				n += 16 + len(*k)
+			}
+		}
+	}
+	for _, s := range t.Statements {
+		n += 32 + len(s.Schema) + len(s.SQL)
+	}
+	for _, f := range t.Fences {
+		n += 16 + len(f)
+	}
+	return n
 }
 
 // A Change is one row's change. An insert has no Before, a delete no After; an

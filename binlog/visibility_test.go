@@ -2,6 +2,7 @@ package binlog
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"sync"
@@ -172,8 +173,15 @@ func (b *bench) visible(tx Tx) bool {
 }
 
 // Semi-synchronous replication makes the time between binlog and visibility as
-// long as one likes.
-func TestStalledCommit(t *testing.T) {
+// long as one likes: the commit hangs until off. Its transaction inserts the row 7.
+type stall struct {
+	*bench
+	xa          bool
+	conn        *sql.Conn
+	commit, off string
+}
+
+func eachStalled(t *testing.T, fn func(t *testing.T, b stall)) {
 	for _, c := range []struct {
 		name   string
 		flavor testmysql.Flavor
@@ -190,90 +198,110 @@ func TestStalledCommit(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t, testmysql.Start(t, c.flavor, c.args...))
 			b.exec("CREATE TABLE t (id BIGINT PRIMARY KEY)")
-			from := b.start()
 			conn, err := b.db.Conn(b.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			commit := "INSERT INTO " + b.schema + ".t VALUES (7)"
-			if c.xa {
-				for _, q := range []string{"XA START 'x'", commit, "XA END 'x'", "XA PREPARE 'x'"} {
-					if _, err := conn.ExecContext(b.Context(), q); err != nil {
-						t.Fatal(err)
-					}
-				}
-				commit = "XA COMMIT 'x'"
+			fn(t, stall{bench: b, xa: c.xa, conn: conn})
+		})
+	}
+}
+
+// prepare makes all ready for hang.
+func (b *stall) prepare() {
+	b.Helper()
+	b.commit = "INSERT INTO " + b.schema + ".t VALUES (7)"
+	if b.xa {
+		for _, q := range []string{"XA START 'x'", b.commit, "XA END 'x'", "XA PREPARE 'x'"} {
+			if _, err := b.conn.ExecContext(b.Context(), q); err != nil {
+				b.Fatal(err)
 			}
-			if b.flavor.MariaDB {
-				b.exec("SET GLOBAL rpl_semi_sync_master_timeout = 600000", "SET GLOBAL rpl_semi_sync_master_enabled = ON")
-			} else {
-				if _, err := b.db.Exec("INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'"); err != nil {
-					t.Skipf("NOT TESTED: no semi-sync plugin: %v", err)
-				}
-				b.exec("SET GLOBAL rpl_semi_sync_source_timeout = 600000", "SET GLOBAL rpl_semi_sync_source_enabled = ON")
-			}
-			off := "SET GLOBAL rpl_semi_sync_source_enabled = OFF"
-			if b.flavor.MariaDB {
-				off = "SET GLOBAL rpl_semi_sync_master_enabled = OFF"
-			}
-			v, err := NewVisibility(b.Context(), b.db, b.flavor)
+		}
+		b.commit = "XA COMMIT 'x'"
+	}
+	if b.flavor.MariaDB {
+		b.exec("SET GLOBAL rpl_semi_sync_master_timeout = 600000", "SET GLOBAL rpl_semi_sync_master_enabled = ON")
+	} else {
+		if _, err := b.db.Exec("INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'"); err != nil {
+			b.Skipf("NOT TESTED: no semi-sync plugin: %v", err)
+		}
+		b.exec("SET GLOBAL rpl_semi_sync_source_timeout = 600000", "SET GLOBAL rpl_semi_sync_source_enabled = ON")
+	}
+	b.off = "SET GLOBAL rpl_semi_sync_source_enabled = OFF"
+	if b.flavor.MariaDB {
+		b.off = "SET GLOBAL rpl_semi_sync_master_enabled = OFF"
+	}
+}
+
+// hang commits, and returns what was delivered and is invisible. The channel tells
+// when the commit has ended.
+func (b *stall) hang(s delivery) (Tx, chan error) {
+	b.Helper()
+	done := make(chan error, 1)
+	go func() {
+		_, err := b.conn.ExecContext(b.Context(), b.commit)
+		done <- err
+	}()
+	tx := b.next(s)
+	for len(tx.Changes) == 0 {
+		tx = b.next(s)
+	}
+	if b.visible(tx) {
+		b.Error("the row is visible although its commit hangs: the test proves nothing")
+	}
+	return tx, done
+}
+
+func TestStalledCommit(t *testing.T) {
+	eachStalled(t, func(t *testing.T, b stall) {
+		from := b.start()
+		b.prepare()
+		v, err := NewVisibility(b.Context(), b.db, b.flavor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := b.open(from, b.watch("t"))
+		tx, done := b.hang(s)
+		for range 3 {
+			h, err := v.Horizon(b.Context(), tx.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := b.open(from, b.watch("t"))
-			done := make(chan error, 1)
-			go func() {
-				_, err := conn.ExecContext(b.Context(), commit)
-				done <- err
-			}()
-			tx := b.next(s)
-			for len(tx.Changes) == 0 {
-				tx = b.next(s)
+			if h.Covers(tx.ID) {
+				t.Error("covered before it is visible")
 			}
-			if b.visible(tx) {
-				t.Error("the row is visible although its commit hangs: the test proves nothing")
+		}
+		// Start gives a position before it, or waits.
+		ctx, cancel := context.WithTimeout(b.Context(), 300*time.Millisecond)
+		defer cancel()
+		if p, err := Start(ctx, b.db, b.flavor); err == nil {
+			s := b.open(p, b.watch("t"))
+			if got := b.next(s); text([]Tx{got}) != "[+7]" && !b.xa {
+				t.Errorf("from %s: %s", p, text([]Tx{got}))
 			}
-			for range 3 {
-				h, err := v.Horizon(b.Context(), tx.ID)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if h.Covers(tx.ID) {
-					t.Error("covered before it is visible")
-				}
-			}
-			// Start gives a position before it, or waits.
-			ctx, cancel := context.WithTimeout(b.Context(), 300*time.Millisecond)
-			defer cancel()
-			if p, err := Start(ctx, b.db, b.flavor); err == nil {
-				s := b.open(p, b.watch("t"))
-				if got := b.next(s); text([]Tx{got}) != "[+7]" && !c.xa {
-					t.Errorf("from %s: %s", p, text([]Tx{got}))
-				}
-				s.Close()
-			} else if prepared := new(XAPreparedError); ctx.Err() == nil && !errors.As(err, &prepared) {
-				t.Error(err)
-			}
-			b.exec(off)
-			if err := <-done; err != nil {
+			s.Close()
+		} else if prepared := new(XAPreparedError); ctx.Err() == nil && !errors.As(err, &prepared) {
+			t.Error(err)
+		}
+		b.exec(b.off)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(30 * time.Second); ; {
+			h, err := v.Horizon(b.Context(), tx.ID)
+			if err != nil {
 				t.Fatal(err)
 			}
-			for deadline := time.Now().Add(30 * time.Second); ; {
-				h, err := v.Horizon(b.Context(), tx.ID)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if h.Covers(tx.ID) {
-					break
-				}
-				if time.Now().After(deadline) {
-					t.Fatal("never covered")
-				}
+			if h.Covers(tx.ID) {
+				break
 			}
-			if !b.visible(tx) {
-				t.Error("covered and not visible")
+			if time.Now().After(deadline) {
+				t.Fatal("never covered")
 			}
-		})
-	}
+		}
+		if !b.visible(tx) {
+			t.Error("covered and not visible")
+		}
+	})
 }
