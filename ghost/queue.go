@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"midflight/binlog"
 	"midflight/mysqld"
 	"midflight/schema"
 )
@@ -38,6 +39,7 @@ type Queue struct {
 	submitted chan *Ticket
 	ended     chan *Ticket
 	listener  *listener
+	hub       *binlog.Hub // one stream for all migrations
 }
 
 // NewQueue makes a queue; Run makes it work.
@@ -54,7 +56,8 @@ func NewQueue(c Config) *Queue {
 	if c.Observe == nil {
 		c.Observe = func(Event) {}
 	}
-	return &Queue{Config: c, submitted: make(chan *Ticket), ended: make(chan *Ticket), listener: &listener{door: c.Door}}
+	return &Queue{Config: c, submitted: make(chan *Ticket), ended: make(chan *Ticket), listener: &listener{door: c.Door},
+		hub: binlog.NewHub(c.DB, c.Server, c.Flavor, c.Store.FenceTable())}
 }
 
 // A Ticket stands for a migration that was submitted.
@@ -99,7 +102,7 @@ func (q *Queue) Submit(ctx context.Context, r Request) (*Ticket, error) {
 // ticket stands for a migration that is recorded.
 func (q *Queue) ticket(id int64, r Request) *Ticket {
 	t := &Ticket{ID: id, done: make(chan struct{})}
-	t.run = &run{Config: q.Config, listener: q.listener, request: r, scratch: newScratch(id, r.Table),
+	t.run = &run{Config: q.Config, listener: q.listener, hub: q.hub, request: r, scratch: newScratch(id, r.Table),
 		status: Status{ID: id, Table: r.Table, Phase: Queued, ETA: -1}}
 	first := t.run.status
 	t.run.shown.Store(&first)

@@ -19,6 +19,7 @@ import (
 type run struct {
 	Config
 	listener *listener
+	hub      *binlog.Hub
 	request  Request
 	scratch  scratch
 
@@ -271,28 +272,17 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// follow opens the stream from a place whose past every later read sees.
-func (r *run) follow(ctx context.Context, p plan.Plan) (*syncer, error) {
-	var from binlog.Position
-	for {
-		var err error
-		from, err = binlog.Start(ctx, r.DB, r.Flavor)
-		var prepared *binlog.XAPreparedError
-		if errors.As(err, &prepared) {
-			r.waitingFor(ctx, "prepared XA transactions: "+prepared.Error())
-			if err := sleep(ctx, time.Second); err != nil {
-				return nil, err
-			}
-			if err := r.readControl(ctx); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("find a place in the binlog to start from: %w", err)
-		}
-		break
+// follow reads the binlog from a place whose past every later read sees.
+func (r *run) follow(ctx context.Context, p plan.Plan) (_ *syncer, err error) {
+	changes, err := r.subscribe(ctx, p)
+	if err != nil {
+		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			changes.Close()
+		}
+	}()
 	// DDL from here on is in the stream; what came since the plan was made is not.
 	now, err := schema.Read(ctx, r.DB, r.original.Name)
 	if err != nil {
@@ -307,25 +297,33 @@ func (r *run) follow(ctx context.Context, p plan.Plan) (*syncer, error) {
 	if err := r.mustBeLogged(ctx); err != nil {
 		return nil, err
 	}
-	stream, err := binlog.Open(ctx, binlog.Config{
-		Server: r.Server, Flavor: r.Flavor, From: from,
-		Watch:  []binlog.Watch{{Table: r.original, Key: p.Key.Original}},
-		Fences: r.Store.FenceTable(),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open the binlog stream: %w", err)
-	}
 	visibility, err := binlog.NewVisibility(ctx, r.DB, r.Flavor)
 	if err != nil {
-		stream.Close()
 		return nil, fmt.Errorf("ask how the server tells what is visible: %w", err)
 	}
 	names, err := closure(ctx, r.DB, r.original.Name)
 	if err != nil {
-		stream.Close()
 		return nil, err
 	}
-	s := newSyncer(ctx, r, from, stream, visibility, p)
+	s := newSyncer(ctx, r, changes, visibility, p)
 	s.names = names
 	return s, nil
+}
+
+// subscribe waits while XA transactions are prepared, whose changes nobody will tell.
+func (r *run) subscribe(ctx context.Context, p plan.Plan) (*binlog.Subscription, error) {
+	for {
+		changes, err := r.hub.Subscribe(ctx, []binlog.Watch{{Table: r.original, Key: p.Key.Original}})
+		var prepared *binlog.XAPreparedError
+		if !errors.As(err, &prepared) {
+			return changes, wrap(err, "follow the binlog")
+		}
+		r.waitingFor(ctx, "prepared XA transactions: "+prepared.Error())
+		if err := sleep(ctx, time.Second); err != nil {
+			return nil, err
+		}
+		if err := r.readControl(ctx); err != nil {
+			return nil, err
+		}
+	}
 }

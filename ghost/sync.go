@@ -97,13 +97,13 @@ const (
 	helperJob // nothing else touches the shadow meanwhile
 )
 
-func newSyncer(ctx context.Context, r *run, from binlog.Position, stream *binlog.Stream, v *binlog.Visibility, p plan.Plan) *syncer {
+func newSyncer(ctx context.Context, r *run, changes *binlog.Subscription, v *binlog.Visibility, p plan.Plan) *syncer {
 	width := r.width(ctx)
 	session := rowSession(r.request.Settings, p)
 	s := &syncer{
 		run: r, plan: p,
 		visibility: v,
-		received:   from, applied: from,
+		received:   changes.From, applied: changes.From,
 		txs: make(chan binlog.Tx, 256), streamE: make(chan error, 1),
 		done: make(chan func() error), busy: map[job]int{},
 		copiers: newCrew(r.DB, session), appliers: newCrew(r.DB, session), verifiers: newCrew(r.DB, session),
@@ -121,9 +121,9 @@ func newSyncer(ctx context.Context, r *run, from binlog.Position, stream *binlog
 	s.wait.Add(1)
 	go func() {
 		defer s.wait.Done()
-		defer stream.Close()
+		defer changes.Close()
 		for {
-			tx, err := stream.Next(s.ctx)
+			tx, err := changes.Next(s.ctx)
 			if err != nil {
 				s.streamE <- err
 				return
