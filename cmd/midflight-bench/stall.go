@@ -7,12 +7,9 @@ import (
 
 // stalledDuring tells by how many milliseconds the machine stalled, at most, while do ran.
 func stalledDuring(ctx context.Context, do func() error) (ms float64, err error) {
-	watched, stop := context.WithCancel(ctx)
-	stalled := make(chan time.Duration, 1)
-	go func() { stalled <- stalls(watched) }()
-	err = do()
-	stop()
-	return (<-stalled).Seconds() * 1000, err
+	var worst time.Duration
+	err = during(ctx, func(ctx context.Context) { worst = stalls(ctx) }, do)
+	return worst.Seconds() * 1000, err
 }
 
 // stalls runs until ctx ends and returns by how much, at most, a short sleep has
