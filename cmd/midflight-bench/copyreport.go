@@ -71,15 +71,7 @@ func (r *copyReport) summarize() {
 		server, test, change string
 		rows                 int
 	}
-	var keys []key
-	of := map[key][]copySample{}
-	for _, s := range r.Samples {
-		k := key{s.Server, s.Test, s.Change, s.Rows}
-		if of[k] == nil {
-			keys = append(keys, k)
-		}
-		of[k] = append(of[k], s)
-	}
+	keys, of := grouped(r.Samples, func(s copySample) key { return key{s.Server, s.Test, s.Change, s.Rows} })
 	var first key // of the test
 	for _, k := range keys {
 		all := of[k]

@@ -93,8 +93,8 @@ func (s *site) fill(ctx context.Context, t filling, rows int) (err error) {
 // drop drops the tables, so that the next test has the disk and the pool.
 func (s *site) drop(ctx context.Context, tables ...filling) error {
 	for _, t := range tables {
-		if _, err := s.root.ExecContext(ctx, "DROP TABLE "+t.full()); err != nil {
-			return fmt.Errorf("drop %s: %w", t.full(), err)
+		if err := s.tell(ctx, "DROP TABLE "+t.full()); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -90,15 +90,13 @@ func crowd(ctx context.Context, addr string, n int) (*sql.DB, error) {
 // swapIdle swaps a table that nobody uses, and returns for how many milliseconds
 // it was locked.
 func (s *site) swapIdle(ctx context.Context) (float64, error) {
-	for _, statement := range []string{
-		"CREATE DATABASE IF NOT EXISTS " + database,
-		"DROP TABLE IF EXISTS " + database + ".still, " + database + "._still_old",
-		"CREATE TABLE " + database + ".still (id INT PRIMARY KEY AUTO_INCREMENT, v VARCHAR(100))",
-		"INSERT INTO " + database + ".still (v) VALUES (REPEAT('x', 90))",
-	} {
-		if _, err := s.root.ExecContext(ctx, statement); err != nil {
-			return 0, fmt.Errorf("%s: %w", statement, err)
-		}
+	if err := s.tell(ctx,
+		"CREATE DATABASE IF NOT EXISTS "+database,
+		"DROP TABLE IF EXISTS "+database+".still, "+database+"._still_old",
+		"CREATE TABLE "+database+".still (id INT PRIMARY KEY AUTO_INCREMENT, v VARCHAR(100))",
+		"INSERT INTO "+database+".still (v) VALUES (REPEAT('x', 90))",
+	); err != nil {
+		return 0, err
 	}
 	for range 17 { // 131 072 rows
 		if _, err := s.root.ExecContext(ctx, "INSERT INTO "+database+".still (v) SELECT v FROM "+database+".still"); err != nil {

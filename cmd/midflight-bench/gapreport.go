@@ -86,15 +86,7 @@ func (r *gapReport) summarize() {
 		server, variant, load string
 		longTrx               float64
 	}
-	var keys []key
-	of := map[key][]gapSample{}
-	for _, s := range r.Samples {
-		k := key{s.Server, s.Variant, s.Load, s.LongTrx}
-		if of[k] == nil {
-			keys = append(keys, k)
-		}
-		of[k] = append(of[k], s)
-	}
+	keys, of := grouped(r.Samples, func(s gapSample) key { return key{s.Server, s.Variant, s.Load, s.LongTrx} })
 	for _, k := range keys {
 		all := of[k]
 		over := func(value func(gapSample) float64) spread { return spreadOf(values(all, value)) }

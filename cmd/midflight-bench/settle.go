@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"midflight/internal/localserver"
 )
 
 const (
@@ -17,11 +20,21 @@ func (s *site) settle(ctx context.Context) error {
 	if err := s.dropOld(ctx); err != nil {
 		return err
 	}
-	for _, statement := range []string{"FLUSH BINARY LOGS", "PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 DAY"} {
-		if _, err := s.root.ExecContext(ctx, statement); err != nil {
-			return fmt.Errorf("%s: %w", statement, err)
-		}
+	if err := s.tell(ctx, "FLUSH BINARY LOGS", "PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 DAY"); err != nil {
+		return err
 	}
+	if s.server.Flavor == localserver.MySQL {
+		return s.awaitSettled(ctx)
+	}
+	// By itself MariaDB keeps its pages, and writes 200 of them a second.
+	if err := s.tell(ctx, "SET GLOBAL innodb_max_dirty_pages_pct = 0, GLOBAL innodb_io_capacity = 2000"); err != nil {
+		return err
+	}
+	return errors.Join(s.awaitSettled(ctx),
+		s.tell(ctx, "SET GLOBAL innodb_max_dirty_pages_pct = DEFAULT, GLOBAL innodb_io_capacity = DEFAULT"))
+}
+
+func (s *site) awaitSettled(ctx context.Context) error {
 	for deadline := time.Now().Add(settling); ; {
 		var left int
 		if err := s.root.QueryRowContext(ctx, `SELECT MAX(m.count) FROM information_schema.innodb_metrics m
@@ -42,26 +55,14 @@ WHERE name IN ('trx_rseg_history_len', 'buffer_pool_pages_dirty')`).Scan(&left);
 
 // dropOld drops the tables that Midflight has kept.
 func (s *site) dropOld(ctx context.Context) error {
-	rows, err := s.root.QueryContext(ctx, `SELECT CONCAT(table_schema, '.', table_name) FROM information_schema.tables
+	old, err := s.texts(ctx, `SELECT CONCAT(table_schema, '.', table_name) FROM information_schema.tables
 WHERE table_name LIKE '\_%\_old' AND table_type = 'BASE TABLE'`)
 	if err != nil {
 		return fmt.Errorf("list the old tables: %w", err)
 	}
-	defer rows.Close()
-	var old []string
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return fmt.Errorf("list the old tables: %w", err)
-		}
-		old = append(old, name)
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("list the old tables: %w", err)
-	}
 	for _, name := range old {
-		if _, err := s.root.ExecContext(ctx, "DROP TABLE "+name); err != nil {
-			return fmt.Errorf("drop the old table %s: %w", name, err)
+		if err := s.tell(ctx, "DROP TABLE "+name); err != nil {
+			return err
 		}
 	}
 	return nil

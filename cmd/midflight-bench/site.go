@@ -87,20 +87,39 @@ func (s *site) describe(ctx context.Context) (string, error) {
 }
 
 // history is the end of the last migration's, latest first: why it failed.
-func (s *site) history(ctx context.Context) (lines []string, err error) {
-	rows, err := s.root.QueryContext(ctx, `SELECT event FROM midflight.events WHERE migration_id = (SELECT MAX(id) FROM midflight.migrations) ORDER BY id DESC LIMIT 12`)
+func (s *site) history(ctx context.Context) ([]string, error) {
+	lines, err := s.texts(ctx, `SELECT event FROM midflight.events WHERE migration_id = (SELECT MAX(id) FROM midflight.migrations) ORDER BY id DESC LIMIT 12`)
 	if err != nil {
 		return nil, fmt.Errorf("read the migration's history: %w", err)
 	}
+	return lines, nil
+}
+
+// texts is the only column of a query.
+func (s *site) texts(ctx context.Context, query string) (all []string, err error) {
+	rows, err := s.root.QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
 	defer rows.Close()
 	for rows.Next() {
-		var line string
-		if err := rows.Scan(&line); err != nil {
-			return nil, fmt.Errorf("read the migration's history: %w", err)
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return nil, err
 		}
-		lines = append(lines, line)
+		all = append(all, text)
 	}
-	return lines, rows.Err()
+	return all, rows.Err()
+}
+
+// tell runs statements around Midflight.
+func (s *site) tell(ctx context.Context, statements ...string) error {
+	for _, statement := range statements {
+		if _, err := s.root.ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("%s: %w", statement, err)
+		}
+	}
+	return nil
 }
 
 // series reads Midflight's metrics, those without labels and those of attempts.

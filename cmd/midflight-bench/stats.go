@@ -75,6 +75,20 @@ func having[S any](samples []S, is func(S) bool) (all []S) {
 	return all
 }
 
+// grouped puts together the samples that have a key in common. The keys are in the
+// order in which they came.
+func grouped[S any, K comparable](samples []S, key func(S) K) (keys []K, of map[K][]S) {
+	of = map[K][]S{}
+	for _, s := range samples {
+		k := key(s)
+		if of[k] == nil {
+			keys = append(keys, k)
+		}
+		of[k] = append(of[k], s)
+	}
+	return keys, of
+}
+
 // fastest is the one of the targets whose median rate is the highest. It is
 // chosen once and not per round: the best of two in each round would be better
 // than either is.
