@@ -4,7 +4,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # make, not a test run, says how long fuzzing takes: make fuzz FUZZTIME=10m
 FUZZTIME = 30s
 
-.PHONY: help build servers drivers test test-fast lint demo bench-proxy bench-gap exam golden fuzz soak clean
+.PHONY: help build servers drivers test test-fast lint demo bench bench-proxy bench-gap exam golden fuzz soak clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -33,6 +33,10 @@ lint: ## gofmt, vet and staticcheck
 demo: servers build ## watch an ALTER pass a load: make demo ARGS=-once
 	@go build -o bin/midflight-demo ./cmd/midflight-demo
 	@env="$$(scripts/servers env)" && eval "$$env" && exec bin/midflight-demo -midflight bin/midflight $(ARGS)
+
+bench: servers build ## measure how fast tables are copied: docs/performance.md
+	@go build -o bin/midflight-bench ./cmd/midflight-bench
+	@env="$$(scripts/servers env)" && eval "$$env" && exec bin/midflight-bench copy $(ARGS)
 
 bench-proxy: servers build ## measure the proxy beside HAProxy and MySQL Router
 	@go build -o bin/midflight-bench ./cmd/midflight-bench

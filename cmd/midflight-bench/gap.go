@@ -2,37 +2,29 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
-
-	"midflight/internal/localserver"
 )
 
 // The benchmark of the gap puts a load on a table, changes the table's schema
 // and asks what the load has felt: make bench-gap, docs/compared.md.
 
 type gapOptions struct {
-	rounds     int
-	rows       int
+	siteOptions
 	warm, most time.Duration
 	think      time.Duration
-	servers    []localserver.Flavor
 	variants   []variant
 	loads      []load
 	longTrx    []time.Duration
 	idle       bool
-	osc        string // the folder of the load program's module
-	midflight  string
-	json       string
 }
+
+// shortestWarm leaves a second of load to compare with.
+const shortestWarm = 2 * time.Second
 
 // A variant is a way to change the schema.
 type variant struct {
@@ -74,32 +66,18 @@ const idleSwap = "idle"
 func parseGap(args []string, stderr io.Writer) (o gapOptions, err error) {
 	f := flag.NewFlagSet("midflight-bench gap", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.IntVar(&o.rounds, "rounds", 5, "interleaved rounds")
-	f.IntVar(&o.rows, "rows", 200_000, "rows of the table")
+	o.register(f, 200_000, "")
 	f.DurationVar(&o.warm, "warm", 10*time.Second, "load before the change, from which its own worst statement is taken")
 	f.DurationVar(&o.most, "max", 3*time.Minute, "bound on one change")
 	f.DurationVar(&o.think, "think", 0, "pause of the load's sessions between two transactions; 0s: the machine is saturated")
-	servers := f.String("servers", "mysql", "mysql, mariadb or both, with a comma")
 	ways := f.String("variants", "none,midflight-copy,midflight-instant,server-instant,"+idleSwap, "any of "+strings.Join(names(variants, variant.text), ", ")+" and "+idleSwap)
 	kinds := f.String("loads", "light", "any of "+strings.Join(names(loads, load.text), " and ")+" (48 writers, 16 readers, 1000 idle connections)")
 	long := f.String("longtrx", "0s,3s", "how long transactions stay open that have read the table, one after the other; 0s: there are none")
-	f.StringVar(&o.osc, "osc", "../shared/bench", "the `FOLDER` of the load program's module")
-	f.StringVar(&o.midflight, "midflight", "bin/midflight", "the `PATH` of the build to measure")
-	f.StringVar(&o.json, "json", "", "`FILE` for every sample and summary")
-	if err := f.Parse(args); err != nil {
+	if err := o.siteOptions.parse(f, args); err != nil {
 		return o, err
 	}
-	if f.NArg() > 0 {
-		return o, fmt.Errorf("what is %q? A flag begins with -", f.Arg(0))
-	}
-	if o.rounds < 1 || o.rows < 1000 || o.warm < 2*time.Second {
-		return o, errors.New("-rounds must be at least 1, -rows 1000 and -warm 2s (the first second doesn't count)")
-	}
-	for _, name := range list(*servers) {
-		if !slices.Contains(localserver.Flavors, localserver.Flavor(name)) {
-			return o, fmt.Errorf("-servers: no server %q: there are mysql and mariadb", name)
-		}
-		o.servers = append(o.servers, localserver.Flavor(name))
+	if o.warm < shortestWarm {
+		return o, fmt.Errorf("-warm must be at least %s (osc doesn't count the first second)", shortestWarm)
 	}
 	chosen := list(*ways)
 	o.idle = slices.Contains(chosen, idleSwap)
@@ -155,64 +133,27 @@ func (o gapOptions) cells() (all []cell) {
 }
 
 // gap is the benchmark of the gap, from the first line to the last.
-func gap(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+func gap(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	o, err := parseGap(args, stderr)
 	if err != nil {
 		return err
 	}
-	say := func(format string, args ...any) { fmt.Fprintf(stderr, format+"\n", args...) }
-	if _, err := raiseFiles(); err != nil {
-		return err
-	}
-	dir, err := os.MkdirTemp("", "midflight-bench-")
-	if err != nil {
-		return fmt.Errorf("make a temporary folder: %w", err)
-	}
-	defer os.RemoveAll(dir)
-	program := filepath.Join(dir, "osc")
-	build := exec.CommandContext(ctx, "go", "build", "-o", program, "./osc")
-	build.Dir = o.osc
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the load program (-osc names its module's folder): %w\n%s", err, out)
-	}
-	rep := gapReport{Started: time.Now().UTC().Format(time.RFC3339), Rows: o.rows}
-	for _, flavor := range o.servers {
-		if err = o.on(ctx, flavor, osc{program, o}, dir, say, &rep); err != nil {
-			err = fmt.Errorf("on %s: %w", flavor, err)
-			break
-		}
-	}
-	// What fails late, or is stopped, doesn't take with it what was measured before.
-	rep.summarize()
-	rep.print(stdout)
-	if o.json != "" {
-		err = errors.Join(err, writeJSON(o.json, rep))
-	}
-	return err
+	rep := &gapReport{}
+	return o.run(ctx, stdout, stderr, "1G", rep, func(ctx context.Context, s *workshop) error { return o.on(ctx, s, rep) })
 }
 
 // on measures one server.
-func (o gapOptions) on(ctx context.Context, flavor localserver.Flavor, program osc, dir string, say func(string, ...any), rep *gapReport) (err error) {
-	s, err := newGapSite(ctx, flavor, o.midflight, dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	about, err := s.describe(ctx)
-	if err != nil {
-		return err
-	}
-	say("%s", about)
-	rep.About = append(rep.About, about)
+func (o gapOptions) on(ctx context.Context, s *workshop, rep *gapReport) error {
+	flavor := s.server.Flavor
 	cells := o.cells()
 	for round := 1; round <= o.rounds; round++ {
 		for _, c := range cells {
-			sample, err := s.measure(ctx, program, c)
+			sample, err := s.measure(ctx, o, c)
 			if err != nil {
 				return fmt.Errorf("%s: %w", c, err)
 			}
 			sample.Round = round
-			say("%s, round %d of %d, %s: %s", flavor, round, o.rounds, c, sample)
+			s.say("%s, round %d of %d, %s: %s", flavor, round, o.rounds, c, sample)
 			rep.Samples = append(rep.Samples, sample)
 		}
 		slices.Reverse(cells) // what drifts hits all alike
@@ -221,7 +162,7 @@ func (o gapOptions) on(ctx context.Context, flavor localserver.Flavor, program o
 			if err != nil {
 				return fmt.Errorf("swap a table without load: %w", err)
 			}
-			say("%s, round %d of %d, %s: locked %.1f ms", flavor, round, o.rounds, idleSwap, locked)
+			s.say("%s, round %d of %d, %s: locked %.1f ms", flavor, round, o.rounds, idleSwap, locked)
 			rep.addIdle(string(flavor), locked)
 		}
 	}

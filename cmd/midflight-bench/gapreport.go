@@ -10,9 +10,7 @@ import (
 
 // A gapReport is everything that was measured, and what is concluded from it.
 type gapReport struct {
-	About   []string             `json:"about"`
-	Started string               `json:"started"`
-	Rows    int                  `json:"rows"`
+	siteReport
 	Summary []gapSummary         `json:"summary"`
 	Idle    map[string][]float64 `json:"idle_locked_ms,omitempty"` // by server
 	Samples []gapSample          `json:"samples"`
@@ -60,13 +58,6 @@ func (s gapSample) worse() float64 {
 	return max(s.During.WMax-s.Before.WMax, s.During.RMax-s.Before.RMax)
 }
 
-func (s gapSample) errors() (n int) {
-	for _, of := range s.AppErrors {
-		n += of
-	}
-	return n
-}
-
 // String is the line of progress.
 func (s gapSample) String() string {
 	text := fmt.Sprintf("%.1f s, worst %.0f/%.0f ms before and %.0f/%.0f ms during (writers/readers)", s.Migration, s.Before.WMax, s.Before.RMax, s.During.WMax, s.During.RMax)
@@ -74,14 +65,8 @@ func (s gapSample) String() string {
 	if s.Locks > 0 {
 		text += fmt.Sprintf(", locked %.1f ms", s.Locked)
 	}
-	if n := s.errors(); n > 0 {
-		text += fmt.Sprintf(", %d ERRORS", n)
-	}
-	if s.Lost+s.Wrong+s.Extra > 0 {
-		text += fmt.Sprintf(", %d LOST, %d WRONG, %d EXTRA", s.Lost, s.Wrong, s.Extra)
-	}
+	text += s.complaints()
 	if s.MigrationError != "" {
-		text += ", FAILED: " + s.MigrationError
 		for _, line := range s.History {
 			text += "\n    " + line
 		}
@@ -101,15 +86,7 @@ func (r *gapReport) summarize() {
 		server, variant, load string
 		longTrx               float64
 	}
-	var keys []key
-	of := map[key][]gapSample{}
-	for _, s := range r.Samples {
-		k := key{s.Server, s.Variant, s.Load, s.LongTrx}
-		if of[k] == nil {
-			keys = append(keys, k)
-		}
-		of[k] = append(of[k], s)
-	}
+	keys, of := grouped(r.Samples, func(s gapSample) key { return key{s.Server, s.Variant, s.Load, s.LongTrx} })
 	for _, k := range keys {
 		all := of[k]
 		over := func(value func(gapSample) float64) spread { return spreadOf(values(all, value)) }
@@ -128,37 +105,17 @@ func (r *gapReport) summarize() {
 		for _, s := range all {
 			g.Tries += int(s.Tries)
 			g.Errors += s.errors()
-			g.LostWrongExtra += s.Lost + s.Wrong + s.Extra
-			if s.MigrationError != "" {
-				g.Failures = append(g.Failures, s.MigrationError)
-			}
-			for _, text := range slices.Sorted(maps.Keys(s.AppErrors)) {
-				g.Failures = append(g.Failures, fmt.Sprintf("%d × %s", s.AppErrors[text], text))
-			}
+			g.LostWrongExtra += s.astray()
+			g.Failures = append(g.Failures, s.failures()...)
 		}
 		r.Summary = append(r.Summary, g)
 	}
 }
 
-func values(samples []gapSample, value func(gapSample) float64) (all []float64) {
-	for _, s := range samples {
-		all = append(all, value(s))
-	}
-	return all
-}
-
-func having(samples []gapSample, is func(gapSample) bool) (all []gapSample) {
-	for _, s := range samples {
-		if is(s) {
-			all = append(all, s)
-		}
-	}
-	return all
-}
-
 // print prints Markdown that reads as text too.
 func (r *gapReport) print(w io.Writer) {
-	fmt.Fprintf(w, "%s, %d rows\n%s\n\nMilliseconds, median / largest of the rounds.\n", r.Started, r.Rows, strings.Join(r.About, "\n"))
+	r.siteReport.print(w)
+	fmt.Fprintf(w, "\nMilliseconds, median / largest of the rounds.\n")
 	var t table
 	for i, g := range r.Summary {
 		if i == 0 || g.Server != r.Summary[i-1].Server || g.Load != r.Summary[i-1].Load || g.LongTrx != r.Summary[i-1].LongTrx {

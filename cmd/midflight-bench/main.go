@@ -1,7 +1,8 @@
 // Command midflight-bench measures Midflight beside HAProxy, MySQL Router and no
 // proxy at all, on one machine in one run: make bench-proxy. How it measures, and
 // why so, is in docs/performance.md. midflight-bench gap measures what a load feels
-// of schema changes: make bench-gap, docs/compared.md.
+// of schema changes: make bench-gap, docs/compared.md. midflight-bench copy measures
+// how fast tables are copied: make bench, docs/performance.md.
 package main
 
 import (
@@ -38,8 +39,13 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	what, args := run, os.Args[1:]
-	if len(args) > 0 && args[0] == "gap" {
-		what, args = gap, args[1:]
+	if len(args) > 0 {
+		switch args[0] {
+		case "copy":
+			what, args = copies, args[1:]
+		case "gap":
+			what, args = gap, args[1:]
+		}
 	}
 	err := what(ctx, args, os.Stdout, os.Stderr)
 	switch {

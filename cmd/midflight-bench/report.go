@@ -35,11 +35,11 @@ type summary struct {
 	Errors  int     `json:"errors"` // of all rounds together
 
 	HAProxy    string `json:"haproxy"` // the faster one
-	ToDirect   *ratio `json:"to_direct,omitempty"`
-	ToHAProxy  *ratio `json:"to_haproxy,omitempty"`
-	CPUHAProxy *ratio `json:"cpu_to_haproxy,omitempty"`
-	ToRouter   *ratio `json:"to_router,omitempty"` // the faster one
-	ToBuild    *ratio `json:"to_first_build,omitempty"`
+	ToDirect   *span  `json:"to_direct,omitempty"`
+	ToHAProxy  *span  `json:"to_haproxy,omitempty"`
+	CPUHAProxy *span  `json:"cpu_to_haproxy,omitempty"`
+	ToRouter   *span  `json:"to_router,omitempty"` // the faster one
+	ToBuild    *span  `json:"to_first_build,omitempty"`
 }
 
 // What is to be reached, from the design.
@@ -113,24 +113,24 @@ func (r *report) summarize(builds []build) {
 // verdicts are those of one build in one test.
 func verdicts(s summary, first string) []string {
 	var all []string
-	say := func(what string, r *ratio, goal string, reached, noise func(*ratio) bool) {
+	say := func(what string, r *span, goal string, reached, noise func(*span) bool) {
 		if r != nil {
 			all = append(all, fmt.Sprintf("%s, %d threads, %s: %s %s: %s (goal %s)", s.Test, s.Threads, s.Target, what, r,
 				word(reached(r), noise(r)), goal))
 		}
 	}
-	atLeast := func(what string, r *ratio, goal float64) {
+	atLeast := func(what string, r *span, goal float64) {
 		say(what, r, fmt.Sprintf("at least %.2f", goal),
-			func(r *ratio) bool { return r.Median >= goal }, func(r *ratio) bool { return r.Max >= goal })
+			func(r *span) bool { return r.Median >= goal }, func(r *span) bool { return r.Max >= goal })
 	}
 	if s.Test == rows1M || s.Test == rows200 {
 		atLeast("MB/s of "+s.HAProxy+"'s", s.ToHAProxy, goalTransfer)
 	} else {
 		atLeast("queries/s of "+s.HAProxy+"'s", s.ToHAProxy, goalRate)
 		say("CPU per query of "+s.HAProxy+"'s", s.CPUHAProxy, fmt.Sprintf("at most %.2f", goalCPU),
-			func(r *ratio) bool { return r.Median <= goalCPU }, func(r *ratio) bool { return r.Min <= goalCPU })
+			func(r *span) bool { return r.Median <= goalCPU }, func(r *span) bool { return r.Min <= goalCPU })
 		say("queries/s of the faster router's", s.ToRouter, fmt.Sprintf("above %.2f", goalRouter),
-			func(r *ratio) bool { return r.Median > goalRouter }, func(r *ratio) bool { return r.Max > goalRouter })
+			func(r *span) bool { return r.Median > goalRouter }, func(r *span) bool { return r.Max > goalRouter })
 	}
 	if s.ToBuild != nil {
 		all = append(all, fmt.Sprintf("%s, %d threads, %s: rate of %s's %s", s.Test, s.Threads, s.Target, first, s.ToBuild))
@@ -146,14 +146,6 @@ func word(reached, noise bool) string {
 		return "missed, but some round reached it"
 	}
 	return "MISSED"
-}
-
-// String is the median and the spread: 1.02 [0.98 1.05].
-func (r *ratio) String() string {
-	if r == nil {
-		return "–"
-	}
-	return fmt.Sprintf("%.2f [%.2f %.2f]", r.Median, r.Min, r.Max)
 }
 
 // print prints Markdown that reads as text too.
