@@ -276,6 +276,9 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 	if ok {
 		return p, nil
 	}
+	if r.early == nil {
+		r.early = subscribeEarly(ctx, r.hub)
+	}
 	strict, err := isStrict(ctx, conn)
 	if err != nil {
 		return p, err

@@ -26,6 +26,7 @@ type run struct {
 	status   Status
 	shown    atomic.Pointer[Status]
 	control  Control
+	early    *early
 	original *schema.Table
 	// definition of the original as text, when the stream began; for details that
 	// the description leaves out (comments).
@@ -241,6 +242,7 @@ func (r *run) cleanUp(ctx context.Context) error {
 
 // end gives the table free for the next migration.
 func (r *run) end() {
+	r.early.close()
 	if r.lease != nil {
 		r.lease.end()
 	}
@@ -275,6 +277,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 // follow reads the binlog from a place whose past every later read sees.
 func (r *run) follow(ctx context.Context, p plan.Plan) (_ *syncer, err error) {
 	changes, err := r.subscribe(ctx, p)
+	r.early.close()
 	if err != nil {
 		return nil, err
 	}

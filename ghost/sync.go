@@ -35,6 +35,7 @@ type syncer struct {
 
 	copiers, appliers, verifiers *crew
 	width                        int // how many of each may be busy
+	warm                         int // rows that the server's memory has room for, and leaves room for others
 
 	backlog *backlog.Backlog[*binlog.TxID]
 	last    *binlog.TxID // of the latest transaction received
@@ -107,7 +108,7 @@ func newSyncer(ctx context.Context, r *run, changes *binlog.Subscription, v *bin
 		txs: make(chan binlog.Tx, 256), streamE: make(chan error, 1),
 		done: make(chan func() error), busy: map[job]int{},
 		copiers: newCrew(r.DB, session), appliers: newCrew(r.DB, session), verifiers: newCrew(r.DB, session),
-		width:   width,
+		width: width, warm: r.warmRows(ctx),
 		backlog: backlog.New[*binlog.TxID](), last: &binlog.TxID{},
 		copied: backlog.NewCopied(p.Key.Integers() && !p.Numbers()),
 		course: chunk.NewCourse(p.Key.Integers() && len(p.Key.Original) == 1),
@@ -229,7 +230,7 @@ func (s *syncer) dispatch() {
 	if s.busy[indexJob] == 0 {
 		s.dispatchApply()
 	}
-	if s.verify.Waiting() > 2*s.width { // the copy would leave it behind
+	if s.behind() { // it goes first, where there is but one
 		s.dispatchVerify()
 	}
 	s.dispatchCopy()

@@ -58,16 +58,20 @@ func (s *syncer) dispatchVerify() {
 	s.compareSettled(keys)
 }
 
-// mayVerify is how many ranges may be compared at a time: behind the copy one keeps up.
+// mayVerify is how many ranges may be compared at a time. Behind the copy one keeps up, and
+// isn't needed before the pages get cold: the building of the indexes leaves more room.
 func (s *syncer) mayVerify() int {
-	if !s.mayWork() {
+	switch {
+	case !s.mayWork(), s.copying && !s.behind():
 		return 0
-	}
-	if s.copying {
+	case s.copying:
 		return 1
 	}
 	return s.width
 }
+
+// behind: what is copied and not yet compared may soon not be in the server's memory any more.
+func (s *syncer) behind() bool { return s.verify.Waiting()*s.sizer.Rows() > s.warm }
 
 // compareNextRange tells whether there was one.
 func (s *syncer) compareNextRange() bool {

@@ -55,3 +55,13 @@ func countIDs(list string) (n int) {
 	}
 	return n
 }
+
+// warmRows is how many rows of both tables fit into an eighth of the buffer pool.
+func (r *run) warmRows(ctx context.Context) int {
+	var pool int64
+	if err := r.DB.QueryRowContext(ctx, "SELECT /* midflight */ @@GLOBAL.innodb_buffer_pool_size").Scan(&pool); err != nil {
+		pool = 128 << 20 // the default
+	}
+	row := max(r.original.Bytes/max(r.original.Rows, 1), 50)
+	return int(pool / 16 / row)
+}
