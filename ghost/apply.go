@@ -46,11 +46,10 @@ func (s *syncer) mayApply() int {
 	if !s.copied.Integers() {
 		return 1
 	}
-	n := min(1+s.backlog.Len()/(4*batch), s.width)
-	if s.backlog.Bytes() < s.Memory/8 && !s.mayWork() {
-		n = 1 // the one that keeps up
+	if s.copying && s.backlog.Bytes() < s.Memory/8 && !s.mayWork() {
+		return 1 // the one that keeps up
 	}
-	return n
+	return min(1+s.backlog.Len()/(4*batch), s.width)
 }
 
 // patient is how long changes are collected before it is asked which are visible.
@@ -58,7 +57,7 @@ func (s *syncer) mayApply() int {
 // costs; a row that is changed again meanwhile costs nothing more.
 func (s *syncer) patient() time.Duration {
 	if s.copying && !s.applyTurn {
-		return 25 * time.Millisecond
+		return 200 * time.Millisecond
 	}
 	return time.Millisecond
 }

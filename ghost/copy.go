@@ -66,15 +66,15 @@ func (s *syncer) dispatchCopy() {
 			return
 		}
 		lo := s.copied.Dispatched()
-		hi, ok := s.course.Next(lo, s.sizer.Rows())
+		hi, ok := s.course.Next(lo, s.chunkRows())
 		if !ok {
 			break
 		}
 		s.copyRange(chunk.Range{Lo: lo, Hi: hi})
 	}
 	if s.busy[scoutJob] == 0 && !s.copied.AllDispatched() {
-		if from, n, ok := s.course.Ask(s.copied.Dispatched(), s.sizer.Rows(), s.width); ok {
-			s.scout(from, s.sizer.Rows(), n)
+		if from, n, ok := s.course.Ask(s.copied.Dispatched(), s.chunkRows(), s.width); ok {
+			s.scout(from, s.chunkRows(), n)
 		}
 	}
 }
@@ -119,7 +119,7 @@ func (s *syncer) copyRange(r chunk.Range) {
 			s.status.RowsCopied += copied
 			s.course.Copied(r, copied)
 			if r.Hi != "" {
-				s.sizer.Took(int(copied), took, s.target())
+				s.sizer.Took(int(copied), took)
 			}
 			s.copying = !s.copied.Done()
 			s.Observe(ChunkCopied{copied, took})

@@ -15,9 +15,10 @@ func (s *syncer) feel() {
 }
 
 // mayWork tells whether the copy or its verification may send another statement, by the
-// pace. What is being applied counts too, but never waits for it.
+// pace. What is being applied doesn't count: under load something always is, and there
+// would be nothing left for the copy.
 func (s *syncer) mayWork() bool {
-	busy := s.busy[copyJob] + s.busy[verifyJob] + s.busy[keysJob] + s.busy[applyJob]
+	busy := s.busy[copyJob] + s.busy[verifyJob] + s.busy[keysJob]
 	return busy < int(math.Ceil(s.pace.Level())) && !time.Now().Before(s.resume)
 }
 
@@ -28,10 +29,10 @@ func (s *syncer) rest(took time.Duration) {
 	}
 }
 
-// target is how long a chunk should take.
-func (s *syncer) target() time.Duration {
+// chunkRows is how many rows the next chunk should have.
+func (s *syncer) chunkRows() int {
 	if s.pace.Busy() {
-		return chunk.Gentle
+		return min(s.sizer.Rows(), chunk.Gentle(s.rowBytes))
 	}
-	return chunk.Target
+	return s.sizer.Rows()
 }

@@ -35,6 +35,7 @@ type syncer struct {
 
 	copiers, appliers, verifiers *crew
 	width                        int // how many of each may be busy
+	rowBytes                     int64
 	warm                         int // rows that the server's memory has room for, and leaves room for others
 
 	backlog *backlog.Backlog[*binlog.TxID]
@@ -108,7 +109,7 @@ func newSyncer(ctx context.Context, r *run, changes *binlog.Subscription, v *bin
 		txs: make(chan binlog.Tx, 256), streamE: make(chan error, 1),
 		done: make(chan func() error), busy: map[job]int{},
 		copiers: newCrew(r.DB, session), appliers: newCrew(r.DB, session), verifiers: newCrew(r.DB, session),
-		width: width, warm: r.warmRows(ctx),
+		width: width, rowBytes: r.rowBytes(), warm: r.warmRows(ctx),
 		backlog: backlog.New[*binlog.TxID](), last: &binlog.TxID{},
 		copied: backlog.NewCopied(p.Key.Integers() && !p.Numbers()),
 		course: chunk.NewCourse(p.Key.Integers() && len(p.Key.Original) == 1),

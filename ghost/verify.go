@@ -71,7 +71,7 @@ func (s *syncer) mayVerify() int {
 }
 
 // behind: what is copied and not yet compared may soon not be in the server's memory any more.
-func (s *syncer) behind() bool { return s.verify.Waiting()*s.sizer.Rows() > s.warm }
+func (s *syncer) behind() bool { return s.verify.Waiting()*s.chunkRows() > s.warm }
 
 // compareNextRange tells whether there was one.
 func (s *syncer) compareNextRange() bool {

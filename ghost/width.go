@@ -62,6 +62,8 @@ func (r *run) warmRows(ctx context.Context) int {
 	if err := r.DB.QueryRowContext(ctx, "SELECT /* midflight */ @@GLOBAL.innodb_buffer_pool_size").Scan(&pool); err != nil {
 		pool = 128 << 20 // the default
 	}
-	row := max(r.original.Bytes/max(r.original.Rows, 1), 50)
-	return int(pool / 16 / row)
+	return int(pool / 16 / r.rowBytes())
 }
+
+// rowBytes of a row, by the server's estimates.
+func (r *run) rowBytes() int64 { return max(r.original.Bytes/max(r.original.Rows, 1), 50) }

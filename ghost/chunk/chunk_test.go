@@ -95,12 +95,12 @@ func TestSizer(t *testing.T) {
 		{100, time.Hour, minRows}, // never below
 		{100, Target * 2 / 3, 150},
 	} {
-		if s.Took(step.rows, step.took, Target); s.Rows() != step.want {
+		if s.Took(step.rows, step.took); s.Rows() != step.want {
 			t.Errorf("after %d rows in %s: %d rows, want %d", step.rows, step.took, s.Rows(), step.want)
 		}
 	}
 	for range 100 {
-		s.Took(s.Rows(), time.Microsecond, Target)
+		s.Took(s.Rows(), time.Microsecond)
 	}
 	if s.Rows() != maxRows {
 		t.Errorf("%d rows at most, want %d", s.Rows(), maxRows)

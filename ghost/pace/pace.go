@@ -18,7 +18,7 @@ const (
 	relaxed  = 1.2 // below it more
 
 	settle = 5 // ticks, until what was changed shows
-	floor  = 0.25
+	floor  = 1
 )
 
 // A Pace says how many statements of ours may be under way at a time.
