@@ -24,6 +24,9 @@ func (s *syncer) dispatchApply() {
 	if s.backlog.Len() == 0 && len(s.unseen) == 0 {
 		return
 	}
+	if !s.copied.Integers() && !s.copied.Between() {
+		return // nothing could be taken
+	}
 	for s.fresh && s.busy[applyJob] < s.mayApply() {
 		keys := s.backlog.Take(batch, s.covers, s.copied.Place)
 		s.fresh = len(keys) == batch

@@ -100,6 +100,8 @@ func (s *syncer) mayCopy() int {
 
 func (s *syncer) copyRange(r chunk.Range) {
 	s.copied.Dispatch(r)
+	s.chunks++
+	number := s.chunks
 	s.startWith(s.copiers, copyJob, func(ctx context.Context, w *worker) func() error {
 		began := time.Now()
 		rows, warned, outdated, err := s.copyChunk(ctx, w, r)
@@ -108,13 +110,12 @@ func (s *syncer) copyRange(r chunk.Range) {
 			if err != nil {
 				return err
 			}
-			s.rest(took)
 			s.copied.Commit(r)
 			s.ranges = append(s.ranges, r)
 			s.verify.Add(r)
 			s.beginTurn()
 			s.count.rows += rows
-			s.warned.in(r, warned)
+			s.warned.in(r, number, warned)
 			copied := max(rows+outdated, 0) // what went out of the way isn't taken off
 			s.status.RowsCopied += copied
 			s.course.Copied(r, copied)
@@ -148,12 +149,13 @@ func (s *syncer) endTurn(more bool) {
 
 // scout finds where the next chunks of size rows end, from from on.
 func (s *syncer) scout(from binlog.Key, size, n int) {
+	adds := s.course.Adds()
 	s.startWith(s.copiers, scoutJob, func(ctx context.Context, w *worker) func() error {
 		var ends []binlog.Key
 		var last binlog.Key
 		err := retry(ctx, patience, func() error {
 			return w.use(ctx, func(conn *sql.Conn) (err error) {
-				if s.course.Adds() {
+				if adds {
 					if last, err = readKey(ctx, conn, s.tables.Last(), s.tables); err != nil {
 						return err
 					}

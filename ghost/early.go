@@ -22,7 +22,9 @@ func subscribeEarly(ctx context.Context, hub *binlog.Hub) *early {
 		if err != nil { // the real one will meet it
 			return
 		}
-		<-ctx.Done()
+		for err == nil { // who doesn't take holds the others up
+			_, err = s.Next(ctx)
+		}
 		s.Close()
 	}()
 	return e

@@ -2,7 +2,6 @@ package ghost
 
 import (
 	"math"
-	"time"
 
 	"midflight/ghost/chunk"
 )
@@ -19,14 +18,7 @@ func (s *syncer) feel() {
 // would be nothing left for the copy.
 func (s *syncer) mayWork() bool {
 	busy := s.busy[copyJob] + s.busy[verifyJob] + s.busy[keysJob]
-	return busy < int(math.Ceil(s.pace.Level())) && !time.Now().Before(s.resume)
-}
-
-// rest, after a statement that took so long, where the pace is less than one at a time.
-func (s *syncer) rest(took time.Duration) {
-	if l := s.pace.Level(); l < 1 {
-		s.resume = time.Now().Add(time.Duration(float64(took) * (1/l - 1)))
-	}
+	return busy < int(math.Ceil(s.pace.Level()))
 }
 
 // chunkRows is how many rows the next chunk should have.

@@ -56,6 +56,7 @@ type syncer struct {
 	turned    time.Time     // when that last ended
 	ranges    []chunk.Range // all that was copied, for verification
 	count     count
+	chunks    int // handed to copiers
 	warned    warned
 	forecast  forecast.Forecast
 	building  time.Time // when the building of the indexes began; zero: it isn't under way
@@ -74,9 +75,8 @@ type syncer struct {
 	second *time.Ticker // for housekeep; the pump is often left and entered again sooner
 	tick   *time.Ticker // for the pace
 
-	pace   pace.Pace
-	felt   pace.Latency // as of the latest tick
-	resume time.Time    // until then the copy and its verification rest
+	pace pace.Pace
+	felt pace.Latency // as of the latest tick
 
 	fences  map[string]bool // tokens that have come back
 	fenceNo int

@@ -92,11 +92,8 @@ func (s *syncer) compareNextRange() bool {
 		return false
 	}
 	s.startWith(s.verifiers, verifyJob, func(ctx context.Context, w *worker) func() error {
-		began := time.Now()
 		different, err := s.compareRange(ctx, w, r, without)
-		took := time.Since(began)
 		return func() error {
-			s.rest(took)
 			s.again(s.verify.Differ(different))
 			return err
 		}

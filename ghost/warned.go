@@ -23,12 +23,15 @@ type warned []warnedChunk
 
 type warnedChunk struct {
 	chunk.Range
-	count int64
+	number int
+	count  int64
 }
 
-func (w *warned) in(r chunk.Range, n int64) {
+// in the chunk of a number; they become known in any order.
+func (w *warned) in(r chunk.Range, number int, n int64) {
 	if n > 0 {
-		*w = append(*w, warnedChunk{r, n})
+		*w = append(*w, warnedChunk{r, number, n})
+		slices.SortFunc(*w, func(a, b warnedChunk) int { return cmp.Compare(a.number, b.number) })
 	}
 }
 
