@@ -27,6 +27,7 @@ type config struct {
 	HTTP         string
 	KeepOld      time.Duration
 	Bounds       ghost.Bounds
+	MemoryMiB    int
 	LogLevel     string
 
 	TLSCert     string
@@ -77,6 +78,7 @@ func (c *config) serveFlags(f *flag.FlagSet) {
 		return err
 	})
 	f.DurationVar(&c.Bounds.BlockedAfter, "cutover-blocked-after", c.Bounds.BlockedAfter, "see --cutover-blocked")
+	f.IntVar(&c.MemoryMiB, "memory", ghost.DefaultMemory>>20, "MiB that each migration's changed keys may take; when it is full, changes wait in the server's binlog")
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
 }
 

@@ -27,6 +27,9 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := c.Bounds.Check(); err != nil {
 		return usageError{fmt.Errorf("--cutover-…: %w", err)}
 	}
+	if c.MemoryMiB < 1 {
+		return usageError{fmt.Errorf("--memory %d: it must be at least 1 MiB", c.MemoryMiB)}
+	}
 	log, err := newLogger(c.LogLevel)
 	if err != nil {
 		return err
@@ -58,7 +61,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	series := metrics.New()
 	door := new(door)
 	queue := ghost.NewQueue(ghost.Config{
-		Server: c.account(), Flavor: flavor, DB: db, Store: keep, Door: door, KeepOld: c.KeepOld, Bounds: c.Bounds,
+		Server: c.account(), Flavor: flavor, DB: db, Store: keep, Door: door, KeepOld: c.KeepOld, Bounds: c.Bounds, Memory: c.MemoryMiB << 20,
 		Observe: func(e ghost.Event) { log.migration(e); series.Migration(e) },
 	})
 	interceptor := &intercept.Interceptor{Flavor: flavor, Queue: queue,
