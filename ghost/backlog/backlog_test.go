@@ -2,6 +2,7 @@ package backlog
 
 import (
 	"slices"
+	"strconv"
 	"testing"
 
 	"midflight/binlog"
@@ -67,4 +68,68 @@ func TestBacklog(t *testing.T) {
 	expect("its chunk is committed", take(9), "5")
 	b.Done([]binlog.Key{"5"})
 	length(0)
+}
+
+// With many keys that can't be taken in front, not all are looked at each time; what is
+// taken or forgotten leaves the order of the others alone, and nothing is lost.
+func TestLongBacklog(t *testing.T) {
+	const n = 10_000
+	b := New[int]()
+	key := func(i int) binlog.Key { return binlog.MakeKey(strconv.Itoa(i)) }
+	for i := range n {
+		b.Add(key(i), i)
+		b.Add(key(i), i+1) // again: once
+	}
+	if b.Len() != n || b.Bytes() < n*perKey {
+		t.Fatalf("%d keys, %d bytes", b.Len(), b.Bytes())
+	}
+	looked := 0
+	stuck := func(binlog.Key) Place { looked++; return InFlight }
+	if keys := b.Take(10, func(int) bool { return true }, stuck); len(keys) > 0 || looked > inVain*10 {
+		t.Errorf("took %d, looked at %d", len(keys), looked)
+	}
+	// Every third is forgotten, every third taken, and the rest taken later.
+	var taken []binlog.Key
+	for len(taken) < n/3 {
+		keys := b.Take(500, func(int) bool { return true }, func(k binlog.Key) Place {
+			i, _ := strconv.Atoi(string(k))
+			return []Place{Ahead, Behind, InFlight}[i%3]
+		})
+		if len(keys) == 0 {
+			break
+		}
+		taken = append(taken, keys...)
+	}
+	seen := map[binlog.Key]bool{}
+	for k := range b.Keys() {
+		seen[k] = true
+	}
+	if len(seen) != b.Len() {
+		t.Errorf("%d keys, Len is %d", len(seen), b.Len())
+	}
+	b.Return(taken[:10])
+	b.Done(taken[10:])
+	last := -1
+	for b.Len() > 0 {
+		keys := b.Take(500, func(int) bool { return true }, func(binlog.Key) Place { return Behind })
+		for _, k := range keys {
+			i, _ := strconv.Atoi(string(k))
+			if i%3 == 2 && i < last {
+				t.Fatalf("%d comes after %d", i, last)
+			}
+			if i%3 == 2 {
+				last = i
+			}
+			delete(seen, k)
+		}
+		b.Done(keys)
+	}
+	for k := range seen {
+		if !slices.Contains(taken, k) {
+			t.Fatalf("%s is lost", k)
+		}
+	}
+	if b.Bytes() != 0 {
+		t.Errorf("%d bytes of nothing", b.Bytes())
+	}
 }
