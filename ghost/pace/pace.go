@@ -14,8 +14,8 @@ const (
 	fewStatements = 100
 
 	quantile = 0.99
-	limit    = 1.4 // times the quantile before: above it less is done
-	relaxed  = 1.2 // below it more
+	limit    = 1.25 // times the quantile before: above it less is done
+	relaxed  = 1.1  // below it more
 
 	settle = 5 // ticks, until what was changed shows
 	floor  = 1 // statement

@@ -202,8 +202,8 @@ func (v *Verification) Passed(token string) (different binlog.Key, convicted boo
 }
 
 // Bytes is about how much memory the keys to be compared take; their texts are mostly
-// the backlog's.
-func (v *Verification) Bytes() int { return perKey * (len(v.dirty) + len(v.mended)) }
+// the backlog's. It goes down when they are compared.
+func (v *Verification) Bytes() int { return perKey * len(v.dirty) }
 
 const perKey = 100
 
