@@ -21,6 +21,9 @@ const batch = 500
 // dispatchApply has what is visible applied, and asks what has become visible. Whatever
 // a horizon covers it covers for ever, so one is good for many batches.
 func (s *syncer) dispatchApply() {
+	if s.backlog.Len() == 0 { // also after exactly a batch
+		s.endTurn(false)
+	}
 	if s.backlog.Len() == 0 && len(s.unseen) == 0 {
 		return
 	}
