@@ -251,9 +251,12 @@ func (r *run) end() {
 // retry runs f again after a lock conflict or a lost connection, with growing
 // pauses, until patience ends. f must be safe to run again.
 func retry(ctx context.Context, patience time.Duration, f func() error) error {
-	deadline := time.Now().Add(patience)
+	var deadline time.Time // from the first failure on: f may take hours
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		err := f()
+		if deadline.IsZero() {
+			deadline = time.Now().Add(patience)
+		}
 		if err == nil || !(mysqld.IsLockConflict(err) || mysqld.IsConnectionLost(err)) || time.Now().After(deadline) {
 			return err
 		}

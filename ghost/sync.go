@@ -62,6 +62,7 @@ type syncer struct {
 	building  time.Time // when the building of the indexes began; zero: it isn't under way
 
 	verify  verify.Verification
+	crowded time.Time // when a range had too many rows that wait to be applied
 	settled time.Time // when no key that is to be compared was last found to be ready
 
 	names  []string      // what reaches the table; nil: not known any more

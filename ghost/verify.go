@@ -47,7 +47,8 @@ func (s *syncer) dispatchVerify() {
 	}
 	// While rows are copied, ranges go first: a row that is applied several times is
 	// then compared once.
-	if s.busy[keysJob] > 0 || s.copying && (s.verify.Left() < 4*batch || !s.mayWork()) || time.Since(s.settled) < 2*time.Millisecond {
+	full := s.verify.Bytes() > s.Memory/8 // they would hold the stream up
+	if s.busy[keysJob] > 0 || s.copying && (!s.copied.Integers() || !full && (s.verify.Left() < 4*batch || !s.mayWork())) || time.Since(s.settled) < 2*time.Millisecond {
 		return
 	}
 	keys := s.verify.Settled(batch, func(k binlog.Key) bool { return s.backlog.Has(k) || !s.copied.Has(k) })
@@ -79,7 +80,7 @@ func (s *syncer) compareNextRange() bool {
 		s.log(s.ctx, "all rows are compared again: sessions with sql_log_bin = 0 have been at work")
 		s.compareAll()
 	}
-	if s.backlog.Len() > mostBesides && !s.copied.Integers() {
+	if s.backlog.Len() > mostBesides && !s.copied.Integers() || time.Since(s.crowded) < 100*time.Millisecond {
 		return false
 	}
 	r, ok := s.verify.NextRange()
@@ -89,6 +90,7 @@ func (s *syncer) compareNextRange() bool {
 	without, few := s.waitingIn(r)
 	if !few { // they have to be applied first
 		s.verify.Add(r)
+		s.crowded = time.Now() // to look through all of them each time would be all that is done
 		return false
 	}
 	s.startWith(s.verifiers, verifyJob, func(ctx context.Context, w *worker) func() error {
