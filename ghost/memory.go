@@ -8,7 +8,8 @@ import "midflight/binlog"
 const DefaultMemory = 256 << 20
 
 // incoming is where the stream's transactions come from; nil while there is no room for
-// more. What was taken from it goes on being applied and compared, so there will be.
+// more. What was taken from it goes on being applied and compared, so there will be; of keys
+// that Go can't order when all is copied, at the latest.
 func (s *syncer) incoming() <-chan binlog.Tx {
 	if s.backlog.Bytes()+s.verify.Bytes() >= s.Memory {
 		return nil

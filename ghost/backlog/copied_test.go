@@ -83,7 +83,7 @@ func TestPlaceOfOtherKeys(t *testing.T) {
 		{copied(false, keys{""}, 0), Behind},
 		{Resume(false, "'k'"), Behind},
 		// The engine stops copying at so many keys in the backlog
-		// (ghost.maxBacklog), until they are applied: between two chunks
+		// (ghost, mayCopy), until they are applied: between two chunks
 		// something must move, or the copy waits for the apply and the apply
 		// for the copy, for ever.
 		{copied(false, keys{"'k'"}, 0), Behind},

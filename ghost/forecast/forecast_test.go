@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A copy whose rate and statistics are steady or not: what is said must be true within
-// the error that is said, from the fifth second on.
+// A copy whose rate and statistics are steady or not: what is said is near enough
+// from the fifth second on, by a measure of its own for each.
 func TestForecast(t *testing.T) {
 	const rows, indexes = 1_000_000, 2
 	for _, c := range []struct {

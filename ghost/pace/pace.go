@@ -27,8 +27,7 @@ const (
 // applications' statements take longer than they did before, it goes down quickly, to one in
 // the end, and comes back slowly. Not below one: what a statement of ours does to the
 // slowest hundredth of theirs it does whenever it runs, and pauses between them only make
-// it last longer. (1 M rows under a load that took all of the machine: with one at a time
-// 32 s, at a quarter of the time over 180 s, and the same 99 %.)
+// it last longer (docs/decisions/0020).
 type Pace struct {
 	most   float64
 	level  float64

@@ -68,8 +68,8 @@ func computes(t *schema.Table, index schema.Key) bool {
 }
 
 // Build rates, in rows of one index a second, of a server's single thread: what a replica
-// needs, which does the same after the source. (MySQL 9.7 and MariaDB 10.11, two slow
-// processors: 0.5 to 0.9 million.)
+// needs, which does the same after the source. (MySQL 9.7, slow processors: 0.4 to 0.8
+// million. MariaDB was not measured.)
 const buildRate = 500_000
 
 // BuildSeconds is about how long the server takes to build n indexes of rows.
