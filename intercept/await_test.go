@@ -17,8 +17,7 @@ func TestKillQuery(t *testing.T) {
 			info := p.value(fmt.Sprintf("SELECT COALESCE(info, '') FROM information_schema.processlist WHERE id = %d", c.id))
 			return strings.HasPrefix(info, "/* midflight: t ready")
 		})
-		other.exec(fmt.Sprintf("KILL QUERY %d", c.id))
-		if got := ends(t, done); got != "ERROR 1317 (70100): Query execution was interrupted" {
+		if got := p.killedBy(other.exec, c, done); got != "ERROR 1317 (70100): Query execution was interrupted" {
 			t.Errorf("the client was told: %s", got)
 		}
 		p.awaitPhase(id, "canceled")
@@ -172,8 +171,7 @@ func TestKillQueued(t *testing.T) {
 		await(t, "the second waits", func() bool {
 			return strings.Contains(p.value(fmt.Sprintf("SELECT COALESCE(info, '') FROM information_schema.processlist WHERE id = %d", second.id)), "queued")
 		})
-		p.exec(fmt.Sprintf("KILL QUERY %d", second.id))
-		if got := ends(t, killed); !strings.HasPrefix(got, "ERROR 1317") {
+		if got := p.killed(second, killed); !strings.HasPrefix(got, "ERROR 1317") {
 			t.Errorf("the client in the queue was told: %s", got)
 		}
 		p.exec(fmt.Sprintf("CALL midflight.cutover(%d)", id))

@@ -113,10 +113,15 @@ func (p place) held(c *client) (holder *client, done <-chan string) {
 
 // killed ends a waiting statement: a KILL QUERY is lost that comes between two of the
 // statements by which it is seen waiting.
-func (p place) killed(c *client, done <-chan string) (answer string) {
+func (p place) killed(c *client, done <-chan string) string {
+	p.t.Helper()
+	return p.killedBy(p.exec, c, done)
+}
+
+func (p place) killedBy(exec func(...string), c *client, done <-chan string) (answer string) {
 	p.t.Helper()
 	await(p.t, "the statement is killed", func() bool {
-		p.exec(fmt.Sprintf("KILL QUERY %d", c.id))
+		exec(fmt.Sprintf("KILL QUERY %d", c.id))
 		select {
 		case answer = <-done:
 			return true

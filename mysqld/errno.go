@@ -30,7 +30,9 @@ const (
 	ErrProcedureExists    = 1304
 	ErrQueryInterrupted   = 1317
 	ErrTableDefChanged    = 1412
+	ErrNoSuchTrigger      = 1360
 	ErrMaxPreparedStmts   = 1461
+	ErrCorruptTriggers    = 1602
 	ErrDupEntryWithKey    = 1586
 	ErrConnectionKilled   = 1927 // MariaDB
 	ErrStatementTimeout   = 1969 // MariaDB

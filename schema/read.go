@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"midflight/mysqld"
 )
@@ -106,33 +107,52 @@ FROM information_schema.statistics WHERE table_schema = ? AND table_name = ? ORD
 	return rows.Err()
 }
 
+// readTriggers on MariaDB may meet another session that moves them, or was killed at it:
+// the list names one then that the table's file of them does not have (1602), or no
+// more (1360), for up to a tenth of a second. So both are read anew.
 func readTriggers(ctx context.Context, db mysqld.Queryer, t *Table) error {
+	for deadline := time.Now().Add(2 * time.Second); ; {
+		triggers, err := readTriggersOnce(ctx, db, t.Name)
+		n := mysqld.Number(err)
+		if moving := n == mysqld.ErrNoSuchTrigger || n == mysqld.ErrCorruptTriggers; !moving || time.Now().After(deadline) {
+			t.Triggers = triggers
+			return err
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func readTriggersOnce(ctx context.Context, db mysqld.Queryer, name Name) (triggers []Trigger, err error) {
 	rows, err := db.QueryContext(ctx, `SELECT /* midflight */ trigger_name, COALESCE(CAST(UNIX_TIMESTAMP(created) AS CHAR), '') FROM information_schema.triggers
-WHERE event_object_schema = ? AND event_object_table = ? ORDER BY event_manipulation, action_timing, action_order`, t.Name.Schema, t.Name.Table)
+WHERE event_object_schema = ? AND event_object_table = ? ORDER BY event_manipulation, action_timing, action_order`, name.Schema, name.Table)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var tr Trigger
 		if err := rows.Scan(&tr.Name, &tr.Created); err != nil {
-			return err
+			return nil, err
 		}
-		t.Triggers = append(t.Triggers, tr)
+		triggers = append(triggers, tr)
 	}
 	if err := rows.Err(); err != nil {
-		return err
+		return nil, err
 	}
-	for i := range t.Triggers {
-		tr := &t.Triggers[i]
+	for i := range triggers {
+		tr := &triggers[i]
 		var created any // in the session's time zone
-		err := db.QueryRowContext(ctx, "SHOW /* midflight */ CREATE TRIGGER "+mysqld.QuoteTable(t.Name.Schema, tr.Name)).
+		err := db.QueryRowContext(ctx, "SHOW /* midflight */ CREATE TRIGGER "+mysqld.QuoteTable(name.Schema, tr.Name)).
 			Scan(&tr.Name, &tr.SQLMode, &tr.Statement, &tr.Client, &tr.Connection, &tr.Database, &created)
 		if err != nil {
-			return fmt.Errorf("show create trigger %s: %w", tr.Name, err)
+			return nil, fmt.Errorf("show create trigger %s: %w", tr.Name, err)
 		}
 	}
-	return nil
+	return triggers, nil
 }
 
 func readForeignKeys(ctx context.Context, db mysqld.Queryer, t *Table) (err error) {

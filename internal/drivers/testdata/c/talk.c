@@ -427,7 +427,7 @@ static void *sleeper(void *arg) {
 
 static void await(MYSQL *m, unsigned long id, const char *info) {
 	char q[300];
-	snprintf(q, sizeof q, "SELECT COUNT(*) FROM information_schema.processlist WHERE id = %lu AND info LIKE '%s%%'", id, info);
+	snprintf(q, sizeof q, "SELECT COUNT(*) FROM information_schema.processlist WHERE id = %lu AND info LIKE '%s%%' AND state = 'User sleep'", id, info);
 	for (int seen = 0; !seen; usleep(5000)) {
 		if (mysql_query(m, q)) { failed(m, "await"); exit(1); }
 		MYSQL_RES *r = mysql_store_result(m);

@@ -227,7 +227,7 @@ public class Talk {
             t.start();
             try (Statement w = other.createStatement()) {
                 for (boolean seen = false; !seen; ) {
-                    ResultSet r = w.executeQuery("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%' AND db = DATABASE()");
+                    ResultSet r = w.executeQuery("SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'User sleep' AND db = DATABASE()");
                     seen = r.next() && r.getInt(1) > 0;
                 }
             }

@@ -136,7 +136,7 @@ async function sessions(c, other) {
   console.log('kill');
   const slept = query(c, 'SELECT SLEEP(30) AS s');
   for (;;) {
-    const [rows] = await other.promise().query("SELECT COUNT(*) AS n FROM information_schema.processlist WHERE id = ? AND info LIKE 'SELECT SLEEP%'", [c.threadId]);
+    const [rows] = await other.promise().query("SELECT COUNT(*) AS n FROM information_schema.processlist WHERE id = ? AND state = 'User sleep'", [c.threadId]);
     if (rows[0].n) break;
   }
   await other.promise().query('KILL QUERY ?', [c.threadId]);

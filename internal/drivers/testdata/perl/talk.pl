@@ -89,7 +89,7 @@ if ($e{DB_BIG}) {
 print "ping ", $c->ping, "\n";
 my $s = $c->prepare("SELECT SLEEP(30), 'slept'", {mariadb_async => 1});
 $s->execute;
-1 until $other->selectrow_array("SELECT COUNT(*) FROM information_schema.processlist WHERE id = $c->{mariadb_thread_id} AND info LIKE 'SELECT SLEEP%'");
+1 until $other->selectrow_array("SELECT COUNT(*) FROM information_schema.processlist WHERE id = $c->{mariadb_thread_id} AND state = 'User sleep'");
 $other->do("KILL QUERY $c->{mariadb_thread_id}");
 defined $s->mariadb_async_result ? results($s) : failure($s);
 query($c, "SELECT 'alive'");

@@ -140,7 +140,7 @@ do { $r = $e = $x = [$m]; } while (!mysqli_poll($r, $e, $x, 10));
 rows($m->reap_async_query());
 echo "kill\n";
 $m->query("SELECT SLEEP(30), 'slept'", MYSQLI_ASYNC);
-do { $r = $other->query("SELECT COUNT(*) FROM information_schema.processlist WHERE id = $m->thread_id AND info LIKE 'SELECT SLEEP%'")->fetch_row(); } while (!$r[0]);
+do { $r = $other->query("SELECT COUNT(*) FROM information_schema.processlist WHERE id = $m->thread_id AND state = 'User sleep'")->fetch_row(); } while (!$r[0]);
 $other->query("KILL QUERY $m->thread_id");
 if ($r = $m->reap_async_query()) rows($r); else failure($m);
 query($m, "SELECT 'alive'");

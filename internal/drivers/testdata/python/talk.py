@@ -146,7 +146,7 @@ def kill(c, other):
     t.start()
     with other.cursor() as cur:
         while True:
-            cur.execute("SELECT COUNT(*) FROM information_schema.processlist WHERE id = %s AND info LIKE 'SELECT SLEEP%%'", [id])
+            cur.execute("SELECT COUNT(*) FROM information_schema.processlist WHERE id = %s AND state = 'User sleep'", [id])
             if cur.fetchone()[0]:
                 break
         cur.execute("KILL QUERY %s" % id)
