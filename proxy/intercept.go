@@ -35,14 +35,18 @@ func (s *session) intercept(ctx context.Context, c command) error {
 		// Nothing of ours is under way: it is the server's goodbye.
 		_, err = s.client.Write(left)
 	}
-	s.undivert()
 	switch {
 	case errors.Is(err, ErrServerGone):
-		return &blameError{BlameServer, err}
+		err = &blameError{BlameServer, err}
 	case err != nil:
-		return &blameError{BlameProxy, fmt.Errorf("intercept: %w", err)}
+		// The answer to a statement of ours may be on its way, or in the inbox. Whoever
+		// carries the session must not take it for the client's.
+		failed := &blameError{BlameProxy, fmt.Errorf("intercept: %w", err)}
+		s.abort(failed.blame, failed.err)
+		err = failed
 	}
-	return nil
+	s.undivert()
+	return err
 }
 
 // divert takes the server's connection from the carrier, which will hand over

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"midflight/internal/testmysql"
 	"midflight/proxy/wire"
@@ -270,6 +271,32 @@ func TestInterceptFails(t *testing.T) {
 		}
 		if e := <-closed; e.Blame != BlameProxy || !errors.Is(e.Err, errUnanswered) {
 			t.Errorf("%+v", e)
+		}
+	})
+}
+
+// The answer to a statement of an interception that has failed, which shutting down
+// does to it, is never the client's: he would take it for his own statement's.
+func TestInterceptFailsWhileTheServerAnswers(t *testing.T) {
+	each(t, func(t *testing.T, s *testmysql.Server) {
+		_, addr := intercepting(t, s, func(ctx context.Context, c *Conn, q Query) error {
+			soon, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+			defer cancel()
+			_, err := c.Query(soon, "SELECT 'ours', SLEEP(0.1)")
+			if err == nil {
+				t.Error("a query that lasts longer than its context has ended well")
+			}
+			await(t, func() bool {
+				c.s.mu.Lock()
+				defer c.s.mu.Unlock()
+				return len(c.s.inbox) > 0
+			})
+			return err
+		})
+		c := dialRaw(t, addr, "", 0)
+		c.sendSeq(wire.AppendQuery(nil, "ALTER", c.s), 0)
+		if p, err := c.readErr(); err == nil {
+			t.Errorf("the client was told %q", p)
 		}
 	})
 }

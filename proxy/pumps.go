@@ -234,6 +234,10 @@ func (p *pumps) pass(b []byte) error {
 	}
 	s := p.s
 	s.mu.Lock()
+	if s.aborted {
+		s.mu.Unlock()
+		return errAborted
+	}
 	if !s.fromServer(b, clock()) {
 		if p.fromServer != nil {
 			p.fromServer.drop()

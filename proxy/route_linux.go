@@ -254,6 +254,10 @@ func (k *route) readServer() {
 // or nothing while it goes on. s.mu is held.
 func (k *route) fromServer(p []byte) []byte {
 	s := k.s
+	if s.aborted {
+		s.inbox = nil
+		return nil
+	}
 	if s.diverted || len(s.inbox) > 0 {
 		s.inbox = append(s.inbox, p...)
 		p = nil
