@@ -257,6 +257,9 @@ func (a *assembler) event(h header, body []byte) error {
 			return nil
 		}
 		a.unreadable(err)
+		if len(a.tx.Changes) >= maxChanges && a.xa == "" {
+			a.deliverPart(h)
+		}
 		return nil
 	}
 	switch h.typ {
@@ -299,6 +302,32 @@ func (a *assembler) event(h header, body []byte) error {
 		return &IncidentError{string(body)}
 	}
 	return nil
+}
+
+// maxChanges of one transaction are delivered before its end is read, or one of ten
+// million rows would have to be held as a whole.
+const maxChanges = 8192
+
+// deliverPart delivers what has been read of a transaction that goes on.
+//
+// That is no change that may yet be rolled back: the server writes a transaction to its
+// binlog when it commits (XA's, which it writes when it prepares, are kept until then).
+// A Horizon that covers the part covers all of it, since horizons end between
+// transactions: by its GTID; by End, which is inside of it; without GTIDs by Seq, since
+// whoever is read here is committing, or has done so. A stream that resumes delivers it
+// once more, from its beginning.
+func (a *assembler) deliverPart(h header) {
+	part := Tx{ID: a.tx.ID, Changes: a.tx.Changes, After: a.position(), Part: true}
+	a.tx.Changes = nil
+	part.ID.File, part.ID.End = a.pos.File, a.pos.Offset
+	if a.skipTo > 0 && part.ID.End <= a.skipTo {
+		return
+	}
+	part.ID.Seq = received.Add(1)
+	if h.at != 0 {
+		part.At = time.Unix(int64(h.at), 0)
+	}
+	a.ready = append(a.ready, part)
 }
 
 // unreadable: the transaction can't be delivered, if it is wanted at all. Those that

@@ -90,6 +90,38 @@ func (h *Hub) subscribe(ctx context.Context, watch []Watch) (*Subscription, erro
 	return s, nil
 }
 
+// Resume goes on from a place, by a stream of its own. server is what Server told of the
+// subscription that had come so far. LostPosition: the server can't serve it, here or in
+// Next.
+func (h *Hub) Resume(ctx context.Context, from Position, server string, watch []Watch) (*Subscription, error) {
+	tables, err := newTableSet(watch, h.fences)
+	if err != nil {
+		return nil, err
+	}
+	s, t, err := newSource(h.server, h.flavor, from, tables)
+	if err != nil {
+		return nil, err
+	}
+	s.identity = server
+	if err := s.connect(ctx, 5*time.Second); err != nil {
+		s.cancel()
+		return nil, err
+	}
+	go s.run()
+	return &Subscription{From: from, hub: h, watch: watch, tap: t}, nil
+}
+
+// Server is the identity of the server that is read from. A place by file means nothing on
+// another one.
+func (s *Subscription) Server() string {
+	s.mu.Lock()
+	t := s.tap
+	s.mu.Unlock()
+	t.source.mu.Lock()
+	defer t.source.mu.Unlock()
+	return t.source.identity
+}
+
 // current is the source to join. If there is none, it is opened for the subscription,
 // which has its tap then.
 func (h *Hub) current(ctx context.Context, s *Subscription, tables *tableSet) (*source, error) {

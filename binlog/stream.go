@@ -42,8 +42,9 @@ func Open(ctx context.Context, c Config) (*Stream, error) {
 // Close ends the stream. A Next that waits returns ErrClosed.
 func (s *Stream) Close() { s.tap.leave() }
 
-// Next waits for the next transaction. Those without anything of interest are
-// left out, but after a second at most an empty one tells how far they came.
+// Next waits for the next transaction, or part of a long one. Those without anything
+// of interest are left out, but after a second at most an empty one tells how far they
+// came.
 // A lost connection is opened again from the last whole transaction; other
 // errors are definitive, except that of ctx.
 func (s *Stream) Next(ctx context.Context) (Tx, error) { return s.tap.next(ctx) }

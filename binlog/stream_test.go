@@ -427,18 +427,58 @@ func TestCancelAndClose(t *testing.T) {
 	})
 }
 
+// A long transaction comes in parts, each of which a horizon covers if it covers the
+// transaction, and whoever resumes at one begins with the first.
 func TestManyRows(t *testing.T) {
 	each(t, func(b *bench) {
 		b.exec("CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, x VARCHAR(100))")
 		s := b.open(b.start(), b.watch("t"))
-		stmts := []string{"BEGIN", "INSERT INTO t (x) VALUES (REPEAT('a', 100))"}
-		for range 14 {
+		v, err := NewVisibility(b.Context(), b.db, b.flavor)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.exec("INSERT INTO t (x) VALUES (REPEAT('a', 100))")
+		first := keep(b.drain(s))
+		before, err := v.Horizon(b.Context(), first[0].ID)
+		if err != nil {
+			b.Fatal(err)
+		}
+		stmts := []string{"BEGIN"}
+		for range 15 {
 			stmts = append(stmts, "INSERT INTO t (x) SELECT x FROM t")
 		}
 		b.exec(append(stmts, "COMMIT")...)
-		txs := keep(b.drain(s))
-		if len(txs) != 1 || len(txs[0].Changes) != 1<<14 {
-			b.Fatalf("%d transactions", len(txs))
+		whole := func(s delivery) (parts []Tx) {
+			parts = keep(b.drain(s))
+			n, largest := 0, 0
+			for _, tx := range parts {
+				n += len(tx.Changes)
+				largest = max(largest, len(tx.Changes))
+			}
+			if n != 1<<15-1 || len(parts) < 4 || largest > 2*maxChanges {
+				b.Fatalf("%d changes in %d parts of at most %d", n, len(parts), largest)
+			}
+			return parts
+		}
+		parts := whole(s)
+		var after Horizon
+		for deadline := time.Now().Add(10 * time.Second); !after.Covers(parts[len(parts)-1].ID); {
+			if after, err = v.Horizon(b.Context(), parts[len(parts)-1].ID); err != nil || time.Now().After(deadline) {
+				b.Fatalf("not covered: %v", err)
+			}
+		}
+		for i, part := range parts {
+			if before.Covers(part.ID) || !after.Covers(part.ID) {
+				b.Errorf("part %d: covered before %v, and after %v", i, before.Covers(part.ID), after.Covers(part.ID))
+			}
+			if part.Part {
+				resumed := b.open(part.After, b.watch("t"))
+				whole(resumed)
+				resumed.Close()
+			}
+		}
+		if !parts[0].Part {
+			b.Error("the first part is not marked as one")
 		}
 	})
 }

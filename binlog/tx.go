@@ -7,9 +7,13 @@ import (
 	"midflight/schema"
 )
 
-// A Tx is one transaction that the server has written to its binlog.
+// A Tx is one transaction that the server has written to its binlog, or a part of a
+// long one.
 type Tx struct {
 	ID TxID
+	// Part: more of the same transaction follows. It has changes only, and After is
+	// before the transaction: who resumes there is given all of it again.
+	Part bool
 	// After is where a stream resumes after this transaction.
 	After   Position
 	Changes []Change

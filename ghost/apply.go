@@ -270,7 +270,7 @@ func (s *syncer) mustNotBeEqual(ctx context.Context, keys []binlog.Key) error {
 func (s *syncer) equal(ctx context.Context, keys []binlog.Key) error {
 	t := s.tables
 	t.Shadow = s.scratch.table
-	w := &worker{db: s.DB, init: rowSession(s.request.Settings, s.plan)}
+	w := s.worker(rowSession(s.request.Settings, s.plan)...)
 	defer w.close()
 	return w.use(ctx, func(conn *sql.Conn) error {
 		if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {

@@ -58,6 +58,9 @@ func (s *syncer) dispatchCopy() {
 	if !s.copying || s.control.Paused {
 		return
 	}
+	if time.Since(s.scouted) > staleEnds {
+		s.course.Forget()
+	}
 	for s.busy[copyJob] < s.mayCopy() && !s.copied.AllDispatched() {
 		if !s.copied.Integers() && (s.applyTurn || s.busy[applyJob] > 0) {
 			// Keys that Go can't order are applied between chunks, never beside
@@ -78,6 +81,10 @@ func (s *syncer) dispatchCopy() {
 		}
 	}
 }
+
+// staleEnds is when ends are found again: after hours of pause the last chunk, which was
+// to have few rows, would have all that were inserted since.
+const staleEnds = 10 * time.Second
 
 // mayCopy is how many chunks may be under way. The apply goes first: what waits to be
 // applied takes memory, and must not become ever more.
@@ -100,6 +107,9 @@ func (s *syncer) mayCopy() int {
 
 func (s *syncer) copyRange(r chunk.Range) {
 	s.copied.Dispatch(r)
+	if r.Hi != "" {
+		s.ends = append(s.ends, r.Hi)
+	}
 	s.chunks++
 	number := s.chunks
 	s.startWith(s.copiers, copyJob, func(ctx context.Context, w *worker) func() error {
@@ -175,6 +185,7 @@ func (s *syncer) scout(from binlog.Key, size, n int) {
 		})
 		return func() error {
 			s.course.Found(s.copied.Dispatched(), from, ends, size, last)
+			s.scouted = time.Now()
 			return wrap(err, "find where the next chunks end")
 		}
 	})

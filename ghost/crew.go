@@ -1,17 +1,16 @@
 package ghost
 
-import "database/sql"
-
 // A crew is the workers of one kind. The owner takes one for a job and puts it back
 // when the job is done.
 type crew struct {
-	db   *sql.DB
-	init []string
+	make func() *worker
 	idle []*worker
 	all  []*worker
 }
 
-func newCrew(db *sql.DB, init []string) *crew { return &crew{db: db, init: init} }
+func newCrew(r *run, init []string) *crew {
+	return &crew{make: func() *worker { return r.worker(init...) }}
+}
 
 func (c *crew) take() *worker {
 	if n := len(c.idle); n > 0 {
@@ -19,7 +18,7 @@ func (c *crew) take() *worker {
 		c.idle = c.idle[:n-1]
 		return w
 	}
-	w := &worker{db: c.db, init: c.init}
+	w := c.make()
 	c.all = append(c.all, w)
 	return w
 }

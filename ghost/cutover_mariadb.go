@@ -148,7 +148,7 @@ func (s *syncer) beginSwapMariaDB(ctx context.Context, sentry, shadow schema.Nam
 		return err
 	}
 	err := retry(ctx, patience, func() error {
-		_, err := s.DB.ExecContext(ctx, fmt.Sprintf("RENAME /* midflight m%d */ TABLE %s TO %s", s.status.ID, s.shadow.Quoted(), shadow.Quoted()))
+		err := s.alone(ctx, fmt.Sprintf("RENAME /* midflight m%d */ TABLE %s TO %s", s.status.ID, s.shadow.Quoted(), shadow.Quoted()))
 		if n := mysqld.Number(err); n == mysqld.ErrNoSuchTable || n == mysqld.ErrTableExists {
 			if _, gone := schema.Read(ctx, s.DB, s.shadow); errors.Is(gone, schema.ErrNotFound) { // done by a try whose answer was lost
 				return nil
@@ -164,7 +164,7 @@ func (s *syncer) beginSwapMariaDB(ctx context.Context, sentry, shadow schema.Nam
 }
 
 func (s *syncer) makeSentry(ctx context.Context, sentry schema.Name) error {
-	_, err := s.DB.ExecContext(ctx, fmt.Sprintf("CREATE TABLE /* midflight m%d */ IF NOT EXISTS %s (id INT NOT NULL PRIMARY KEY) ENGINE=InnoDB COMMENT='%s'", s.status.ID, sentry.Quoted(), sentryComment))
+	err := s.alone(ctx, fmt.Sprintf("CREATE TABLE /* midflight m%d */ IF NOT EXISTS %s (id INT NOT NULL PRIMARY KEY) ENGINE=InnoDB COMMENT='%s'", s.status.ID, sentry.Quoted(), sentryComment))
 	return wrap(err, "create the sentry table")
 }
 
@@ -220,6 +220,10 @@ func (s *syncer) queueRename(ctx context.Context, bound time.Duration, original,
 	}
 	outcome := make(chan error, 1)
 	rename := queuedRename{config: &s.Config, outcome: outcome}
+	if err := s.Store.Admit(ctx, conn, s.status.ID); err != nil {
+		discard(conn)
+		return rename, err
+	}
 	if err := conn.QueryRowContext(ctx, "SELECT /* midflight */ CONNECTION_ID()").Scan(&rename.session); err != nil {
 		discard(conn)
 		return rename, fmt.Errorf("connect for the swap: %w", err)

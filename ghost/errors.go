@@ -15,6 +15,17 @@ import (
 // midflight.cancel).
 var ErrCanceled = errors.New("the migration was canceled")
 
+// ErrTakenOver: another Midflight runs the migration now. Nothing that belongs to it may
+// be touched any more.
+var ErrTakenOver = errors.New("another Midflight has taken the migration over; its result will be in midflight.migrations")
+
+// A LeftError: this Midflight is being stopped, and leaves the migration to the next.
+type LeftError struct{ ID int64 }
+
+func (e *LeftError) Error() string {
+	return fmt.Sprintf("Server shutdown in progress. Migration %d goes on when a Midflight runs again; midflight.migrations will have its result", e.ID)
+}
+
 // errDiscard makes database/sql close a connection for good; any other error
 // would send it back to the pool, with its locks and settings.
 var errDiscard = fmt.Errorf("discard this connection: %w", driver.ErrBadConn)
@@ -49,6 +60,7 @@ func ErrorFor(err error) ServerError {
 	var server *mysql.MySQLError
 	var refusal *plan.Refusal
 	var blocked *BlockedError
+	var left *LeftError
 	switch {
 	case errors.As(err, &server):
 		return ServerError{server.Number, string(server.SQLState[:]), server.Message}
@@ -56,6 +68,8 @@ func ErrorFor(err error) ServerError {
 		return ServerError{mysqld.ErrAlterNotSupported2, "0A000", "Midflight can't run this online: " + refusal.Error()}
 	case errors.As(err, &blocked):
 		return ServerError{mysqld.ErrLockWaitTimeout, "HY000", blocked.Error()}
+	case errors.As(err, &left):
+		return ServerError{mysqld.ErrServerShutdown, "08S01", left.Error()}
 	case errors.Is(err, ErrCanceled):
 		return ServerError{mysqld.ErrQueryInterrupted, "70100", "Query execution was interrupted"}
 	}

@@ -82,6 +82,29 @@ type Ended struct {
 	Err   error
 }
 
+// TakenOver: a migration is ours now that another Midflight has begun, or this one before
+// it was restarted.
+type TakenOver struct {
+	ID    int64
+	Table schema.Name
+	Phase Phase // in which it was left
+}
+
+// Interrupted: the server is away, or takes nothing now. The migration goes on later.
+type Interrupted struct {
+	ID    int64
+	Table schema.Name
+	Err   error
+}
+
+// Left: the migration is not ours any more.
+type Left struct {
+	ID    int64
+	Table schema.Name
+	Phase Phase
+	Err   error
+}
+
 // ChoresFailed: dropping old tables, or ending what another Midflight left
 // behind, did not work and will be tried again.
 type ChoresFailed struct{ Err error }
@@ -96,6 +119,19 @@ func (CutOverTried) event()  {}
 func (BlockerKilled) event() {}
 func (Blocked) event()       {}
 func (Ended) event()         {}
+func (TakenOver) event()     {}
+func (Interrupted) event()   {}
+func (Left) event()          {}
+
+func (e TakenOver) String() string {
+	return fmt.Sprintf("m%d %s: taken over in phase %s", e.ID, e.Table, e.Phase)
+}
+func (e Interrupted) String() string {
+	return fmt.Sprintf("m%d %s: interrupted, goes on when the server can: %v", e.ID, e.Table, e.Err)
+}
+func (e Left) String() string {
+	return fmt.Sprintf("m%d %s: left in phase %s: %v", e.ID, e.Table, e.Phase, e.Err)
+}
 
 func (e PhaseChanged) String() string { return fmt.Sprintf("m%d %s: %s", e.ID, e.Table, e.Phase) }
 func (e ChunkCopied) String() string  { return fmt.Sprintf("copied %d rows in %s", e.Rows, e.Took) }

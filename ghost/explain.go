@@ -70,7 +70,7 @@ func (s *syncer) native(ctx context.Context, rows string) (warned serverWarnings
 	if err != nil {
 		return warned, nil, err
 	}
-	ddl := &worker{db: s.DB, init: scratchSession(s.request.Settings)}
+	ddl := s.worker(scratchSession(s.request.Settings)...)
 	defer ddl.close()
 	err = ddl.use(ctx, func(conn *sql.Conn) error {
 		_, err := conn.ExecContext(ctx, text(s.request.Statement, schema.Name{Schema: sc.schema, Table: sc.table.Table}, "", ""))

@@ -80,7 +80,7 @@ func TestTouches(t *testing.T) {
 
 // The tables that explain.go makes to get the server's verdict are ours.
 func TestOwnStatementsAreNotForeign(t *testing.T) {
-	s := &syncer{run: &run{original: &schema.Table{Name: schema.Name{Schema: "shop", Table: "orders"}}}}
+	s := &syncer{run: &run{attempt: attempt{original: &schema.Table{Name: schema.Name{Schema: "shop", Table: "orders"}}}}}
 	s.status.ID, s.shadow = 7, s.original.Name.With("_orders_shadow")
 	made := rowsScratch(7, s.original.Name).table
 	for _, sql := range []string{

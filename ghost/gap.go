@@ -64,6 +64,9 @@ func (g *gap) openLock(ctx context.Context, init []string) (err error) {
 	if g.lock, err = g.DB.Conn(ctx); err != nil {
 		return fmt.Errorf("connect for the exclusive lock: %w", err)
 	}
+	if err := g.Store.Admit(ctx, g.lock, g.status.ID); err != nil {
+		return err
+	}
 	if g.watch, err = g.DB.Conn(ctx); err != nil {
 		return fmt.Errorf("connect for the watch over the exclusive lock: %w", err)
 	}

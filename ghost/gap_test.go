@@ -94,7 +94,7 @@ func TestBlockedErrorIs1205(t *testing.T) {
 
 // What lasts is judged by how long one has waited, and by what a connection did.
 func TestLongOf(t *testing.T) {
-	g := &gap{run: &run{lasting: map[uint64]bool{}}}
+	g := &gap{run: &run{attempt: attempt{lasting: map[uint64]bool{}}}}
 	ages := func(ages ...time.Duration) []Blocker {
 		var b []Blocker
 		for i, a := range ages {

@@ -17,14 +17,11 @@ import (
 // makeHelper tries on the empty shadow whether the server can drop the helper
 // again, in the way in which it will have to under the lock.
 func (r *run) makeHelper(ctx context.Context, p plan.Plan) (plan.Plan, error) {
-	conn, err := r.DB.Conn(ctx)
-	if err != nil {
-		return p, fmt.Errorf("connect: %w", err)
-	}
-	defer conn.Close()
+	w := r.worker()
+	defer w.close()
 	add, drop := r.tables.AddHelper(), r.tables.DropHelper()
 	for _, statements := range [][]string{add, drop, add} {
-		err := each(ctx, conn, statements)
+		err := w.use(ctx, func(conn *sql.Conn) error { return each(ctx, conn, statements) })
 		if !mysqld.IsServerError(err) || mysqld.IsKilled(err) || mysqld.IsLockConflict(err) {
 			if err != nil {
 				return p, fmt.Errorf("make an index for the chunk key: %w", err)
@@ -82,15 +79,15 @@ func (s *syncer) restoreHelper(ctx context.Context) error {
 	return s.pump(ctx, func() bool { return done })
 }
 
-func (s *syncer) rebuildHelper(ctx context.Context, w *worker) error {
+func (r *run) rebuildHelper(ctx context.Context, w *worker) error {
 	return retry(ctx, patience, func() error {
 		return w.use(ctx, func(conn *sql.Conn) error {
-			for _, q := range s.tables.DropHelper() { // what is left of it
+			for _, q := range r.tables.DropHelper() { // what is left of it
 				if _, err := conn.ExecContext(ctx, q); err != nil && !mysqld.IsServerError(err) {
 					return err
 				}
 			}
-			return each(ctx, conn, s.tables.AddHelper())
+			return each(ctx, conn, r.tables.AddHelper())
 		})
 	})
 }

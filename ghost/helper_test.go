@@ -2,6 +2,7 @@ package ghost
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"strings"
 	"testing"
@@ -27,10 +28,11 @@ func TestHelperIsMadeAgain(t *testing.T) {
 		server.Exec(t, "CREATE TABLE "+shadow.Quoted()+" (id INT NOT NULL, a INT NOT NULL PRIMARY KEY)", "INSERT INTO "+shadow.Quoted()+" VALUES (1, 2), (3, 4)")
 		id := []schema.Column{{Name: "id", Type: "int", FullType: "int"}}
 		tables := rowsql.Tables{ID: 7, Original: shadow.With("t"), Shadow: shadow, Key: plan.Key{Index: "PRIMARY", Original: id, Shadow: id, Helper: true}}
+		r := &run{Config: Config{DB: db, Store: forgetful{}}, attempt: attempt{tables: tables}}
 		s := &syncer{
-			run: &run{Config: Config{DB: db}, tables: tables}, ctx: ctx,
+			run: r, ctx: ctx,
 			txs: make(chan binlog.Tx), streamE: make(chan error), done: make(chan func() error), busy: map[job]int{},
-			appliers: newCrew(db, nil), backlog: backlog.New[*binlog.TxID](), last: &binlog.TxID{}, verify: verify.New(true), second: time.NewTicker(time.Hour), tick: time.NewTicker(time.Hour),
+			appliers: newCrew(r, nil), backlog: backlog.New[*binlog.TxID](), last: &binlog.TxID{}, verify: verify.New(true), second: time.NewTicker(time.Hour), tick: time.NewTicker(time.Hour),
 		}
 		defer s.appliers.close()
 		if _, err := s.makeHelper(ctx, plan.Plan{}); err != nil {
@@ -85,8 +87,8 @@ func TestHelperIsRefused(t *testing.T) {
 		server.Exec(t, "CREATE TABLE "+shadow.Quoted()+" (id INT NOT NULL PRIMARY KEY, a INT, KEY `"+plan.HelperIndex+"` (a))")
 		id := []schema.Column{{Name: "id", Type: "int", FullType: "int"}}
 		r := &run{
-			Config: Config{DB: db, Store: forgetful{}}, request: Request{Strategy: plan.Strategy(plan.Copy)}, shadow: shadow,
-			tables: rowsql.Tables{ID: 7, Shadow: shadow, Key: plan.Key{Original: id, Shadow: id, Helper: true}},
+			Config: Config{DB: db, Store: forgetful{}}, request: Request{Strategy: plan.Strategy(plan.Copy)},
+			attempt: attempt{shadow: shadow, tables: rowsql.Tables{ID: 7, Shadow: shadow, Key: plan.Key{Original: id, Shadow: id, Helper: true}}},
 		}
 		_, err := r.makeHelper(ctx, plan.Plan{})
 		if refusal, ok := err.(*plan.Refusal); !ok || !strings.Contains(refusal.Reason, plan.HelperIndex) {
@@ -102,6 +104,8 @@ func TestHelperIsRefused(t *testing.T) {
 type forgetful struct{ Store }
 
 func (forgetful) Release(context.Context, schema.Name) error { return nil }
+
+func (forgetful) Admit(context.Context, *sql.Conn, int64) error { return nil }
 
 // Without a unique index a row may be there twice: equal in each of its values,
 // and still wrong.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -34,7 +35,7 @@ func (r *run) deferIndexes(ctx context.Context, altered *schema.Table, p plan.Pl
 		}
 		return nil
 	}
-	ddl := &worker{db: r.DB, init: r.buildSession()}
+	ddl := r.worker(r.buildSession()...)
 	defer ddl.close()
 	return ddl.use(ctx, func(conn *sql.Conn) error {
 		for _, statement := range []string{dropIndexes(r.status.ID, r.scratch.table, deferred), addIndexes(r.status.ID, r.scratch.table, deferred)} {
@@ -69,7 +70,7 @@ func (r *run) makeScratchAgain(ctx context.Context) error {
 	if err := r.makeTwin(ctx, r.scratch.table); err != nil {
 		return err
 	}
-	ddl := &worker{db: r.DB, init: append(scratchSession(r.request.Settings), "USE "+mysqld.QuoteName(r.scratch.schema))}
+	ddl := r.worker(append(scratchSession(r.request.Settings), "USE "+mysqld.QuoteName(r.scratch.schema))...)
 	defer ddl.close()
 	return ddl.use(ctx, func(conn *sql.Conn) error {
 		_, err := conn.ExecContext(ctx, text(r.request.Statement, r.scratch.table, "", ""))
@@ -121,14 +122,26 @@ func (s *syncer) buildIndexes(ctx context.Context) error {
 		return err
 	}
 	s.log(ctx, "%d indexes built in %s", len(s.deferred), time.Since(began).Round(10*time.Millisecond))
-	s.building = time.Time{}
+	s.building, s.readers = time.Time{}, nil
 	return nil
+}
+
+// readersOf lists who has the new table locked: the building ends by having it alone,
+// and waits for a dump of all tables as long as that takes.
+func (c *Config) readersOf(ctx context.Context, shadow schema.Name) ([]Blocker, error) {
+	tells, err := tellsLocks(ctx, c.DB, c.Flavor)
+	if err != nil {
+		return nil, err
+	}
+	g := &gap{run: &run{Config: *c}, tables: []schema.Name{shadow}, plugin: tells}
+	around, err := g.around(ctx)
+	return slices.Collect(maps.Values(around)), err
 }
 
 // build may be repeated: a statement whose answer was lost is ended first, and what it
 // has made is not made again.
 func (s *syncer) build(ctx context.Context) error {
-	w := &worker{db: s.DB, init: s.buildSession()}
+	w := s.worker(s.buildSession()...)
 	defer w.close()
 	err := retry(ctx, patience, func() error {
 		return w.use(ctx, func(conn *sql.Conn) error {

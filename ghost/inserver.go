@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"midflight/binlog"
 	"midflight/ghost/plan"
 )
 
@@ -16,6 +17,14 @@ func (r *run) inServer(ctx context.Context, p plan.Plan) ([]Warning, error) {
 		algorithm, lock = "INPLACE", "NONE"
 	}
 	statement := text(r.request.Statement, r.request.Table, algorithm, lock)
+	// Whoever finds that we are gone asks by it whether the change was made.
+	before, err := definitionOf(ctx, r.DB, r.request.Table)
+	if err == nil {
+		err = r.Store.Begin(ctx, r.status.ID, Facts{Version: factsVersion, Definition: before}, binlog.Position{})
+	}
+	if err != nil {
+		return nil, err
+	}
 	r.enter(ctx, CuttingOver)
 	g, err := r.openGap(ctx, ddlSession(r.request.Settings), r.request.Table)
 	if err != nil {

@@ -65,8 +65,10 @@ func (s *syncer) mustNotRenumber(ctx context.Context, q mysqld.Queryer) error {
 	return nil
 }
 
-func (r *run) setting(name string) string {
-	for _, s := range r.request.Settings {
+func (r *run) setting(name string) string { return settingOf(r.request.Settings, name) }
+
+func settingOf(settings []Setting, name string) string {
+	for _, s := range settings {
 		if s.Name == name {
 			return s.Value
 		}

@@ -17,7 +17,7 @@ const searchFor = 3 * time.Second
 // logOffender writes into the history which rows of a condition fail the user's
 // statement: the server's text has the value, or "row 7" of nobody knows what.
 func (s *syncer) logOffender(ctx context.Context, rows string, verdict error) {
-	w := &worker{db: s.DB, init: rowSession(s.request.Settings, s.plan)}
+	w := s.worker(rowSession(s.request.Settings, s.plan)...)
 	defer w.close()
 	var keys []binlog.Key
 	err := w.use(ctx, func(conn *sql.Conn) (err error) {

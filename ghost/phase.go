@@ -24,12 +24,13 @@ const (
 // next is the whole state machine. Beyond CuttingOver → Completed there is no
 // way back: the tables are swapped.
 var next = map[Phase][]Phase{
-	Queued:      {Preparing, Failed, Canceled},
-	Preparing:   {Copying, CuttingOver, Failed, Canceled}, // CuttingOver: the server needs no copy
-	Copying:     {CatchingUp, Failed, Canceled},
-	CatchingUp:  {Verifying, Failed, Canceled},
-	Verifying:   {Ready, Failed, Canceled},
-	Ready:       {CuttingOver, Failed, Canceled},
+	Queued:    {Preparing, Failed, Canceled},
+	Preparing: {Copying, CuttingOver, Preparing, Failed, Canceled}, // CuttingOver: the server needs no copy
+	// Preparing: what was done can't be gone on with.
+	Copying:     {CatchingUp, Preparing, Failed, Canceled},
+	CatchingUp:  {Verifying, Preparing, Failed, Canceled},
+	Verifying:   {Ready, Preparing, Failed, Canceled},
+	Ready:       {CuttingOver, Preparing, Failed, Canceled},
 	CuttingOver: {Completed, Ready, Preparing, Failed, Canceled}, // Ready: the gap was too short; Preparing: the server wants a copy after all
 }
 

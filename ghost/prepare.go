@@ -215,7 +215,7 @@ func readIDs(ctx context.Context, conn *sql.Conn, t schema.Name, query string, a
 // prepare plans the migration; for a copy it leaves an empty, altered shadow
 // table behind. An error of the user's statement is the server's own.
 func (r *run) prepare(ctx context.Context) (plan.Plan, []Warning, error) {
-	ddl := &worker{db: r.DB, init: scratchSession(r.request.Settings)}
+	ddl := r.worker(scratchSession(r.request.Settings)...)
 	defer ddl.close()
 	var p plan.Plan
 	var warnings []Warning
@@ -318,6 +318,10 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 	} else if err != nil {
 		return p, err
 	}
+	tables := rowsql.Tables{ID: r.status.ID, Original: r.original.Name, Key: p.Key, Columns: p.Columns, Lossy: !strict, NullIsNow: !strict || r.Flavor.MariaDB, CutsTexts: r.Flavor.MariaDB, First: firstNumber(r.request.Statement)}
+	if r.resume != nil {
+		return r.adopt(ctx, p, tables)
+	}
 	shadow, old := shadowName(r.original.Name, r.status.ID), oldName(r.original.Name, r.status.ID)
 	if r.apart() {
 		shadow, old = apartShadow(r.original.Name, r.status.ID), apartOld(r.original.Name, r.status.ID)
@@ -346,15 +350,18 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 	if _, err := conn.ExecContext(ctx, text(r.request.Statement, shadow, "", "")); err != nil {
 		return p, err
 	}
-	now, err := readTime(ctx, conn)
-	if err != nil {
+	if tables.Started, err = readTime(ctx, conn); err != nil {
 		return p, err
 	}
-	r.tables = rowsql.Tables{ID: r.status.ID, Original: r.original.Name, Shadow: shadow, Key: p.Key, Columns: p.Columns, Started: now, Lossy: !strict, NullIsNow: !strict || r.Flavor.MariaDB, CutsTexts: r.Flavor.MariaDB, First: firstNumber(r.request.Statement)}
+	tables.Shadow = shadow
+	r.tables = tables
 	if p, err = r.makeHelper(ctx, p); err != nil || p.Path != plan.Copy {
 		return p, err
 	}
-	return p, r.deferIndexes(ctx, altered, p)
+	if err := r.deferIndexes(ctx, altered, p); err != nil {
+		return p, err
+	}
+	return p, r.describeShadow(ctx)
 }
 
 // mustBeFree refuses to touch a table that we did not make, and drops one of

@@ -38,8 +38,10 @@ type Queue struct {
 	Config
 	submitted chan *Ticket
 	ended     chan *Ticket
+	adopted   chan []*Ticket
 	listener  *listener
-	hub       *binlog.Hub // one stream for all migrations
+	hub       *binlog.Hub         // one stream for all migrations
+	orphans   map[int64]time.Time // since when they have been seen; of the chores' goroutine
 }
 
 // NewQueue makes a queue; Run makes it work.
@@ -56,7 +58,7 @@ func NewQueue(c Config) *Queue {
 	if c.Observe == nil {
 		c.Observe = func(Event) {}
 	}
-	return &Queue{Config: c, submitted: make(chan *Ticket), ended: make(chan *Ticket), listener: &listener{door: c.Door},
+	return &Queue{Config: c, submitted: make(chan *Ticket), ended: make(chan *Ticket), adopted: make(chan []*Ticket), listener: &listener{door: c.Door},
 		hub: binlog.NewHub(c.DB, c.Server, c.Flavor, c.Store.FenceTable())}
 }
 
@@ -102,8 +104,7 @@ func (q *Queue) Submit(ctx context.Context, r Request) (*Ticket, error) {
 // ticket stands for a migration that is recorded.
 func (q *Queue) ticket(id int64, r Request) *Ticket {
 	t := &Ticket{ID: id, done: make(chan struct{})}
-	t.run = &run{Config: q.Config, listener: q.listener, hub: q.hub, request: r, scratch: newScratch(id, r.Table),
-		status: Status{ID: id, Table: r.Table, Phase: Queued, ETA: -1}}
+	t.run = &run{Config: q.Config, listener: q.listener, hub: q.hub, request: r, attempt: newAttempt(id, r.Table)}
 	first := t.run.status
 	t.run.shown.Store(&first)
 	t.ctx, t.cancel = context.WithCancelCause(context.Background())
@@ -140,16 +141,28 @@ func (q *Queue) Run(ctx context.Context) error {
 		}
 	}
 	defer migrations.Wait()
+	for _, chore := range []func(context.Context){q.announce, q.lookForOrphans, q.dropOld} {
+		migrations.Add(1)
+		go func() {
+			defer migrations.Done()
+			chore(ctx)
+		}()
+	}
 	wishes := time.NewTimer(lookForWishes)
 	defer wishes.Stop()
-	chores := time.NewTimer(0)
-	defer chores.Stop()
 	for {
 		select {
 		case t := <-q.submitted:
 			enter(t)
+		case adopted := <-q.adopted:
+			for _, t := range adopted { // they have the lease, so whoever is first in line waits for it
+				start(t)
+			}
 		case t := <-q.ended:
 			table := t.run.request.Table
+			if line := lines[table]; len(line) == 0 || line[0] != t { // it was adopted
+				continue
+			}
 			lines[table] = lines[table][1:]
 			if len(lines[table]) > 0 {
 				start(lines[table][0])
@@ -167,12 +180,6 @@ func (q *Queue) Run(ctx context.Context) error {
 				enter(t)
 			}
 			wishes.Reset(lookForWishes)
-		case <-chores.C:
-			// What can't be done now is tried again at the next turn.
-			if err := errors.Join(q.Store.Announce(ctx), q.recover(ctx), q.dropDue(ctx)); err != nil && ctx.Err() == nil {
-				q.Observe(ChoresFailed{err})
-			}
-			chores.Reset(10 * time.Second)
 		case <-ctx.Done():
 			for _, line := range lines {
 				for _, t := range line[1:] {
@@ -185,6 +192,43 @@ func (q *Queue) Run(ctx context.Context) error {
 	}
 }
 
+// announce, lookForOrphans and dropOld are the chores. What can't be done now is tried
+// again at the next turn.
+func (q *Queue) announce(ctx context.Context) {
+	q.repeat(ctx, AliveFor/4, func(ctx context.Context) error {
+		bound, cancel := context.WithTimeout(ctx, AliveFor)
+		defer cancel()
+		return q.Store.Announce(bound)
+	})
+}
+
+func (q *Queue) lookForOrphans(ctx context.Context) {
+	q.repeat(ctx, time.Second, func(ctx context.Context) error {
+		tickets, err := q.adopt(ctx)
+		if len(tickets) > 0 {
+			select {
+			case q.adopted <- tickets:
+			case <-ctx.Done():
+				for _, t := range tickets { // whoever comes next adopts them again
+					t.run.lease.end()
+				}
+			}
+		}
+		return err
+	})
+}
+
+func (q *Queue) dropOld(ctx context.Context) { q.repeat(ctx, 10*time.Second, q.dropDue) }
+
+func (q *Queue) repeat(ctx context.Context, pause time.Duration, chore func(context.Context) error) {
+	for ctx.Err() == nil {
+		if err := chore(ctx); err != nil && ctx.Err() == nil {
+			q.Observe(ChoresFailed{err})
+		}
+		sleep(ctx, pause)
+	}
+}
+
 // carryOut runs one migration and records its end.
 func (q *Queue) carryOut(ctx context.Context, t *Ticket) Result {
 	stop := context.AfterFunc(ctx, func() { t.cancel(context.Cause(ctx)) })
@@ -192,7 +236,7 @@ func (q *Queue) carryOut(ctx context.Context, t *Ticket) Result {
 	defer t.cancel(nil)
 	result := Result{Err: context.Cause(t.ctx)}
 	if result.Err == nil {
-		result = t.run.migrate(t.ctx)
+		result = q.persist(t.ctx, t)
 	}
 	if mysqld.IsCanceled(result.Err) { // the reason instead of "context canceled"
 		if cause := context.Cause(t.ctx); cause != nil {
@@ -204,10 +248,10 @@ func (q *Queue) carryOut(ctx context.Context, t *Ticket) Result {
 	switch {
 	case r.swapped: // what failed afterwards doesn't undo it
 		result.Err = nil
-	case ctx.Err() != nil:
-		phase, result.Err = Failed, obstacle("Midflight is being stopped; the table is as it was. Send the statement again")
 	case errors.Is(result.Err, ErrCanceled):
 		phase = Canceled
+	case ctx.Err() != nil, errors.Is(result.Err, ErrTakenOver):
+		return q.leave(t, result.Err)
 	case result.Err != nil:
 		phase = Failed
 	}
@@ -217,17 +261,87 @@ func (q *Queue) carryOut(ctx context.Context, t *Ticket) Result {
 		r.status.Progress = 1
 	}
 	final := r.status
-	q.wrapUp(ctx, r, final, result)
+	if q.wrapUp(ctx, r, final, result) {
+		return q.leave(t, ErrTakenOver)
+	}
 	r.end()
 	r.shown.Store(&final)
 	q.Observe(Ended{t.ID, r.request.Table, phase, result.Rows, result.Err})
 	return result
 }
 
+// persist runs a migration until it has ended. A server that is away for longer than the
+// patience of a single statement is waited for, and then the migration is gone on with
+// from its checkpoint, as if another had begun it.
+func (q *Queue) persist(ctx context.Context, t *Ticket) Result {
+	for {
+		result := t.run.migrate(ctx)
+		if t.run.swapped || result.Err == nil || !transient(result.Err) || ctx.Err() != nil {
+			return result
+		}
+		q.Observe(Interrupted{t.ID, t.run.request.Table, result.Err})
+		why := result.Err
+		for pause := 100 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+			if sleep(ctx, pause) != nil {
+				return Result{Err: context.Cause(ctx)}
+			}
+			ended, err := q.again(ctx, t.run, why)
+			if err != nil && transient(err) {
+				continue
+			}
+			if ended || err != nil {
+				return Result{Err: err}
+			}
+			break
+		}
+	}
+}
+
+// again makes a run a fresh one that goes on from the checkpoint, once the server
+// answers; ended says that the swap was done.
+func (q *Queue) again(ctx context.Context, r *run, why error) (ended bool, err error) {
+	if mine, err := q.Store.Mine(ctx, r.status.ID); err != nil {
+		return false, err
+	} else if !mine {
+		return false, ErrTakenOver
+	}
+	if r.lease != nil {
+		if err := r.lease.hold(ctx); err != nil {
+			return false, err
+		}
+	}
+	before := r.status
+	fresh := newAttempt(before.ID, before.Table)
+	fresh.status.RowsCopied, fresh.status.RowsTotal = before.RowsCopied, before.RowsTotal
+	found, err := q.takeUp(ctx, &fresh, before)
+	if err != nil {
+		return false, err
+	}
+	q.Store.Log(ctx, before.ID, fmt.Sprintf("interrupted in phase %s: %v", before.Phase, why))
+	r.early.close()
+	r.attempt = fresh
+	r.swapped = found == Completed
+	if found == Canceled {
+		err = ErrCanceled
+	}
+	return r.swapped, err
+}
+
+// leave leaves a migration to another Midflight: this one is being stopped, or the other
+// has it already.
+func (q *Queue) leave(t *Ticket, err error) Result {
+	if !errors.Is(err, ErrTakenOver) {
+		err = &LeftError{t.ID}
+	}
+	t.run.end()
+	q.Observe(Left{t.ID, t.run.request.Table, t.run.status.Phase, err})
+	return Result{Err: err}
+}
+
 // wrapUp cleans up and records the end. It must be done though the migration
 // was canceled or the server is away, so it is tried until it is done or this
 // process stops; then the next Midflight finds an orphan.
-func (q *Queue) wrapUp(ctx context.Context, r *run, final Status, result Result) {
+func (q *Queue) wrapUp(ctx context.Context, r *run, final Status, result Result) (takenOver bool) {
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 		err := r.cleanUp(bound)
@@ -236,11 +350,14 @@ func (q *Queue) wrapUp(ctx context.Context, r *run, final Status, result Result)
 		}
 		cancel()
 		if err == nil {
-			return
+			return false
+		}
+		if errors.Is(err, ErrTakenOver) {
+			return !r.swapped
 		}
 		q.Observe(ChoresFailed{fmt.Errorf("m%d: %w", final.ID, err)})
 		if sleep(ctx, pause) != nil {
-			return
+			return false
 		}
 	}
 }

@@ -4,59 +4,152 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"midflight/ghost/plan"
+	"midflight/mysqld"
 	"midflight/schema"
 )
 
-// recover ends migrations whose Midflight is gone. Whoever gets the lease on the
-// table knows that nobody works on it. What is left of them is removed; the
-// original was never touched before the swap.
-func (q *Queue) recover(ctx context.Context) error {
-	orphans, err := q.Store.Orphans(ctx)
+// adopt takes over the migrations whose Midflight is gone, when they are seen for the
+// second time after grace: after a lost connection theirs may be about to announce itself
+// again. Whoever gets the lease on the table knows that nobody works on it.
+func (q *Queue) adopt(ctx context.Context) (tickets []*Ticket, err error) {
+	orphans, err := q.Store.Orphans(ctx, schema.Name{})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, s := range orphans {
-		l, e := takeLease(ctx, q.DB, s.Table)
+	since := map[int64]time.Time{}
+	for _, o := range orphans {
+		seen, ok := q.orphans[o.ID]
+		if !ok {
+			seen = time.Now()
+		}
+		if since[o.ID] = seen; time.Since(seen) < grace {
+			continue
+		}
+		l, e := takeLease(ctx, q.DB, o.Table)
 		if e != nil {
-			return errors.Join(err, e)
+			return tickets, errors.Join(err, e)
 		}
 		if l == nil {
 			continue
 		}
-		if e := q.bury(ctx, s); e != nil { // the others may be well
-			err = errors.Join(err, fmt.Errorf("m%d: %w", s.ID, e))
+		t, e := q.takeOver(ctx, o, l)
+		if e != nil { // the others may be well
+			err = errors.Join(err, fmt.Errorf("m%d: %w", o.ID, e))
 		}
-		l.end()
+		if t == nil {
+			l.end()
+			continue
+		}
+		tickets = append(tickets, t)
 	}
-	return err
+	q.orphans = since
+	return tickets, err
 }
 
-func (q *Queue) bury(ctx context.Context, s Status) error {
-	result := Result{Err: obstacle("Midflight was stopped while the migration ran; the table is as it was. Send the statement again")}
+// grace is how long an orphan must have been one.
+const grace = 2 * time.Second
+
+// takeOver makes an orphan ours: nil if that has ended it.
+func (q *Queue) takeOver(ctx context.Context, o Orphan, l *lease) (*Ticket, error) {
+	if ours, err := q.Store.Adopt(ctx, o); !ours || err != nil {
+		return nil, err
+	}
+	request, err := DecodeRequest(o.Request, q.Flavor)
+	if o.Request == nil || err != nil {
+		return nil, q.bury(ctx, o.Status, obstacle("Midflight was stopped while the migration ran, and its record can't be gone on with (%v); the table is as it was. Send the statement again", err))
+	}
+	request.User, request.Host, request.Session = o.User, o.Host, o.Session
+	t := q.ticket(o.ID, request)
+	t.run.status.RowsCopied, t.run.status.RowsTotal = o.RowsCopied, o.RowsTotal
+	t.run.lease = l
+	switch found, err := q.takeUp(ctx, &t.run.attempt, o.Status); {
+	case err != nil:
+		return nil, err
+	case found != "":
+		done := o.Status
+		done.Phase = found
+		if found == Canceled {
+			err = ErrCanceled
+		}
+		return nil, q.bury(ctx, done, err)
+	}
+	q.Observe(TakenOver{o.ID, o.Table, o.Phase})
+	return t, nil
+}
+
+// takeUp finds out what became of what somebody has begun, us or another: Completed,
+// Canceled, or else what a fresh attempt can go on from. It may be repeated.
+func (q *Queue) takeUp(ctx context.Context, fresh *attempt, s Status) (found Phase, err error) {
+	if err := q.endWork(ctx, s.ID); err != nil {
+		return "", err
+	}
+	claimed, err := q.Store.Claimed(ctx, s.ID)
+	if err != nil {
+		return "", err
+	}
+	resume, err := q.Store.Resume(ctx, s.ID)
+	if err != nil {
+		return "", err
+	}
+	done := false
+	switch s.Strategy {
+	case "":
+	case plan.Copy:
+		done, err = q.wasSwapped(ctx, s, claimed)
+	default:
+		done, err = q.wasAltered(ctx, s, resume)
+	}
+	if err != nil {
+		return "", err
+	}
+	if done {
+		return Completed, nil
+	}
+	triggers, err := q.Store.Triggers(ctx, s.ID)
+	if err == nil {
+		err = q.mendOrLog(ctx, s.ID, triggers, s.Table, claimed...)
+	}
+	if err == nil && len(triggers) > 0 {
+		err = q.Store.SaveTriggers(ctx, s.ID, nil)
+	}
+	if err != nil {
+		return "", err
+	}
+	if control, err := q.Store.Control(ctx, s.ID); err != nil {
+		return "", err
+	} else if control.Cancel {
+		return Canceled, nil
+	}
+	for _, sc := range []scratch{newScratch(s.ID, s.Table), rowsScratch(s.ID, s.Table)} {
+		if err := sc.drop(ctx, q.DB); err != nil {
+			return "", err
+		}
+	}
+	why := resume.usable()
+	if s.Strategy == plan.Copy && why == "" {
+		fresh.resume = resume
+		return "", nil
+	}
+	fresh.leftovers = true
+	if s.Strategy == plan.Copy {
+		q.Store.Log(ctx, s.ID, fmt.Sprintf("begun anew after phase %s: %s", s.Phase, why))
+	}
+	return "", nil
+}
+
+// bury records the end of a migration that nobody works on, and drops what is left of
+// it.
+func (q *Queue) bury(ctx context.Context, s Status, why error) error {
 	claimed, err := q.Store.Claimed(ctx, s.ID)
 	if err != nil {
 		return err
 	}
-	if err := q.endStatements(ctx, s.ID); err != nil {
-		return err
-	}
-	s.Phase, s.WaitingFor = Failed, ""
-	if s.Strategy == "copy" {
-		swapped, err := q.wasSwapped(ctx, s, claimed)
-		if err != nil {
-			return err
-		}
-		if swapped {
-			s.Phase, result.Err = Completed, nil
-		}
-	}
-	triggers, err := q.Store.Triggers(ctx, s.ID)
-	if err != nil {
-		return err
-	}
-	if err := q.mendOrLog(ctx, s.ID, triggers, s.Table, claimed...); err != nil {
-		return err
+	s.WaitingFor = ""
+	if why != nil && s.Phase != Canceled {
+		s.Phase = Failed
 	}
 	for _, t := range claimed {
 		if s.Phase == Completed && (t == oldName(s.Table, s.ID) || t == apartOld(s.Table, s.ID)) {
@@ -71,10 +164,52 @@ func (q *Queue) bury(ctx context.Context, s Status) error {
 			return err
 		}
 	}
-	if err := q.Store.Finish(ctx, s, result); err != nil {
+	if s.Phase == Completed {
+		s.Progress = 1
+		triggers, err := q.Store.Triggers(ctx, s.ID)
+		if err == nil {
+			err = q.mendOrLog(ctx, s.ID, triggers, s.Table, claimed...)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := q.Store.Finish(ctx, s, Result{Err: why}); err != nil {
 		return err
 	}
-	q.Observe(Ended{s.ID, s.Table, s.Phase, 0, result.Err})
+	q.Observe(Ended{s.ID, s.Table, s.Phase, 0, why})
+	return nil
+}
+
+// wasAltered tells whether a change that needs no copy was made: the server does it
+// whole or not at all. One that doesn't show in the definition may be made again.
+func (q *Queue) wasAltered(ctx context.Context, s Status, before *Resume) (bool, error) {
+	if before == nil {
+		return false, nil
+	}
+	now, err := definitionOf(ctx, q.DB, s.Table)
+	if mysqld.Number(err) == mysqld.ErrNoSuchTable || errors.Is(err, schema.ErrNotFound) {
+		return false, nil // what is tried next will say it
+	}
+	return now != before.Definition, err
+}
+
+// endWork ends what the server still does for a migration, and the connections that were
+// admitted to it: a RENAME that waits would make what is found now untrue, and who was
+// stopped would go on writing when he wakes up.
+func (q *Queue) endWork(ctx context.Context, id int64) error {
+	if err := q.endStatements(ctx, id); err != nil {
+		return err
+	}
+	connections, err := q.Store.Admitted(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, c := range connections {
+		if err := q.endSession(ctx, c); err != nil {
+			return fmt.Errorf("end its connections: %w", err)
+		}
+	}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package ghost
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -21,31 +22,44 @@ type run struct {
 	listener *listener
 	hub      *binlog.Hub
 	request  Request
-	scratch  scratch
-
-	status   Status
 	shown    atomic.Pointer[Status]
+	lease    *lease
+	attempt
+}
+
+// An attempt is what a run knows and has done; when the server was away for long another
+// begins with nothing but the checkpoint.
+type attempt struct {
+	scratch  scratch
+	status   Status
 	control  Control
 	early    *early
 	original *schema.Table
 	// definition of the original as text, when the stream began; for details that
 	// the description leaves out (comments).
 	definition string
-	lease      *lease
 	shadow     schema.Name // zero: not made
 	old        schema.Name // of the original after the swap; zero before
 	oldAs      schema.Name // what old will be
+	shadowAs   string      // the shadow's definition when the copy began
+	resume     *Resume     // nil: from the beginning
 	tables     rowsql.Tables
 	deferred   []plan.Index // that the shadow gets when its rows are there
 	swapped    bool         // the point of no return is passed
 	moving     bool         // the triggers may be on neither table
 	copyOnly   bool         // the server has taken back what it accepted on an empty table
 	told       bool         // which prepared statements are open
+	anew       int          // how often it was begun anew
+	leftovers  bool         // of before it was begun anew
 
 	// blockedSince is when others were first seen to be in the way of the lock; zero:
 	// not since the phase was entered.
 	blockedSince time.Time
 	lasting      map[uint64]bool // connections that have held the table for long
+}
+
+func newAttempt(id int64, t schema.Name) attempt {
+	return attempt{scratch: newScratch(id, t), status: Status{ID: id, Table: t, Phase: Queued, ETA: -1}}
 }
 
 // migrate is the algorithm of docs/algorithm.md.
@@ -54,11 +68,17 @@ func (r *run) migrate(ctx context.Context) Result {
 		return Result{Err: err}
 	}
 	for {
+		if err := r.dropLeftovers(ctx); err != nil {
+			return Result{Err: err}
+		}
 		r.enter(ctx, Preparing)
 		if nothing, err := r.reveals(ctx); nothing || err != nil {
 			return Result{Err: err}
 		}
 		p, warnings, err := r.prepare(ctx)
+		if r.beginsAnew(ctx, err) {
+			continue
+		}
 		if err != nil {
 			return Result{Err: err}
 		}
@@ -70,7 +90,11 @@ func (r *run) migrate(ctx context.Context) Result {
 		case plan.Direct:
 			return r.leave(ctx, p)
 		case plan.Copy:
-			return r.copyAndSwap(ctx, p, warnings)
+			result := r.copyAndSwap(ctx, p, warnings)
+			if r.beginsAnew(ctx, result.Err) {
+				continue
+			}
+			return result
 		}
 		r.tellPrepared(ctx)
 		warnings, err = r.inServer(ctx, p)
@@ -84,10 +108,65 @@ func (r *run) migrate(ctx context.Context) Result {
 	}
 }
 
-// awaitLease waits while another Midflight migrates the table.
+// beginsAnew tells whether an error is of what was done before, and not of the change: the
+// checkpoint can't be gone on from, or the binlog from where it was read. Then all is
+// begun anew, which the history tells.
+func (r *run) beginsAnew(ctx context.Context, err error) bool {
+	var u *unfit
+	var lost *binlog.LostPosition
+	if r.swapped || !errors.As(err, &u) && !errors.As(err, &lost) {
+		return false
+	}
+	if r.anew++; r.anew > mostAnew {
+		return false
+	}
+	r.log(ctx, "begun anew: %v", err)
+	r.resume, r.leftovers = nil, true
+	return true
+}
+
+// mostAnew is how often a migration is begun anew.
+const mostAnew = 3
+
+// dropLeftovers drops what was made before it was begun anew.
+func (r *run) dropLeftovers(ctx context.Context) error {
+	if !r.leftovers {
+		return nil
+	}
+	claimed, err := r.Store.Claimed(ctx, r.status.ID)
+	if err != nil {
+		return err
+	}
+	w := r.worker()
+	defer w.close()
+	err = w.use(ctx, func(conn *sql.Conn) error {
+		for _, t := range claimed {
+			if err := r.dropBy(ctx, conn, t); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	r.leftovers = err != nil
+	return err
+}
+
+// awaitLease waits while another Midflight migrates the table, or somebody has still to
+// take over an earlier migration of it.
 func (r *run) awaitLease(ctx context.Context) error {
+	if r.lease != nil { // taken with the migration
+		return nil
+	}
 	for {
-		l, err := takeLease(ctx, r.DB, r.request.Table)
+		orphans, err := r.Store.Orphans(ctx, r.request.Table)
+		if err != nil {
+			return err
+		}
+		earlier := len(orphans) > 0 && orphans[0].ID < r.status.ID
+		l, err := (*lease)(nil), error(nil)
+		if !earlier {
+			l, err = takeLease(ctx, r.DB, r.request.Table)
+		}
 		if err != nil {
 			return err
 		}
@@ -108,6 +187,11 @@ func (r *run) copyAndSwap(ctx context.Context, p plan.Plan, own []Warning) Resul
 		return Result{Err: err}
 	}
 	defer s.stop()
+	if r.resume != nil {
+		if err := s.goOn(ctx, r.resume); err != nil {
+			return Result{Err: err}
+		}
+	}
 	warned, err := s.copyAndSwap(ctx, own)
 	if warned.count > 0 {
 		r.log(ctx, "%d warnings", warned.count)
@@ -217,7 +301,15 @@ func (r *run) readControl(ctx context.Context) error {
 // cleanUp leaves nothing of ours behind but the record, and the old table. It
 // may be repeated.
 func (r *run) cleanUp(ctx context.Context) error {
-	err := r.scratch.drop(ctx, r.DB)
+	conn, err := r.DB.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer discard(conn)
+	if err := r.Store.Admit(ctx, conn, r.status.ID); err != nil {
+		return err
+	}
+	err = r.scratch.drop(ctx, conn)
 	if r.lease == nil { // nothing was begun
 		return err
 	}
@@ -231,7 +323,7 @@ func (r *run) cleanUp(ctx context.Context) error {
 	}
 	for _, t := range claimed {
 		if t != r.old {
-			err = errors.Join(err, r.drop(ctx, t))
+			err = errors.Join(err, r.dropBy(ctx, conn, t))
 		}
 	}
 	if r.old != (schema.Name{}) {
@@ -281,6 +373,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 func (r *run) follow(ctx context.Context, p plan.Plan) (_ *syncer, err error) {
 	changes, err := r.subscribe(ctx, p)
 	r.early.close()
+	r.early = nil
 	if err != nil {
 		return nil, err
 	}
@@ -303,6 +396,15 @@ func (r *run) follow(ctx context.Context, p plan.Plan) (_ *syncer, err error) {
 	if err := r.mustBeLogged(ctx); err != nil {
 		return nil, err
 	}
+	if r.resume == nil {
+		facts, err := r.facts(changes.Server())
+		if err == nil {
+			err = r.Store.Begin(ctx, r.status.ID, facts, changes.From)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 	visibility, err := binlog.NewVisibility(ctx, r.DB, r.Flavor)
 	if err != nil {
 		return nil, fmt.Errorf("ask how the server tells what is visible: %w", err)
@@ -318,8 +420,13 @@ func (r *run) follow(ctx context.Context, p plan.Plan) (_ *syncer, err error) {
 
 // subscribe waits while XA transactions are prepared, whose changes nobody will tell.
 func (r *run) subscribe(ctx context.Context, p plan.Plan) (*binlog.Subscription, error) {
+	watch := []binlog.Watch{{Table: r.original, Key: p.Key.Original}}
+	if r.resume != nil {
+		changes, err := r.hub.Resume(ctx, r.resume.Position, r.resume.Server, watch)
+		return changes, wrap(err, "follow the binlog from the checkpoint")
+	}
 	for {
-		changes, err := r.hub.Subscribe(ctx, []binlog.Watch{{Table: r.original, Key: p.Key.Original}})
+		changes, err := r.hub.Subscribe(ctx, watch)
 		var prepared *binlog.XAPreparedError
 		if !errors.As(err, &prepared) {
 			return changes, wrap(err, "follow the binlog")

@@ -14,9 +14,27 @@ import (
 // A worker owns one server connection with the settings of a migration, and
 // opens another when that one is lost. It belongs to one goroutine at a time.
 type worker struct {
-	db   *sql.DB
-	init []string // statements that make a fresh session ours
-	conn *sql.Conn
+	db    *sql.DB
+	admit func(context.Context, *sql.Conn) error // before anything else
+	init  []string                               // statements that make a fresh session ours
+	conn  *sql.Conn
+}
+
+// worker is one for a migration, which writes nothing when that is not ours any more.
+func (c *Config) worker(id int64, init ...string) *worker {
+	return &worker{db: c.DB, init: init, admit: func(ctx context.Context, conn *sql.Conn) error { return c.Store.Admit(ctx, conn, id) }}
+}
+
+func (r *run) worker(init ...string) *worker { return r.Config.worker(r.status.ID, init...) }
+
+// alone runs one statement that must not be run when the migration is not ours.
+func (r *run) alone(ctx context.Context, statement string) error {
+	w := r.worker()
+	defer w.close()
+	return w.use(ctx, func(conn *sql.Conn) error {
+		_, err := conn.ExecContext(ctx, statement)
+		return err
+	})
 }
 
 // use gives f the connection. A lost one is replaced at the next use; whether
@@ -26,6 +44,10 @@ func (w *worker) use(ctx context.Context, f func(*sql.Conn) error) error {
 		conn, err := w.db.Conn(ctx)
 		if err != nil {
 			return fmt.Errorf("connect: %w", err)
+		}
+		if err := w.admit(ctx, conn); err != nil {
+			discard(conn)
+			return err
 		}
 		for _, q := range w.init {
 			if _, err := conn.ExecContext(ctx, q); err != nil {

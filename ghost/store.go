@@ -2,9 +2,12 @@ package ghost
 
 import (
 	"context"
+	"database/sql"
 	"time"
 
 	"midflight/binlog"
+	"midflight/ghost/plan"
+	"midflight/ghost/rowsql"
 	"midflight/schema"
 )
 
@@ -13,14 +16,28 @@ import (
 type Store interface {
 	// Create records a new migration in phase queued and returns its id.
 	Create(ctx context.Context, r Request) (int64, error)
-	// Save brings the record up to date.
+	// Save brings the record up to date, as long as it is ours.
 	Save(ctx context.Context, s Status) error
-	// Finish records the end.
+	// Finish records the end; ErrTakenOver if the migration is not ours any more.
 	Finish(ctx context.Context, s Status, r Result) error
-	// Announce tells other Midflights that this one is alive; to be repeated.
+	// Announce tells other Midflights that this one is alive; to be repeated within
+	// AliveFor.
 	Announce(ctx context.Context) error
-	// Orphans lists the unfinished migrations of Midflights that are gone.
-	Orphans(ctx context.Context) ([]Status, error)
+	// Orphans lists the unfinished migrations of Midflights that are gone, oldest
+	// first; those of one table only, unless that is zero.
+	Orphans(ctx context.Context, of schema.Name) ([]Orphan, error)
+	// Adopt makes an orphan ours, and tells whether it was still an orphan.
+	Adopt(ctx context.Context, o Orphan) (bool, error)
+	// Mine tells whether a migration is ours.
+	Mine(ctx context.Context, id int64) (bool, error)
+	// Admit records that the connection works for a migration; ErrTakenOver if that is
+	// not ours. Invariant: whoever adopts it finds all connections of before.
+	Admit(ctx context.Context, conn *sql.Conn, id int64) error
+	// Admitted lists the connections that others have had admitted to a migration and
+	// that are open.
+	Admitted(ctx context.Context, id int64) ([]uint64, error)
+	// ClientGone records whether nobody waits for the answer.
+	ClientGone(ctx context.Context, id int64, gone bool) error
 	// Log adds to the migration's history.
 	Log(ctx context.Context, id int64, what string) error
 	// Control reads the operator's wishes.
@@ -34,8 +51,14 @@ type Store interface {
 	Grant(ctx context.Context, id int64, r Request) (int64, error)
 	// Withdraw ends such a wish without one.
 	Withdraw(ctx context.Context, id int64) error
-	// Checkpoint records what is needed to go on after a crash.
+	// Begin records what the tables were like when the copy began, and from where the
+	// binlog is read, or when a change in place began. It forgets earlier checkpoints.
+	Begin(ctx context.Context, id int64, f Facts, from binlog.Position) error
+	// Checkpoint records how far the copy is.
 	Checkpoint(ctx context.Context, id int64, c Checkpoint) error
+	// Resume reads the latest checkpoint, and where all chunks up to it end; nil if
+	// there is none.
+	Resume(ctx context.Context, id int64) (*Resume, error)
 
 	// SaveTriggers records a table's triggers before they are moved, instead of
 	// those that were; Triggers
@@ -74,4 +97,39 @@ type Checkpoint struct {
 	Watermark binlog.Key      // all rows up to here are copied
 	Position  binlog.Position // all changes up to here are applied
 	Rows      int64           // in the shadow table
+	// Ends are where chunks end, up to the watermark, that no earlier checkpoint had,
+	// and First the number of the first of them.
+	Ends  []binlog.Key
+	First int
 }
+
+// Facts are what must be as it was for somebody to go on.
+type Facts struct {
+	Version    int // of this record; another one is not gone on from
+	Definition string
+	// Of a copy:
+	Shadow, Old schema.Name
+	ShadowAs    string // its definition
+	Deferred    []plan.Index
+	Copies      string // the statement that copies all
+	Started     rowsql.Start
+	Server      string // its identity
+}
+
+// A Resume is where a migration can be gone on with.
+type Resume struct {
+	Facts
+	Checkpoint
+}
+
+// An Orphan is an unfinished migration of a Midflight that is gone.
+type Orphan struct {
+	Status
+	Owner      string
+	Request    []byte // nil: of a version that did not record it
+	User, Host string
+	Session    uint32
+}
+
+// AliveFor is how long a Midflight that is silent counts as alive.
+const AliveFor = 4 * time.Second

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,15 +43,20 @@ type syncer struct {
 	last    *binlog.TxID // of the latest transaction received
 	// Everything up to applied is in the shadow, or ahead of the copy.
 	received, applied binlog.Position
-	outdated          outdated
-	look              bool // something happened since the horizon was last read in vain
-	horizon           binlog.Horizon
-	fresh             bool      // what it covers may not all be taken yet
-	looked            time.Time // when it was last asked for
+	marks             []mark // places behind applied, oldest first
+	// Where the chunks end, in their order. The first saved are in the checkpoint.
+	ends     []binlog.Key
+	saved    int
+	outdated outdated
+	look     bool // something happened since the horizon was last read in vain
+	horizon  binlog.Horizon
+	fresh    bool      // what it covers may not all be taken yet
+	looked   time.Time // when it was last asked for
 
 	copying   bool
 	copied    backlog.Copied
 	course    chunk.Course
+	scouted   time.Time // when ends were last found ahead
 	sizer     chunk.Sizer
 	applyTurn bool          // the copy waits for a turn of the apply
 	turned    time.Time     // when that last ended
@@ -60,6 +66,7 @@ type syncer struct {
 	warned    warned
 	forecast  forecast.Forecast
 	building  time.Time // when the building of the indexes began; zero: it isn't under way
+	readers   []Blocker // whom it may have to wait for
 
 	verify  verify.Verification
 	crowded time.Time // when a range had too many rows that wait to be applied
@@ -109,7 +116,7 @@ func newSyncer(ctx context.Context, r *run, changes *binlog.Subscription, v *bin
 		received:   changes.From, applied: changes.From,
 		txs: make(chan binlog.Tx, 256), streamE: make(chan error, 1),
 		done: make(chan func() error), busy: map[job]int{},
-		copiers: newCrew(r.DB, session), appliers: newCrew(r.DB, session), verifiers: newCrew(r.DB, session),
+		copiers: newCrew(r, session), appliers: newCrew(r, session), verifiers: newCrew(r, session),
 		width: width, rowBytes: r.rowBytes(), warm: r.warmRows(ctx),
 		backlog: backlog.New[*binlog.TxID](), last: &binlog.TxID{},
 		copied: backlog.NewCopied(p.Key.Integers() && !p.Numbers()),
@@ -275,15 +282,43 @@ func (s *syncer) receive(tx binlog.Tx) error {
 	return nil
 }
 
+// A mark is a place in the stream, and the generation of the keys that came before it.
+type mark struct {
+	generation int
+	position   binlog.Position
+}
+
+// mostMarks are kept: a backlog that does not move for hours needs no more.
+const mostMarks = 64
+
 // advance moves the position from which somebody could resume.
 //
 // Invariant: every change up to it was applied, or forgotten since a chunk beyond
-// the watermark reads it; so the backlog must be empty, what is being applied
-// included. A hidden one is there for every reader, so whoever resumes finds it.
+// the watermark reads it; what is being applied counts as not yet applied. A hidden
+// one is there for every reader, so whoever resumes finds it.
 func (s *syncer) advance() {
-	if s.backlog.Len() == 0 && len(s.unseen) == 0 {
-		s.applied = s.received
+	if len(s.unseen) > 0 {
+		return
 	}
+	if s.backlog.Len() == 0 {
+		s.applied, s.marks = s.received, nil
+	}
+	for len(s.marks) > 0 && s.backlog.Settled(s.marks[0].generation) {
+		s.applied, s.marks = s.marks[0].position, s.marks[1:]
+	}
+}
+
+// checkpoint is what can be gone on with as of now.
+func (s *syncer) checkpoint() Checkpoint {
+	s.advance()
+	if len(s.marks) < mostMarks {
+		s.marks = append(s.marks, mark{s.backlog.Mark(), s.received})
+	}
+	c := Checkpoint{Watermark: s.copied.Watermark(), Position: s.applied, Rows: s.count.rows, First: s.saved}
+	if i := slices.Index(s.ends[s.saved:], c.Watermark); i >= 0 {
+		c.Ends = slices.Clone(s.ends[s.saved : s.saved+i+1])
+	}
+	return c
 }
 
 // housekeep, every second: what the operator wants, the published status, a
@@ -296,19 +331,27 @@ func (s *syncer) housekeep() {
 	status := s.status
 	s.shown.Store(&status)
 	s.applyAgain()
-	s.advance()
-	checkpoint := Checkpoint{Watermark: s.copied.Watermark(), Position: s.applied, Rows: s.count.rows}
+	checkpoint := s.checkpoint()
+	builds, shadow := !s.building.IsZero() && time.Since(s.building) > time.Second, s.shadow
 	s.start(housekeeping, func(ctx context.Context) func() error {
 		control, err := s.Store.Control(ctx, status.ID)
 		s.Store.Save(ctx, status)
-		s.Store.Checkpoint(ctx, status.ID, checkpoint)
+		saved := s.Store.Checkpoint(ctx, status.ID, checkpoint) // the next second tries again
 		around, aroundErr := lookAround(ctx, s.DB, s.Flavor)
 		lost := s.lease.hold(ctx)
+		var readers []Blocker
+		if builds {
+			readers, _ = s.readersOf(ctx, shadow) // the next second asks again
+		}
 		return func() error {
+			s.readers = readers
+			if saved == nil {
+				s.saved += len(checkpoint.Ends)
+			}
 			if aroundErr == nil {
 				s.around = around
 			}
-			if lost != nil {
+			if lost != nil && !transient(lost) {
 				return lost
 			}
 			if err != nil {
@@ -326,7 +369,7 @@ func (s *syncer) housekeep() {
 func (s *syncer) progress() {
 	st := &s.status
 	st.Backlog = s.backlog.Len()
-	st.WaitingFor = ""
+	st.WaitingFor, st.waiting = "", ""
 	switch {
 	case st.Phase != Copying && s.verify.On() && (s.underWay() || s.began != s.hiding()):
 		st.WaitingFor = "sessions with sql_log_bin = 0, whose changes are not in the binlog: all rows are compared again"
@@ -339,6 +382,9 @@ func (s *syncer) progress() {
 		st.WaitingFor = "CALL midflight.cutover"
 	default:
 		st.WaitingFor = "the window " + s.request.CutOver.String()
+	}
+	if len(s.readers) > 0 && !s.building.IsZero() {
+		st.WaitingFor, st.waiting = describe(s.readers), who(s.readers)
 	}
 	if why := s.pace.Reason(); st.WaitingFor == "" && why != "" && s.copying {
 		st.WaitingFor = why

@@ -15,8 +15,10 @@ import (
 var apartSchema = regexp.MustCompile(`^` + ourSchemas + `\d+_(shadow|old)$`)
 
 // drop removes a table of ours and the claim on its name.
-func (c *Config) drop(ctx context.Context, t schema.Name) error {
-	if _, err := c.DB.ExecContext(ctx, "DROP TABLE /* midflight */ IF EXISTS "+t.Quoted()); err != nil {
+func (c *Config) drop(ctx context.Context, t schema.Name) error { return c.dropBy(ctx, c.DB, t) }
+
+func (c *Config) dropBy(ctx context.Context, by mysqld.Queryer, t schema.Name) error {
+	if _, err := by.ExecContext(ctx, "DROP TABLE /* midflight */ IF EXISTS "+t.Quoted()); err != nil {
 		return fmt.Errorf("drop %s: %w", t, err)
 	}
 	if apartSchema.MatchString(t.Schema) {
@@ -30,7 +32,7 @@ func (c *Config) drop(ctx context.Context, t schema.Name) error {
 		if left > 0 {
 			return c.Store.Release(ctx, t)
 		}
-		if _, err := c.DB.ExecContext(ctx, "DROP DATABASE /* midflight */ IF EXISTS "+mysqld.QuoteName(t.Schema)); err != nil {
+		if _, err := by.ExecContext(ctx, "DROP DATABASE /* midflight */ IF EXISTS "+mysqld.QuoteName(t.Schema)); err != nil {
 			return fmt.Errorf("drop the schema %s: %w", t.Schema, err)
 		}
 	}

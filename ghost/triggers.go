@@ -34,7 +34,7 @@ func (r *run) tryTriggers(ctx context.Context) error {
 	if err := r.DB.QueryRowContext(ctx, "SELECT /* midflight */ default_collation_name FROM information_schema.schemata WHERE schema_name = ?", r.original.Name.Schema).Scan(&collation); err != nil {
 		return fmt.Errorf("read the collation of %s: %w", r.original.Name.Schema, err)
 	}
-	w := &worker{db: r.DB}
+	w := r.worker()
 	defer w.close()
 	return w.use(ctx, func(conn *sql.Conn) error {
 		for _, tr := range r.original.Triggers {
@@ -175,7 +175,7 @@ func (c *Config) mendTriggers(ctx context.Context, id int64, triggers []schema.T
 		}
 	}
 	// Everybody who wants the table queues behind us meanwhile.
-	w := &worker{db: c.DB, init: []string{"SET /* midflight */ SESSION lock_wait_timeout = 2, wait_timeout = 10"}}
+	w := c.worker(id, "SET /* midflight */ SESSION lock_wait_timeout = 2, wait_timeout = 10")
 	defer w.close()
 	for try := 1; ; try++ {
 		err := w.use(ctx, func(conn *sql.Conn) error {

@@ -49,7 +49,7 @@ func (r *run) makeTwin(ctx context.Context, made schema.Name) error {
 	if r.apart() && utf8.RuneCountInString(made.Table) > maxName-len("_chk_999") {
 		made = made.With("midflight") // else the names that LIKE gives are too long (3507)
 	}
-	plain := &worker{db: r.DB, init: plainSession(r.Flavor)}
+	plain := r.worker(plainSession(r.Flavor)...)
 	defer plain.close()
 	err := plain.use(ctx, func(conn *sql.Conn) error {
 		_, err := conn.ExecContext(ctx, "CREATE TABLE /* midflight */ "+made.Quoted()+" LIKE "+r.original.Name.Quoted())

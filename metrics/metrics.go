@@ -113,6 +113,8 @@ func (m *Metrics) Migration(e ghost.Event) {
 		m.enter(e.ID, e.Phase)
 		m.block(e.ID, 0)
 		m.ended.WithLabelValues(string(e.Phase)).Inc()
+	case ghost.Left: // whoever goes on with it has it in his metrics
+		m.forget(e.ID)
 	case ghost.ChunkCopied:
 		m.rowsCopied.Add(float64(e.Rows))
 		m.chunkSeconds.Observe(e.Took.Seconds())
@@ -145,6 +147,17 @@ func (m *Metrics) enter(id int64, p ghost.Phase) {
 	if !p.Terminal() {
 		m.phase[id] = p
 		m.phases.WithLabelValues(string(p)).Inc()
+	}
+}
+
+// forget: the migration is somebody else's.
+func (m *Metrics) forget(id int64) {
+	m.block(id, 0)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if before, ok := m.phase[id]; ok {
+		m.phases.WithLabelValues(string(before)).Dec()
+		delete(m.phase, id)
 	}
 }
 

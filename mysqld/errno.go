@@ -13,6 +13,7 @@ import (
 // The server's error numbers that somebody here branches on.
 const (
 	ErrDupKey             = 1022
+	ErrTooManyConnections = 1040
 	ErrAccessDenied       = 1045
 	ErrNoDatabase         = 1046
 	ErrTableExists        = 1050
@@ -88,6 +89,15 @@ func IsConnectionLost(err error) bool {
 func goodbye(err error) bool {
 	switch Number(err) {
 	case ErrServerShutdown, ErrConnectionKilled, ErrIdleTooLong:
+		return true
+	}
+	return false
+}
+
+// IsTooManyConnections: the server has no connection left now.
+func IsTooManyConnections(err error) bool {
+	switch Number(err) {
+	case ErrTooManyConnections, 1203, 1226: // in all, of the user, of the account's resources
 		return true
 	}
 	return false

@@ -5,6 +5,7 @@ CREATE TABLE IF NOT EXISTS midflight.migrations (
   schema_name VARCHAR(64) NOT NULL,
   table_name VARCHAR(64) NOT NULL,
   statement LONGTEXT NOT NULL,
+  request LONGTEXT NULL COMMENT 'the statement and its session''s settings, for whoever takes the migration over: JSON',
   strategy VARCHAR(16) NOT NULL DEFAULT '' COMMENT 'the path taken: instant, metadata, inplace, copy',
   reason TEXT NOT NULL COMMENT 'why this path',
   phase VARCHAR(16) NOT NULL DEFAULT 'queued',
@@ -23,6 +24,7 @@ CREATE TABLE IF NOT EXISTS midflight.migrations (
   host VARCHAR(255) NOT NULL DEFAULT '' COMMENT 'from where',
   connection_id BIGINT NOT NULL DEFAULT 0,
   owner VARCHAR(40) NOT NULL DEFAULT '' COMMENT 'the Midflight that runs it',
+  client_gone BOOLEAN NOT NULL DEFAULT FALSE COMMENT 'nobody waits for the answer; who sends the same statement again does',
   created_at DATETIME(6) NOT NULL,
   started_at DATETIME(6) NULL,
   ready_at DATETIME(6) NULL COMMENT 'in sync for the first time',
@@ -42,8 +44,25 @@ CREATE TABLE IF NOT EXISTS midflight.checkpoints (
   watermark TEXT NOT NULL COMMENT 'rows up to this key are copied; literals, hex of the internal form',
   position TEXT NOT NULL COMMENT 'changes up to here are applied',
   rows_in_shadow BIGINT NOT NULL,
+  facts LONGTEXT NULL COMMENT 'what the tables were like when the copy began: JSON',
   updated_at DATETIME(6) NOT NULL
 ) ENGINE=InnoDB;
+
+CREATE TABLE IF NOT EXISTS midflight.chunks (
+  migration_id BIGINT NOT NULL,
+  number INT NOT NULL COMMENT 'in the order of the key',
+  ends_at TEXT NOT NULL COMMENT 'its last key, as watermark in checkpoints',
+  PRIMARY KEY (migration_id, number)
+) ENGINE=InnoDB COMMENT='ranges that are copied, to be compared by whoever goes on';
+
+CREATE TABLE IF NOT EXISTS midflight.sessions (
+  connection_id BIGINT NOT NULL,
+  server_start DATETIME NOT NULL COMMENT 'connection ids begin anew with the server',
+  migration_id BIGINT NOT NULL,
+  owner VARCHAR(40) NOT NULL,
+  PRIMARY KEY (connection_id, server_start),
+  KEY by_migration (migration_id)
+) ENGINE=InnoDB COMMENT='connections that work for a migration: they are ended before another Midflight takes it over';
 
 CREATE TABLE IF NOT EXISTS midflight.events (
   id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"database/sql/driver"
 	_ "embed"
 	"encoding/hex"
 	"encoding/json"
@@ -23,8 +24,9 @@ var tables string
 
 // A Store implements ghost.Store on the server's own tables.
 type Store struct {
-	db    *sql.DB
-	owner string // this process
+	db     *sql.DB
+	flavor mysqld.Flavor
+	owner  string // this process
 
 	mu    sync.Mutex
 	alive *sql.Conn // has the lock by the owner's name
@@ -53,7 +55,11 @@ func Open(ctx context.Context, db *sql.DB) (*Store, error) {
 	}
 	id := make([]byte, 12)
 	rand.Read(id)
-	s := &Store{db: db, owner: hex.EncodeToString(id)}
+	flavor, err := mysqld.ReadFlavor(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{db: db, flavor: flavor, owner: hex.EncodeToString(id)}
 	return s, s.Announce(ctx)
 }
 
@@ -80,11 +86,15 @@ func (s *Store) Close() error {
 	if s.alive == nil {
 		return nil
 	}
-	// The lock must not stay with a pooled connection.
-	s.alive.ExecContext(context.Background(), "DO /* midflight */ RELEASE_ALL_LOCKS()")
-	err := s.alive.Close()
+	discard(s.alive)
 	s.alive = nil
-	return err
+	return nil
+}
+
+// discard closes a connection instead of giving it back to the pool with its lock.
+func discard(c *sql.Conn) {
+	c.Raw(func(any) error { return driver.ErrBadConn })
+	c.Close()
 }
 
 // Announce holds a lock by this process's name for as long as it lives.
@@ -95,16 +105,22 @@ func (s *Store) Announce(ctx context.Context) error {
 		if s.alive.PingContext(ctx) == nil {
 			return nil
 		}
-		s.alive.Close()
+		discard(s.alive)
 		s.alive = nil
 	}
 	conn, err := s.db.Conn(ctx)
 	if err != nil {
 		return fmt.Errorf("announce this Midflight: %w", err)
 	}
+	// A process that is stopped, or whose machine is gone, keeps its connections: the
+	// server ends this one when nothing comes by it any more.
 	var got sql.NullBool
-	if err := conn.QueryRowContext(ctx, "SELECT /* midflight */ GET_LOCK(?, 5)", lockName(s.owner)).Scan(&got); err != nil || !got.Bool {
-		conn.Close()
+	_, err = conn.ExecContext(ctx, fmt.Sprintf("SET /* midflight */ SESSION wait_timeout = %d", ghost.AliveFor/time.Second))
+	if err == nil {
+		err = conn.QueryRowContext(ctx, "SELECT /* midflight */ GET_LOCK(?, 5)", lockName(s.owner)).Scan(&got)
+	}
+	if err != nil || !got.Bool {
+		discard(conn)
 		return fmt.Errorf("announce this Midflight: the lock %s was not to be had: %w", lockName(s.owner), err)
 	}
 	s.alive = conn
@@ -119,10 +135,14 @@ func (s *Store) Create(ctx context.Context, r ghost.Request) (int64, error) {
 }
 
 func (s *Store) create(ctx context.Context, db execer, r ghost.Request) (int64, error) {
+	request, err := r.Encode()
+	if err != nil {
+		return 0, err
+	}
 	result, err := db.ExecContext(ctx, `INSERT /* midflight */ INTO midflight.migrations
-(schema_name, table_name, statement, reason, waiting_for, cutover, user, host, connection_id, owner, created_at)
-VALUES (?, ?, ?, '', '', ?, ?, ?, ?, ?, UTC_TIMESTAMP(6))`,
-		r.Table.Schema, r.Table.Table, strings.ToValidUTF8(r.Statement.Text, "?"), r.CutOver.String(), r.User, r.Host, r.Session, s.owner)
+(schema_name, table_name, statement, request, reason, waiting_for, cutover, user, host, connection_id, owner, created_at)
+VALUES (?, ?, ?, ?, '', '', ?, ?, ?, ?, ?, UTC_TIMESTAMP(6))`,
+		r.Table.Schema, r.Table.Table, strings.ToValidUTF8(r.Statement.Text, "?"), string(request), r.CutOver.String(), r.User, r.Host, r.Session, s.owner)
 	if err != nil {
 		return 0, err
 	}
@@ -130,19 +150,19 @@ VALUES (?, ?, ?, '', '', ?, ?, ?, ?, ?, UTC_TIMESTAMP(6))`,
 }
 
 // Save implements ghost.Store.
-func (s *Store) Save(ctx context.Context, st ghost.Status) error { return save(ctx, s.db, st) }
+func (s *Store) Save(ctx context.Context, st ghost.Status) error { return s.save(ctx, s.db, st) }
 
 // An execer is the pool or a transaction.
 type execer interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
-func save(ctx context.Context, db execer, st ghost.Status) error {
+func (s *Store) save(ctx context.Context, db execer, st ghost.Status) error {
 	_, err := db.ExecContext(ctx, `UPDATE /* midflight */ midflight.migrations
 SET phase = ?, strategy = ?, reason = ?, rows_copied = ?, rows_estimate = ?, progress = ?, eta_seconds = ?, eta_error_seconds = ?, rows_per_second = ?, backlog = ?, waiting_for = ?,
   started_at = IF(? = 'queued', NULL, COALESCE(started_at, UTC_TIMESTAMP(6))), ready_at = IF(? = 'ready', COALESCE(ready_at, UTC_TIMESTAMP(6)), ready_at)
-WHERE id = ?`,
-		st.Phase, st.Strategy, st.Reason, st.RowsCopied, st.RowsTotal, st.Progress, eta(st, st.ETA), eta(st, st.ETAError), st.Rate, st.Backlog, st.WaitingFor, st.Phase, st.Phase, st.ID)
+WHERE id = ? AND owner = ?`,
+		st.Phase, st.Strategy, st.Reason, st.RowsCopied, st.RowsTotal, st.Progress, eta(st, st.ETA), eta(st, st.ETAError), st.Rate, st.Backlog, st.WaitingFor, st.Phase, st.Phase, st.ID, s.owner)
 	return err
 }
 
@@ -158,7 +178,12 @@ func (s *Store) Finish(ctx context.Context, st ghost.Status, r ghost.Result) err
 		return fmt.Errorf("record the end: %w", err)
 	}
 	defer tx.Rollback()
-	if err := save(ctx, tx, st); err != nil {
+	if mine, err := s.mine(ctx, tx, st.ID, " FOR UPDATE"); err != nil {
+		return fmt.Errorf("record the end: %w", err)
+	} else if !mine {
+		return ghost.ErrTakenOver
+	}
+	if err := s.save(ctx, tx, st); err != nil {
 		return err
 	}
 	var number sql.NullInt64
@@ -171,45 +196,12 @@ func (s *Store) Finish(ctx context.Context, st ghost.Status, r ghost.Result) err
 SET error_number = ?, error = ?, completed_at = UTC_TIMESTAMP(6), eta_seconds = NULL, eta_error_seconds = NULL, rows_per_second = 0 WHERE id = ?`, number, text, st.ID); err != nil {
 		return err
 	}
-	for _, own := range []string{"fences", "triggers"} {
+	for _, own := range []string{"fences", "triggers", "chunks", "sessions"} {
 		if _, err := tx.ExecContext(ctx, "DELETE /* midflight */ FROM midflight."+own+" WHERE migration_id = ?", st.ID); err != nil {
 			return err
 		}
 	}
 	return tx.Commit()
-}
-
-// Orphans implements ghost.Store.
-func (s *Store) Orphans(ctx context.Context) ([]ghost.Status, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT /* midflight */ id, schema_name, table_name, phase, strategy, reason, owner FROM midflight.migrations
-WHERE phase NOT IN ('completed', 'failed', 'canceled') AND owner <> ?`, s.owner)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	owners := map[string][]ghost.Status{}
-	for rows.Next() {
-		st := ghost.Status{ETA: -1}
-		var owner string
-		if err := rows.Scan(&st.ID, &st.Table.Schema, &st.Table.Table, &st.Phase, &st.Strategy, &st.Reason, &owner); err != nil {
-			return nil, err
-		}
-		owners[owner] = append(owners[owner], st)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	var orphans []ghost.Status
-	for owner, theirs := range owners {
-		var free sql.NullBool
-		if err := s.db.QueryRowContext(ctx, "SELECT /* midflight */ IS_FREE_LOCK(?)", lockName(owner)).Scan(&free); err != nil {
-			return nil, err
-		}
-		if free.Bool {
-			orphans = append(orphans, theirs...)
-		}
-	}
-	return orphans, nil
 }
 
 // Log implements ghost.Store.
@@ -226,16 +218,6 @@ func (s *Store) Control(ctx context.Context, id int64) (c ghost.Control, err err
 		return ghost.Control{Cancel: true}, nil
 	}
 	return c, err
-}
-
-// Checkpoint implements ghost.Store.
-func (s *Store) Checkpoint(ctx context.Context, id int64, c ghost.Checkpoint) error {
-	// Hex, because a key's literals are joined by a zero byte, and because a
-	// watermark that reads as another type is how rows get lost (spirit #1030).
-	_, err := s.db.ExecContext(ctx, `INSERT /* midflight */ INTO midflight.checkpoints (migration_id, watermark, position, rows_in_shadow, updated_at) VALUES (?, ?, ?, ?, UTC_TIMESTAMP(6))
-ON DUPLICATE KEY UPDATE watermark = VALUES(watermark), position = VALUES(position), rows_in_shadow = VALUES(rows_in_shadow), updated_at = VALUES(updated_at)`,
-		id, hex.EncodeToString([]byte(c.Watermark)), c.Position.String(), c.Rows)
-	return err
 }
 
 // Fence implements ghost.Store.

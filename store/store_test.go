@@ -73,11 +73,11 @@ func TestOpenAgain(t *testing.T) {
 			t.Fatalf("open it again: %v", err)
 		}
 		defer again.Close()
-		if orphans, err := again.Orphans(t.Context()); err != nil || len(orphans) != 0 {
+		if orphans, err := again.Orphans(t.Context(), schema.Name{}); err != nil || len(orphans) != 0 {
 			t.Errorf("the first one lives, yet the second finds orphans: %v, %v", orphans, err)
 		}
 		keep.Close()
-		orphans, err := again.Orphans(t.Context())
+		orphans, err := again.Orphans(t.Context(), schema.Name{})
 		if err != nil || len(orphans) != 1 || orphans[0].ID != id || orphans[0].Table != request.Table {
 			t.Errorf("orphans of the first one, which is closed: %+v, %v", orphans, err)
 		}

@@ -24,6 +24,9 @@ var changed = []changedColumn{
 	{"migrations", "cutover", 60, "VARCHAR(60) NOT NULL DEFAULT 'auto'", ""},
 	{"migrations", "eta_error_seconds", 0, "BIGINT NULL COMMENT 'by how much eta_seconds may be off' AFTER eta_seconds", ""},
 	{"migrations", "rows_per_second", 0, "BIGINT NOT NULL DEFAULT 0 COMMENT 'copied, of late' AFTER eta_error_seconds", ""},
+	{"migrations", "request", 0, "LONGTEXT NULL COMMENT 'the statement and its session''s settings, for whoever takes the migration over: JSON' AFTER statement", ""},
+	{"migrations", "client_gone", 0, "BOOLEAN NOT NULL DEFAULT FALSE COMMENT 'nobody waits for the answer; who sends the same statement again does' AFTER owner", ""},
+	{"checkpoints", "facts", 0, "LONGTEXT NULL COMMENT 'what the tables were like when the copy began: JSON' AFTER rows_in_shadow", ""},
 	{"migrations", "invisible_columns", 0, "TEXT NULL COMMENT 'published INVISIBLE by @midflight_new_columns: a JSON list'", ""},
 	{"migrations", "reveal_requested", 0, "BOOLEAN NOT NULL DEFAULT FALSE", ", ADD KEY by_reveal (reveal_requested)"},
 }

@@ -35,7 +35,7 @@ func (l logger) migration(e ghost.Event) {
 	switch e := e.(type) {
 	case ghost.ChunkCopied, ghost.KeysApplied:
 		l.Debug(e.String())
-	case ghost.ChoresFailed:
+	case ghost.ChoresFailed, ghost.Interrupted:
 		l.Warn(e.String())
 	default:
 		l.Info(e.String())

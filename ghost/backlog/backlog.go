@@ -16,27 +16,66 @@ import (
 // Invariant: a key leaves the backlog only by being applied after its latest
 // transaction was visible, or by being forgotten then, while it was Ahead.
 type Backlog[ID any] struct {
-	pending map[binlog.Key]ID
-	taken   map[binlog.Key]ID // handed out by Take, not yet Done
+	pending map[binlog.Key]entry[ID]
+	taken   map[binlog.Key]entry[ID] // handed out by Take, not yet Done
 	// queue has the pending keys, each once, in the order in which they came: those
 	// that have become visible are in front.
 	queue []binlog.Key
 	bytes int // of all keys' texts
+
+	generation int         // of the keys that are added now
+	left       map[int]int // how many keys of each generation are here; none is left out
+}
+
+type entry[ID any] struct {
+	id ID
+	// generation in which the key came: a later change does not make it younger.
+	generation int
 }
 
 // New makes an empty backlog.
 func New[ID any]() *Backlog[ID] {
-	return &Backlog[ID]{pending: map[binlog.Key]ID{}, taken: map[binlog.Key]ID{}}
+	return &Backlog[ID]{pending: map[binlog.Key]entry[ID]{}, taken: map[binlog.Key]entry[ID]{}, left: map[int]int{}}
+}
+
+// Mark ends a generation, and returns its number.
+func (b *Backlog[ID]) Mark() int {
+	b.generation++
+	return b.generation - 1
+}
+
+// Settled: every key that was here when the generation ended has been applied or
+// forgotten since.
+func (b *Backlog[ID]) Settled(generation int) bool {
+	for g := range b.left { // as many as there are marks that are not settled
+		if g <= generation {
+			return false
+		}
+	}
+	return true
+}
+
+func (b *Backlog[ID]) comes(e entry[ID]) { b.left[e.generation]++ }
+
+func (b *Backlog[ID]) goes(e entry[ID]) {
+	if b.left[e.generation]--; b.left[e.generation] == 0 {
+		delete(b.left, e.generation)
+	}
 }
 
 // Add notes that transaction id changed the row of k. A key that is being
 // applied at this moment is applied again: the read may have missed id.
-func (b *Backlog[ID]) Add(k binlog.Key, id ID) {
-	if _, waits := b.pending[k]; !waits {
+func (b *Backlog[ID]) Add(k binlog.Key, id ID) { b.add(k, entry[ID]{id, b.generation}) }
+
+func (b *Backlog[ID]) add(k binlog.Key, e entry[ID]) {
+	if waits, ok := b.pending[k]; ok {
+		e.generation = waits.generation
+	} else {
 		b.queue = append(b.queue, k)
 		b.bytes += len(k)
+		b.comes(e)
 	}
-	b.pending[k] = id
+	b.pending[k] = e
 }
 
 // Again asks for k to be applied once more; a change that waits already does.
@@ -62,17 +101,18 @@ func (b *Backlog[ID]) Take(n int, visible func(ID) bool, at func(binlog.Key) Pla
 	kept, seen := 0, 0
 	for ; seen < len(b.queue) && len(keys) < n && kept < inVain*n; seen++ {
 		k := b.queue[seen]
-		id, where := b.pending[k], InFlight
-		if _, busy := b.taken[k]; !busy && visible(id) {
+		e, where := b.pending[k], InFlight
+		if _, busy := b.taken[k]; !busy && visible(e.id) {
 			where = at(k)
 		}
 		switch where {
 		case Behind:
 			keys = append(keys, k)
-			b.taken[k] = id
+			b.taken[k] = e
 			delete(b.pending, k)
 		case Ahead:
 			b.bytes -= len(k)
+			b.goes(e)
 			delete(b.pending, k)
 		default:
 			b.queue[kept] = k
@@ -93,6 +133,7 @@ func (b *Backlog[ID]) Take(n int, visible func(ID) bool, at func(binlog.Key) Pla
 // Done tells that keys handed out by Take are in the shadow table as committed.
 func (b *Backlog[ID]) Done(keys []binlog.Key) {
 	for _, k := range keys {
+		b.goes(b.taken[k])
 		delete(b.taken, k)
 		b.bytes -= len(k)
 	}
@@ -101,10 +142,22 @@ func (b *Backlog[ID]) Done(keys []binlog.Key) {
 // Return gives keys back that could not be applied.
 func (b *Backlog[ID]) Return(keys []binlog.Key) {
 	for _, k := range keys {
-		id := b.taken[k]
+		e := b.taken[k]
 		delete(b.taken, k)
 		b.bytes -= len(k)
-		b.Again(k, id)
+		if waits, ok := b.pending[k]; ok { // changed meanwhile: that change counts, from when the first came
+			if e.generation < waits.generation {
+				b.goes(waits)
+				waits.generation = e.generation
+				b.pending[k] = waits
+			} else {
+				b.goes(e)
+			}
+			continue
+		}
+		b.queue = append(b.queue, k)
+		b.bytes += len(k)
+		b.pending[k] = e
 	}
 }
 

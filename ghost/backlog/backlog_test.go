@@ -133,3 +133,50 @@ func TestLongBacklog(t *testing.T) {
 		t.Errorf("%d bytes of nothing", b.Bytes())
 	}
 }
+
+// A generation is settled when all that was there at its end has been applied or
+// forgotten, whatever came or changed again after it.
+func TestGenerations(t *testing.T) {
+	place := map[binlog.Key]Place{"1": Behind, "2": Behind, "3": InFlight, "4": Ahead}
+	b := New[int]()
+	take := func(n int) []binlog.Key {
+		return b.Take(n, func(int) bool { return true }, func(k binlog.Key) Place { return place[k] })
+	}
+	settled := func(g int, want bool) {
+		t.Helper()
+		if b.Settled(g) != want {
+			t.Errorf("generation %d is settled: %v, want %v", g, !want, want)
+		}
+	}
+	empty := b.Mark()
+	settled(empty, true)
+	b.Add("1", 1)
+	b.Add("4", 1)
+	first := b.Mark()
+	settled(empty, true)
+	settled(first, false)
+	b.Add("2", 2)
+	b.Add("1", 2) // it waits since the first
+	second := b.Mark()
+	keys := take(9) // forgets 4
+	if len(keys) != 2 {
+		t.Fatalf("took %q", keys)
+	}
+	b.Add("1", 3) // while it is being applied
+	settled(first, false)
+	b.Return(keys)
+	settled(first, false)
+	settled(second, false)
+	b.Add("3", 3)
+	b.Done(take(9))
+	settled(first, true)
+	settled(second, true)
+	if third := b.Mark(); b.Settled(third) {
+		t.Error("3 has not been applied")
+	}
+	place["3"] = Behind
+	b.Done(take(9))
+	if len(b.left) > 0 || b.Len() > 0 {
+		t.Errorf("%d keys, of generations %v", b.Len(), b.left)
+	}
+}

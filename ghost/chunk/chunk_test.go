@@ -142,6 +142,10 @@ func TestCourse(t *testing.T) {
 	c.Found("7", "300", []binlog.Key{"400"}, 100, "") // not where the course is any more
 	next(&c, "7", 100, "", false)
 	c.Found("7", "7", []binlog.Key{""}, 100, "")
+	c.Forget() // hours ago
+	next(&c, "7", 100, "", false)
+	ask(&c, "7", "7", 2)
+	c.Found("7", "7", []binlog.Key{""}, 100, "")
 	ask(&c, "7", "", 0) // nothing is behind the last
 	next(&c, "7", 100, "", true)
 

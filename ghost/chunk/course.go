@@ -89,6 +89,9 @@ func (c *Course) Found(lo, from binlog.Key, ends []binlog.Key, n int, last binlo
 	}
 }
 
+// Forget drops the ends found ahead: rows may have come behind the last of them since.
+func (c *Course) Forget() { c.ahead = nil }
+
 // Position tells where in the range of the keys a key is, from 0 to 1; -1 where nobody
 // can tell.
 func (c *Course) Position(k binlog.Key) float64 {

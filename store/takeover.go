@@ -1,0 +1,249 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"midflight/binlog"
+	"midflight/ghost"
+	"midflight/schema"
+)
+
+// A queryer is the pool or a transaction.
+type queryer interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// Mine implements ghost.Store.
+func (s *Store) Mine(ctx context.Context, id int64) (bool, error) { return s.mine(ctx, s.db, id, "") }
+
+func (s *Store) mine(ctx context.Context, db queryer, id int64, lock string) (bool, error) {
+	var owner string
+	err := db.QueryRowContext(ctx, "SELECT /* midflight */ owner FROM midflight.migrations WHERE id = ?"+lock, id).Scan(&owner)
+	if errors.Is(err, sql.ErrNoRows) { // somebody deleted the record
+		return true, nil
+	}
+	return owner == s.owner, err
+}
+
+// Orphans implements ghost.Store.
+func (s *Store) Orphans(ctx context.Context, of schema.Name) ([]ghost.Orphan, error) {
+	query, args := `SELECT /* midflight */ id, schema_name, table_name, phase, strategy, reason, rows_copied, rows_estimate, owner, request, user, host, connection_id FROM midflight.migrations
+WHERE phase NOT IN ('completed', 'failed', 'canceled') AND owner <> ?`, []any{s.owner}
+	if of != (schema.Name{}) {
+		query, args = query+" AND schema_name = ? AND table_name = ?", append(args, of.Schema, of.Table)
+	}
+	rows, err := s.db.QueryContext(ctx, query+" ORDER BY id", args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []ghost.Orphan
+	for rows.Next() {
+		o := ghost.Orphan{Status: ghost.Status{ETA: -1}}
+		if err := rows.Scan(&o.ID, &o.Table.Schema, &o.Table.Table, &o.Phase, &o.Strategy, &o.Reason, &o.RowsCopied, &o.RowsTotal, &o.Owner, &o.Request, &o.User, &o.Host, &o.Session); err != nil {
+			return nil, err
+		}
+		all = append(all, o)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	gone := map[string]bool{}
+	var orphans []ghost.Orphan
+	for _, o := range all {
+		free, asked := gone[o.Owner]
+		if !asked {
+			var answer sql.NullBool
+			if err := s.db.QueryRowContext(ctx, "SELECT /* midflight */ IS_FREE_LOCK(?)", lockName(o.Owner)).Scan(&answer); err != nil {
+				return nil, err
+			}
+			free = answer.Bool
+			gone[o.Owner] = free
+		}
+		if free {
+			orphans = append(orphans, o)
+		}
+	}
+	return orphans, nil
+}
+
+// Adopt implements ghost.Store.
+func (s *Store) Adopt(ctx context.Context, o ghost.Orphan) (bool, error) {
+	result, err := s.db.ExecContext(ctx, `UPDATE /* midflight */ midflight.migrations SET owner = ?, client_gone = TRUE
+WHERE id = ? AND owner = ? AND phase NOT IN ('completed', 'failed', 'canceled')`, s.owner, o.ID, o.Owner)
+	if err != nil {
+		return false, fmt.Errorf("take migration %d over: %w", o.ID, err)
+	}
+	n, err := result.RowsAffected()
+	return n > 0, err
+}
+
+// serverStart is when the server was started, give or take a second.
+const serverStart = `UTC_TIMESTAMP() - INTERVAL (SELECT CAST(variable_value AS SIGNED) FROM %s.global_status WHERE variable_name = 'UPTIME') SECOND`
+
+func (s *Store) serverStart() string {
+	if s.flavor.MariaDB {
+		return fmt.Sprintf(serverStart, "information_schema")
+	}
+	return fmt.Sprintf(serverStart, "performance_schema")
+}
+
+// Admit implements ghost.Store. The lock on the migration's row is for the order: who
+// adopts it either waits for this, and finds the connection, or is seen here.
+func (s *Store) Admit(ctx context.Context, conn *sql.Conn, id int64) error {
+	result, err := conn.ExecContext(ctx, `INSERT /* midflight */ INTO midflight.sessions (connection_id, server_start, migration_id, owner)
+SELECT CONNECTION_ID(), `+s.serverStart()+`, id, owner FROM midflight.migrations WHERE id = ? AND owner = ? LOCK IN SHARE MODE
+ON DUPLICATE KEY UPDATE migration_id = VALUES(migration_id), owner = VALUES(owner)`, id, s.owner)
+	if err != nil {
+		return fmt.Errorf("have a connection admitted to migration %d: %w", id, err)
+	}
+	n, err := result.RowsAffected()
+	if err != nil || n > 0 {
+		return err
+	}
+	// An equal row that was there counts as none, and a deleted record has no owner.
+	if mine, err := s.mine(ctx, conn, id, ""); mine || err != nil {
+		return err
+	}
+	return ghost.ErrTakenOver
+}
+
+// Admitted implements ghost.Store.
+func (s *Store) Admitted(ctx context.Context, id int64) ([]uint64, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT /* midflight */ s.connection_id FROM midflight.sessions s JOIN information_schema.processlist p ON p.id = s.connection_id
+WHERE s.migration_id = ? AND s.owner <> ? AND p.user = SUBSTRING_INDEX(USER(), '@', 1) AND ABS(TIMESTAMPDIFF(SECOND, s.server_start, `+s.serverStart()+`)) <= 2`, id, s.owner)
+	if err != nil {
+		return nil, fmt.Errorf("look for connections of migration %d: %w", id, err)
+	}
+	defer rows.Close()
+	var ids []uint64
+	for rows.Next() {
+		var id uint64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
+}
+
+// ClientGone implements ghost.Store.
+func (s *Store) ClientGone(ctx context.Context, id int64, gone bool) error {
+	_, err := s.db.ExecContext(ctx, "UPDATE /* midflight */ midflight.migrations SET client_gone = ? WHERE id = ?", gone, id)
+	return err
+}
+
+// Begin implements ghost.Store.
+func (s *Store) Begin(ctx context.Context, id int64, f ghost.Facts, from binlog.Position) error {
+	facts, err := json.Marshal(f)
+	if err != nil {
+		return err
+	}
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("record the tables' definitions: %w", err)
+	}
+	defer tx.Rollback()
+	if _, err := tx.ExecContext(ctx, "DELETE /* midflight */ FROM midflight.chunks WHERE migration_id = ?", id); err != nil {
+		return fmt.Errorf("record the tables' definitions: %w", err)
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT /* midflight */ INTO midflight.checkpoints (migration_id, watermark, position, rows_in_shadow, facts, updated_at) VALUES (?, '', ?, 0, ?, UTC_TIMESTAMP(6))
+ON DUPLICATE KEY UPDATE watermark = VALUES(watermark), position = VALUES(position), rows_in_shadow = VALUES(rows_in_shadow), facts = VALUES(facts), updated_at = VALUES(updated_at)`, id, from.String(), string(facts)); err != nil {
+		return fmt.Errorf("record the tables' definitions: %w", err)
+	}
+	return wrap(tx.Commit(), "record the tables' definitions")
+}
+
+// Checkpoint implements ghost.Store. Keys are in hex, because literals are joined by a
+// zero byte, and because a watermark that reads as another type is how rows get lost
+// (spirit #1030).
+func (s *Store) Checkpoint(ctx context.Context, id int64, c ghost.Checkpoint) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("record a checkpoint: %w", err)
+	}
+	defer tx.Rollback()
+	if mine, err := s.mine(ctx, tx, id, " LOCK IN SHARE MODE"); err != nil {
+		return fmt.Errorf("record a checkpoint: %w", err)
+	} else if !mine {
+		return ghost.ErrTakenOver
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE /* midflight */ midflight.checkpoints SET watermark = ?, position = ?, rows_in_shadow = ?, updated_at = UTC_TIMESTAMP(6) WHERE migration_id = ?`,
+		hex.EncodeToString([]byte(c.Watermark)), c.Position.String(), c.Rows, id); err != nil {
+		return fmt.Errorf("record a checkpoint: %w", err)
+	}
+	for len(c.Ends) > 0 {
+		n := min(len(c.Ends), 500)
+		values := make([]string, n)
+		var args []any
+		for i, k := range c.Ends[:n] {
+			values[i] = "(?, ?, ?)"
+			args = append(args, id, c.First+i, hex.EncodeToString([]byte(k)))
+		}
+		if _, err := tx.ExecContext(ctx, "INSERT /* midflight */ INTO midflight.chunks (migration_id, number, ends_at) VALUES "+strings.Join(values, ", ")+" ON DUPLICATE KEY UPDATE ends_at = VALUES(ends_at)", args...); err != nil {
+			return fmt.Errorf("record a checkpoint: %w", err)
+		}
+		c.Ends, c.First = c.Ends[n:], c.First+n
+	}
+	return wrap(tx.Commit(), "record a checkpoint")
+}
+
+// Resume implements ghost.Store.
+func (s *Store) Resume(ctx context.Context, id int64) (*ghost.Resume, error) {
+	fail := func(err error) (*ghost.Resume, error) { return nil, fmt.Errorf("read the checkpoint: %w", err) }
+	tx, err := s.db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	if err != nil {
+		return fail(err)
+	}
+	defer tx.Rollback()
+	var watermark, position string
+	var facts []byte
+	r := &ghost.Resume{}
+	err = tx.QueryRowContext(ctx, "SELECT /* midflight */ watermark, position, rows_in_shadow, facts FROM midflight.checkpoints WHERE migration_id = ?", id).Scan(&watermark, &position, &r.Rows, &facts)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && facts == nil {
+		return nil, nil
+	}
+	if err != nil {
+		return fail(err)
+	}
+	if err := json.Unmarshal(facts, &r.Facts); err != nil {
+		return fail(err)
+	}
+	if r.Watermark, err = key(watermark); err != nil {
+		return fail(err)
+	}
+	if r.Position, err = binlog.ParsePosition(position); err != nil {
+		return fail(err)
+	}
+	rows, err := tx.QueryContext(ctx, "SELECT /* midflight */ ends_at FROM midflight.chunks WHERE migration_id = ? ORDER BY number", id)
+	if err != nil {
+		return fail(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return fail(err)
+		}
+		k, err := key(text)
+		if err != nil {
+			return fail(err)
+		}
+		r.Ends = append(r.Ends, k)
+	}
+	if err := rows.Err(); err != nil {
+		return fail(err)
+	}
+	return r, nil
+}
+
+func key(text string) (binlog.Key, error) {
+	b, err := hex.DecodeString(text)
+	return binlog.Key(b), err
+}
