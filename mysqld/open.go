@@ -71,7 +71,10 @@ func (c Config) driver() (*mysql.Config, error) {
 	const fresh = " /*!80000 , information_schema_stats_expiry = 0 */"
 	// A generated invisible primary key is a column like any other in row images.
 	const whole = " /*!80030 , show_gipk_in_create_table_and_information_schema = 1 */"
-	d.Params = map[string]string{"time_zone": "'+00:00'", "sql_mode": "''", "autocommit": "1" + fresh + whole}
+	// The server ends a connection by which nothing comes for so long, seconds: it may
+	// not learn that our machine is gone, and keep everybody waiting for its locks.
+	const silence = "90"
+	d.Params = map[string]string{"time_zone": "'+00:00'", "sql_mode": "''", "wait_timeout": silence, "autocommit": "1" + fresh + whole}
 	return d, nil
 }
 

@@ -43,7 +43,7 @@ WHERE reveal_requested = TRUE AND phase = 'completed' AND invisible_columns IS N
 
 // Grant implements ghost.Store.
 func (s *Store) Grant(ctx context.Context, id int64, r ghost.Request) (by int64, err error) {
-	tx, err := s.db.BeginTx(ctx, nil)
+	tx, err := s.begin(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("record the migration: %w", err)
 	}

@@ -35,8 +35,14 @@ type Store struct {
 // Open makes what is missing of the schema, brings what an older version made up
 // to date, and announces this process.
 func Open(ctx context.Context, db *sql.DB) (*Store, error) {
+	there, err := existing(ctx, db)
+	if err != nil {
+		return nil, err
+	}
 	for _, statement := range strings.Split(tables, ";\n") {
-		if statement = strings.TrimSpace(statement); statement == "" {
+		// CREATE … IF NOT EXISTS would wait for everybody who has read or written one of
+		// them and not committed yet.
+		if statement = strings.TrimSpace(statement); statement == "" || there[created(statement)] {
 			continue
 		}
 		if _, err := db.ExecContext(ctx, strings.TrimSuffix(statement, ";")); err != nil {
@@ -61,6 +67,31 @@ func Open(ctx context.Context, db *sql.DB) (*Store, error) {
 	}
 	s := &Store{db: db, flavor: flavor, owner: hex.EncodeToString(id)}
 	return s, s.Announce(ctx)
+}
+
+// existing are the schema and its tables, by their names.
+func existing(ctx context.Context, db *sql.DB) (map[string]bool, error) {
+	rows, err := db.QueryContext(ctx, `SELECT /* midflight */ schema_name FROM information_schema.schemata WHERE schema_name = 'midflight'
+UNION ALL SELECT CONCAT('midflight.', table_name) FROM information_schema.tables WHERE table_schema = 'midflight'`)
+	if err != nil {
+		return nil, fmt.Errorf("ask what there is of the schema midflight: %w", err)
+	}
+	defer rows.Close()
+	there := map[string]bool{}
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		there[name] = true
+	}
+	return there, rows.Err()
+}
+
+// created is what CREATE … IF NOT EXISTS makes.
+func created(statement string) string {
+	_, rest, _ := strings.Cut(statement, "IF NOT EXISTS ")
+	return strings.Fields(rest)[0]
 }
 
 // create makes the procedure, or makes it anew where its text is another
@@ -173,7 +204,7 @@ func eta(st ghost.Status, d time.Duration) sql.NullInt64 {
 // Finish implements ghost.Store. It is one transaction: who sees the last phase
 // also sees the error.
 func (s *Store) Finish(ctx context.Context, st ghost.Status, r ghost.Result) error {
-	tx, err := s.db.BeginTx(ctx, nil)
+	tx, err := s.begin(ctx)
 	if err != nil {
 		return fmt.Errorf("record the end: %w", err)
 	}
@@ -228,7 +259,7 @@ func (s *Store) Fence(ctx context.Context, id int64, token string) error {
 
 // SaveTriggers implements ghost.Store.
 func (s *Store) SaveTriggers(ctx context.Context, id int64, triggers []schema.Trigger) error {
-	tx, err := s.db.BeginTx(ctx, nil)
+	tx, err := s.begin(ctx)
 	if err != nil {
 		return fmt.Errorf("record the triggers: %w", err)
 	}
@@ -336,3 +367,9 @@ func wrap(err error, format string, args ...any) error {
 var (
 	_ ghost.Store = (*Store)(nil)
 )
+
+// begin locks no gaps: a transaction that nobody will end, since its Midflight is gone,
+// would keep all others from writing what is not there yet.
+func (s *Store) begin(ctx context.Context) (*sql.Tx, error) {
+	return s.db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+}

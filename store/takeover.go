@@ -145,7 +145,7 @@ func (s *Store) Begin(ctx context.Context, id int64, f ghost.Facts, from binlog.
 	if err != nil {
 		return err
 	}
-	tx, err := s.db.BeginTx(ctx, nil)
+	tx, err := s.begin(ctx)
 	if err != nil {
 		return fmt.Errorf("record the tables' definitions: %w", err)
 	}
@@ -164,7 +164,7 @@ ON DUPLICATE KEY UPDATE watermark = VALUES(watermark), position = VALUES(positio
 // zero byte, and because a watermark that reads as another type is how rows get lost
 // (spirit #1030).
 func (s *Store) Checkpoint(ctx context.Context, id int64, c ghost.Checkpoint) error {
-	tx, err := s.db.BeginTx(ctx, nil)
+	tx, err := s.begin(ctx)
 	if err != nil {
 		return fmt.Errorf("record a checkpoint: %w", err)
 	}

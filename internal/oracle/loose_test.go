@@ -35,7 +35,7 @@ func TestCopyIsKilledWithoutAKey(t *testing.T) {
 			case err = <-result:
 				done = true
 			case <-time.After(time.Millisecond): // the server tells nobody when a chunk begins
-				if kills == 5 {
+				if kills >= 5 { // several chunks may be under way
 					continue
 				}
 				for _, id := range twins.List(t, s.root, "SELECT id FROM information_schema.processlist WHERE info LIKE 'INSERT /* midflight m% copy */%'") {
