@@ -64,12 +64,13 @@ func NewQueue(c Config) *Queue {
 
 // A Ticket stands for a migration that was submitted.
 type Ticket struct {
-	ID     int64
-	run    *run
-	cancel context.CancelCauseFunc
-	ctx    context.Context
-	done   chan struct{}
-	result Result // valid when done is closed
+	ID       int64
+	run      *run
+	followed bool // by way of the store: somebody runs it
+	cancel   context.CancelCauseFunc
+	ctx      context.Context
+	done     chan struct{}
+	result   Result // valid when done is closed
 }
 
 // Done is closed at the migration's end.
@@ -85,14 +86,47 @@ func (t *Ticket) Status() Status { return *t.run.shown.Load() }
 // swapped.
 func (t *Ticket) Cancel() { t.cancel(ErrCanceled) }
 
-// Submit records a migration and lets it run as soon as no other one of the
-// table does. Run must be running.
-func (q *Queue) Submit(ctx context.Context, r Request) (*Ticket, error) {
-	id, err := q.Store.Create(ctx, r)
-	if err != nil {
-		return nil, fmt.Errorf("record the migration: %w", err)
+// ClientGone tells that nobody waits for the answer any more. Who sends the same statement
+// again does (Attach).
+func (t *Ticket) ClientGone() {
+	bound, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	t.run.Store.ClientGone(bound, t.ID, true) // else the statement is taken for a new one
+}
+
+// WasKilled tells of a session whose connection was lost whether somebody has killed it.
+// The server has not been restarted then, within age, and does not show the session any
+// more. (It does, for the rest of a slice, when only the network was cut.)
+func (q *Queue) WasKilled(ctx context.Context, connection uint64, age time.Duration) bool {
+	bound, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	var name string
+	var up, there int64
+	if err := q.DB.QueryRowContext(bound, "SHOW /* midflight */ GLOBAL STATUS LIKE 'Uptime'").Scan(&name, &up); err != nil {
+		return false
 	}
-	t := q.ticket(id, r)
+	if time.Duration(up+1)*time.Second < age {
+		return false
+	}
+	err := q.DB.QueryRowContext(bound, "SELECT /* midflight */ COUNT(*) FROM information_schema.processlist WHERE id = ? AND command <> 'Killed'", connection).Scan(&there)
+	return err == nil && there == 0
+}
+
+// Submit records a migration and lets it run as soon as no other one of the
+// table does; or it is the one that was sent before by a client who has gone. Run must
+// be running.
+func (q *Queue) Submit(ctx context.Context, r Request) (*Ticket, error) {
+	id, err := q.Store.Attach(ctx, r)
+	if err != nil {
+		return nil, fmt.Errorf("look for the same statement, sent before: %w", err)
+	}
+	t := q.attach(id, r)
+	if id == 0 {
+		if id, err = q.Store.Create(ctx, r); err != nil {
+			return nil, fmt.Errorf("record the migration: %w", err)
+		}
+		t = q.ticket(id, r)
+	}
 	select {
 	case q.submitted <- t:
 		return t, nil
@@ -125,7 +159,11 @@ func (q *Queue) Run(ctx context.Context) error {
 		migrations.Add(1)
 		go func() {
 			defer migrations.Done()
-			t.result = q.carryOut(ctx, t)
+			if t.followed {
+				t.result = q.follow(ctx, t)
+			} else {
+				t.result = q.carryOut(ctx, t)
+			}
 			close(t.done)
 			select {
 			case q.ended <- t:
@@ -153,6 +191,10 @@ func (q *Queue) Run(ctx context.Context) error {
 	for {
 		select {
 		case t := <-q.submitted:
+			if t.followed {
+				start(t)
+				continue
+			}
 			enter(t)
 		case adopted := <-q.adopted:
 			for _, t := range adopted { // they have the lease, so whoever is first in line waits for it
@@ -251,7 +293,7 @@ func (q *Queue) carryOut(ctx context.Context, t *Ticket) Result {
 	case errors.Is(result.Err, ErrCanceled):
 		phase = Canceled
 	case ctx.Err() != nil, errors.Is(result.Err, ErrTakenOver):
-		return q.leave(t, result.Err)
+		return q.leave(ctx, t, result.Err)
 	case result.Err != nil:
 		phase = Failed
 	}
@@ -262,7 +304,7 @@ func (q *Queue) carryOut(ctx context.Context, t *Ticket) Result {
 	}
 	final := r.status
 	if q.wrapUp(ctx, r, final, result) {
-		return q.leave(t, ErrTakenOver)
+		return q.leave(ctx, t, ErrTakenOver)
 	}
 	r.end()
 	r.shown.Store(&final)
@@ -329,13 +371,18 @@ func (q *Queue) again(ctx context.Context, r *run, why error) (ended bool, err e
 
 // leave leaves a migration to another Midflight: this one is being stopped, or the other
 // has it already.
-func (q *Queue) leave(t *Ticket, err error) Result {
+func (q *Queue) leave(ctx context.Context, t *Ticket, err error) Result {
+	left := Left{t.ID, t.run.request.Table, t.run.status.Phase, err}
 	if !errors.Is(err, ErrTakenOver) {
-		err = &LeftError{t.ID}
+		left.Err = &LeftError{t.ID}
 	}
 	t.run.end()
-	q.Observe(Left{t.ID, t.run.request.Table, t.run.status.Phase, err})
-	return Result{Err: err}
+	q.Observe(left)
+	if errors.Is(err, ErrTakenOver) {
+		q.Store.ClientGone(ctx, t.ID, false) // it waits here
+		return q.follow(ctx, t)
+	}
+	return Result{Err: left.Err}
 }
 
 // wrapUp cleans up and records the end. It must be done though the migration

@@ -38,6 +38,13 @@ type Store interface {
 	Admitted(ctx context.Context, id int64) ([]uint64, error)
 	// ClientGone records whether nobody waits for the answer.
 	ClientGone(ctx context.Context, id int64, gone bool) error
+	// Attach finds the unfinished migration of the same statement by the same user for
+	// whose answer nobody waits, and records that somebody does; 0: there is none.
+	Attach(ctx context.Context, r Request) (int64, error)
+	// Progress reads what is published of a migration, and its result when it has ended.
+	Progress(ctx context.Context, id int64) (Status, *Result, error)
+	// Cancel is an operator's wish.
+	Cancel(ctx context.Context, id int64) error
 	// Log adds to the migration's history.
 	Log(ctx context.Context, id int64, what string) error
 	// Control reads the operator's wishes.

@@ -38,7 +38,11 @@ func (i *Interceptor) await(ctx context.Context, c *proxy.Conn, t *ghost.Ticket)
 		r, err := c.Query(ctx, i.wait(t.Status(), slice))
 		switch {
 		case errors.Is(err, proxy.ErrServerGone):
-			t.Cancel()
+			if i.Queue.WasKilled(ctx, uint64(c.ID()), time.Since(began)) {
+				t.Cancel()
+			} else {
+				t.ClientGone()
+			}
 			return ghost.Result{}, err
 		case asServer(err) != nil, err == nil && !slept(r):
 			t.Cancel()
@@ -59,6 +63,7 @@ func (i *Interceptor) await(ctx context.Context, c *proxy.Conn, t *ghost.Ticket)
 			return ghost.Result{}, err
 		}
 		if c.ClientGone() {
+			t.ClientGone()
 			return ghost.Result{}, errClientGone
 		}
 	}

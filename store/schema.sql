@@ -20,6 +20,8 @@ CREATE TABLE IF NOT EXISTS midflight.migrations (
   cutover VARCHAR(60) NOT NULL DEFAULT 'auto',
   error_number INT NULL,
   error TEXT NULL,
+  error_state CHAR(5) NULL,
+  records BIGINT NULL COMMENT 'what the answer says of rows; NULL: it says nothing',
   user VARCHAR(288) NOT NULL DEFAULT '' COMMENT 'who sent the statement',
   host VARCHAR(255) NOT NULL DEFAULT '' COMMENT 'from where',
   connection_id BIGINT NOT NULL DEFAULT 0,

@@ -218,13 +218,13 @@ func (s *Store) Finish(ctx context.Context, st ghost.Status, r ghost.Result) err
 		return err
 	}
 	var number sql.NullInt64
-	var text sql.NullString
+	var text, state sql.NullString
 	if r.Err != nil {
 		e := ghost.ErrorFor(r.Err)
-		number, text = sql.NullInt64{Int64: int64(e.Number), Valid: true}, sql.NullString{String: e.Message, Valid: true}
+		number, text, state = sql.NullInt64{Int64: int64(e.Number), Valid: true}, sql.NullString{String: e.Message, Valid: true}, sql.NullString{String: e.State, Valid: true}
 	}
 	if _, err := tx.ExecContext(ctx, `UPDATE /* midflight */ midflight.migrations
-SET error_number = ?, error = ?, completed_at = UTC_TIMESTAMP(6), eta_seconds = NULL, eta_error_seconds = NULL, rows_per_second = 0 WHERE id = ?`, number, text, st.ID); err != nil {
+SET error_number = ?, error = ?, error_state = ?, records = ?, completed_at = UTC_TIMESTAMP(6), eta_seconds = NULL, eta_error_seconds = NULL, rows_per_second = 0 WHERE id = ?`, number, text, state, r.Records, st.ID); err != nil {
 		return err
 	}
 	for _, own := range []string{"fences", "triggers", "chunks", "sessions"} {

@@ -8,6 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
 
 	"midflight/binlog"
 	"midflight/ghost"
@@ -136,6 +139,78 @@ WHERE s.migration_id = ? AND s.owner <> ? AND p.user = SUBSTRING_INDEX(USER(), '
 // ClientGone implements ghost.Store.
 func (s *Store) ClientGone(ctx context.Context, id int64, gone bool) error {
 	_, err := s.db.ExecContext(ctx, "UPDATE /* midflight */ midflight.migrations SET client_gone = ? WHERE id = ?", gone, id)
+	return err
+}
+
+// Attach implements ghost.Store. Texts are compared byte by byte: two users may differ in
+// case alone, and so may two statements.
+func (s *Store) Attach(ctx context.Context, r ghost.Request) (int64, error) {
+	request, err := r.Encode()
+	if err != nil {
+		return 0, err
+	}
+	rows, err := s.db.QueryContext(ctx, `SELECT /* midflight */ id FROM midflight.migrations
+WHERE schema_name = ? AND table_name = ? AND client_gone = TRUE AND CAST(user AS BINARY) = CAST(? AS BINARY) AND CAST(request AS BINARY) = CAST(? AS BINARY) AND phase NOT IN ('completed', 'failed', 'canceled') ORDER BY id`,
+		r.Table.Schema, r.Table.Table, r.User, string(request))
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	var ids []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return 0, err
+		}
+		ids = append(ids, id)
+	}
+	if err := rows.Err(); err != nil {
+		return 0, err
+	}
+	for _, id := range ids {
+		result, err := s.db.ExecContext(ctx, "UPDATE /* midflight */ midflight.migrations SET client_gone = FALSE WHERE id = ? AND client_gone = TRUE", id)
+		if err != nil {
+			return 0, err
+		}
+		if n, err := result.RowsAffected(); n > 0 || err != nil {
+			return id, err
+		}
+	}
+	return 0, nil
+}
+
+// Progress implements ghost.Store.
+func (s *Store) Progress(ctx context.Context, id int64) (st ghost.Status, r *ghost.Result, err error) {
+	var seconds, number, records sql.NullInt64
+	var text, state sql.NullString
+	st.ID = id
+	err = s.db.QueryRowContext(ctx, `SELECT /* midflight */ schema_name, table_name, phase, strategy, reason, rows_copied, rows_estimate, progress, eta_seconds, waiting_for, error_number, error, error_state, records
+FROM midflight.migrations WHERE id = ?`, id).
+		Scan(&st.Table.Schema, &st.Table.Table, &st.Phase, &st.Strategy, &st.Reason, &st.RowsCopied, &st.RowsTotal, &st.Progress, &seconds, &st.WaitingFor, &number, &text, &state, &records)
+	if errors.Is(err, sql.ErrNoRows) {
+		return st, &ghost.Result{Err: ghost.ErrCanceled}, nil
+	}
+	if err != nil {
+		return st, nil, fmt.Errorf("read the migration: %w", err)
+	}
+	if st.ETA = -1; seconds.Valid {
+		st.ETA = time.Duration(seconds.Int64) * time.Second
+	}
+	if !st.Phase.Terminal() {
+		return st, nil, nil
+	}
+	r = &ghost.Result{Rows: records.Int64, Records: records.Int64}
+	if number.Valid {
+		e := &mysql.MySQLError{Number: uint16(number.Int64), Message: text.String}
+		copy(e.SQLState[:], state.String)
+		r.Err = e
+	}
+	return st, r, nil
+}
+
+// Cancel implements ghost.Store.
+func (s *Store) Cancel(ctx context.Context, id int64) error {
+	_, err := s.db.ExecContext(ctx, "UPDATE /* midflight */ midflight.migrations SET cancel_requested = TRUE WHERE id = ?", id)
 	return err
 }
 

@@ -25,6 +25,8 @@ var changed = []changedColumn{
 	{"migrations", "eta_error_seconds", 0, "BIGINT NULL COMMENT 'by how much eta_seconds may be off' AFTER eta_seconds", ""},
 	{"migrations", "rows_per_second", 0, "BIGINT NOT NULL DEFAULT 0 COMMENT 'copied, of late' AFTER eta_error_seconds", ""},
 	{"migrations", "request", 0, "LONGTEXT NULL COMMENT 'the statement and its session''s settings, for whoever takes the migration over: JSON' AFTER statement", ""},
+	{"migrations", "error_state", 0, "CHAR(5) NULL AFTER error", ""},
+	{"migrations", "records", 0, "BIGINT NULL COMMENT 'what the answer says of rows; NULL: it says nothing' AFTER error_state", ""},
 	{"migrations", "client_gone", 0, "BOOLEAN NOT NULL DEFAULT FALSE COMMENT 'nobody waits for the answer; who sends the same statement again does' AFTER owner", ""},
 	{"checkpoints", "facts", 0, "LONGTEXT NULL COMMENT 'what the tables were like when the copy began: JSON' AFTER rows_in_shadow", ""},
 	{"migrations", "invisible_columns", 0, "TEXT NULL COMMENT 'published INVISIBLE by @midflight_new_columns: a JSON list'", ""},

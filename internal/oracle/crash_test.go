@@ -1,0 +1,163 @@
+package oracle
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"midflight/internal/cutter"
+	"midflight/internal/testmidflight"
+	"midflight/internal/testmysql"
+	"midflight/internal/twins"
+)
+
+// A counter counts Midflight's own statements from the record of a migration on, and
+// does something at one of them, before it reaches the server.
+type counter struct {
+	at      int // from 1; 0: nothing is done
+	do      func()
+	verdict cutter.Verdict // of that statement
+
+	mu    sync.Mutex // guards what follows
+	begun bool
+	count int
+	what  string // that statement
+}
+
+func (c *counter) judge(cmd cutter.Command) cutter.Verdict {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.begun = c.begun || strings.HasPrefix(cmd.Text, "INSERT /* midflight */ INTO midflight.migrations")
+	if !c.begun || !ours.MatchString(cmd.Text) || chore(cmd.Text) {
+		return cutter.Pass
+	}
+	if c.count++; c.count != c.at {
+		return cutter.Pass
+	}
+	c.what = strings.Join(strings.Fields(fmt.Sprintf("%.90s", cmd.Text)), " ")
+	c.do()
+	return c.verdict
+}
+
+// acted tells at which statement, if it was.
+func (c *counter) acted() (string, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.what, c.what != ""
+}
+
+func (c *counter) counted() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.count
+}
+
+// chore tells a statement that comes as time goes by.
+func chore(text string) bool {
+	for _, part := range []string{"_LOCK(", "SLEEP(", "FROM midflight.tables WHERE drop_at", "reveal_requested = TRUE", "owner <>", "binlog_snapshot", "gtid_executed"} {
+		if strings.Contains(text, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// killPoints are at which statements of n something is done: all with KILLS=all, else some
+// that differ from run to run.
+func killPoints(n, some int) (at []int) {
+	if os.Getenv("KILLS") == "all" {
+		some = n
+	}
+	for i := range some {
+		from, to := i*n/some, (i+1)*n/some
+		at = append(at, 1+from+rand.IntN(max(1, to-from)))
+	}
+	return at
+}
+
+var crashCases = []cutCase{{of: loaded, alter: "DROP PRIMARY KEY, ADD PRIMARY KEY (code)"}, {of: small, alter: "ADD COLUMN x INT NOT NULL DEFAULT 3, ADD KEY (x)"}}
+
+// TestMidflightIsKilledAnywhere ends it by kill -9 at a statement of a migration, from its
+// record to its end. The next one takes it over within ten seconds, and completes it.
+func TestMidflightIsKilledAnywhere(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts Midflight often")
+	}
+	testmysql.Each(t, func(t *testing.T, server *testmysql.Server) {
+		t.Parallel()
+		for _, c := range crashCases {
+			n := countStatements(t, server, c)
+			for _, at := range killPoints(n, 5) {
+				t.Run(fmt.Sprintf("%s %d of %d", c.of(server.Flavor).name, at, n), func(t *testing.T) {
+					s, r := cutSite(t, server)
+					x := s.try(t, c)
+					k := &counter{at: at, do: s.midflight.Kill9, verdict: cutter.Cut}
+					r.Judge(k.judge)
+					err := x.send(t)
+					what, killed := k.acted()
+					switch {
+					case !killed && err != nil:
+						t.Fatalf("not killed, and yet: %v", err)
+					case killed && err == nil:
+						t.Error("the client was told that it is done")
+					}
+					s.midflight.Stop()
+					s.midflight = testmidflight.Start(t, server)
+					x.completed(t)
+					t.Logf("killed at: %s", what)
+				})
+			}
+		}
+	})
+}
+
+// completed waits until somebody has completed the migration, and judges it.
+func (x *trial) completed(t *testing.T) {
+	t.Helper()
+	began := time.Now()
+	ended := func(q string) string {
+		return strings.Join(twins.List(t, x.root, q+" FROM midflight.migrations WHERE schema_name = ?", x.on[0].Schema), " ")
+	}
+	await(t, "somebody takes it over", func() bool {
+		return ended("SELECT owner") == "" || ended("SELECT phase") == "completed" || len(twins.List(t, x.root, "SELECT m.id FROM midflight.migrations m WHERE m.schema_name = ? AND IS_USED_LOCK(CONCAT('midflight.owner.', owner)) IS NOT NULL", x.on[0].Schema)) > 0
+	})
+	took := time.Since(began)
+	if took > 10*time.Second {
+		t.Errorf("it was taken over after %s", took)
+	}
+	await(t, "the end", func() bool {
+		phase := ended("SELECT phase")
+		return phase == "" || phase == "completed" || phase == "failed" || phase == "canceled"
+	})
+	phase := ended("SELECT phase")
+	if phase != "completed" && phase != "" { // "": it was not recorded yet
+		t.Errorf("it is %s: %s", phase, ended("SELECT COALESCE(error, '')"))
+	}
+	x.writers.endBut(t, x.writers.all[0])
+	x.judge(t, phase == "completed")
+	t.Logf("taken over in %s, %s in %s", took.Round(time.Millisecond), phase, time.Since(began).Round(time.Millisecond))
+	if t.Failed() {
+		twins.History(t, x.root, x.on[0].Schema)
+	}
+}
+
+// countStatements of a migration to which nothing happens.
+func countStatements(t *testing.T, server *testmysql.Server, c cutCase) int {
+	t.Helper()
+	s, r := cutSite(t, server)
+	x := s.try(t, c)
+	k := &counter{}
+	r.Judge(k.judge)
+	if err := x.send(t); err != nil {
+		t.Fatal(err)
+	}
+	r.Judge(nil)
+	x.writers.end(t)
+	x.judge(t, true)
+	s.midflight.Stop()
+	return k.counted()
+}
