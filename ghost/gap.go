@@ -70,11 +70,15 @@ func (g *gap) openLock(ctx context.Context, init []string) (err error) {
 	if g.watch, err = g.DB.Conn(ctx); err != nil {
 		return fmt.Errorf("connect for the watch over the exclusive lock: %w", err)
 	}
-	init = append(init, "SET /* midflight */ SESSION lock_wait_timeout = 1")
+	// Between attempts it may have nothing to do for hours, and has no locks.
+	init = append(init, "SET /* midflight */ SESSION lock_wait_timeout = 1, wait_timeout = 86400")
 	for _, q := range init {
 		if _, err = g.lock.ExecContext(ctx, q); err != nil {
 			return fmt.Errorf("set up the session of the exclusive lock (%s): %w", q, err)
 		}
+	}
+	if _, err = g.watch.ExecContext(ctx, "SET /* midflight */ SESSION wait_timeout = 86400"); err != nil {
+		return fmt.Errorf("set up the watch over the exclusive lock: %w", err)
 	}
 	err = g.lock.QueryRowContext(ctx, "SELECT /* midflight */ CONNECTION_ID()").Scan(&g.id)
 	return wrap(err, "set up the session of the exclusive lock")

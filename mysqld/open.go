@@ -41,7 +41,7 @@ func Open(c Config) (*sql.DB, error) {
 		return nil, fmt.Errorf("connect to %s: %w", c.Addr, err)
 	}
 	db := sql.OpenDB(connector)
-	db.SetConnMaxIdleTime(time.Minute)
+	db.SetConnMaxIdleTime(10 * time.Second) // less than silence
 	db.SetMaxIdleConns(4)
 	return db, nil
 }
@@ -73,7 +73,7 @@ func (c Config) driver() (*mysql.Config, error) {
 	const whole = " /*!80030 , show_gipk_in_create_table_and_information_schema = 1 */"
 	// The server ends a connection by which nothing comes for so long, seconds: it may
 	// not learn that our machine is gone, and keep everybody waiting for its locks.
-	const silence = "90"
+	const silence = "20"
 	d.Params = map[string]string{"time_zone": "'+00:00'", "sql_mode": "''", "wait_timeout": silence, "autocommit": "1" + fresh + whole}
 	return d, nil
 }

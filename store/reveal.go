@@ -52,7 +52,7 @@ func (s *Store) Grant(ctx context.Context, id int64, r ghost.Request) (by int64,
 	if err != nil || !granted {
 		return 0, err
 	}
-	if by, err = s.create(ctx, tx, r); err != nil {
+	if by, err = s.create(ctx, tx, r, randomText()); err != nil {
 		return 0, fmt.Errorf("record the migration: %w", err)
 	}
 	return by, wrap(tx.Commit(), "record the migration")

@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS midflight.migrations (
   host VARCHAR(255) NOT NULL DEFAULT '' COMMENT 'from where',
   connection_id BIGINT NOT NULL DEFAULT 0,
   owner VARCHAR(40) NOT NULL DEFAULT '' COMMENT 'the Midflight that runs it',
+  token CHAR(24) NULL COMMENT 'by which a record is found whose answer was lost',
   client_gone BOOLEAN NOT NULL DEFAULT FALSE COMMENT 'nobody waits for the answer; who sends the same statement again does',
   created_at DATETIME(6) NOT NULL,
   started_at DATETIME(6) NULL,
@@ -38,7 +39,8 @@ CREATE TABLE IF NOT EXISTS midflight.migrations (
   reveal_requested BOOLEAN NOT NULL DEFAULT FALSE,
   KEY by_table (schema_name, table_name),
   KEY by_phase (phase),
-  KEY by_reveal (reveal_requested)
+  KEY by_reveal (reveal_requested),
+  UNIQUE KEY by_token (token)
 ) ENGINE=InnoDB;
 
 CREATE TABLE IF NOT EXISTS midflight.checkpoints (

@@ -59,13 +59,11 @@ func Open(ctx context.Context, db *sql.DB) (*Store, error) {
 			return nil, err
 		}
 	}
-	id := make([]byte, 12)
-	rand.Read(id)
 	flavor, err := mysqld.ReadFlavor(ctx, db)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, flavor: flavor, owner: hex.EncodeToString(id)}
+	s := &Store{db: db, flavor: flavor, owner: randomText()}
 	return s, s.Announce(ctx)
 }
 
@@ -160,20 +158,46 @@ func (s *Store) Announce(ctx context.Context) error {
 
 func lockName(owner string) string { return "midflight.owner." + owner }
 
-// Create implements ghost.Store.
+// Create implements ghost.Store. A record whose answer was lost must not stay behind:
+// the client would be told that nothing was done, and whoever adopts it would do it.
 func (s *Store) Create(ctx context.Context, r ghost.Request) (int64, error) {
-	return s.create(ctx, s.db, r)
+	token := randomText()
+	for try := 0; ; try++ {
+		id, err := s.create(ctx, s.db, r, token)
+		if err == nil || !mysqld.IsConnectionLost(err) && !mysqld.IsDuplicateKey(err) || try == patience {
+			return id, err
+		}
+		err = s.db.QueryRowContext(ctx, "SELECT /* midflight */ id FROM midflight.migrations WHERE token = ?", token).Scan(&id)
+		if err == nil {
+			return id, nil
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+	}
 }
 
-func (s *Store) create(ctx context.Context, db execer, r ghost.Request) (int64, error) {
+// patience, in tries, with a server that is away when a record is made.
+const patience = 50
+
+// randomText of 24 characters.
+func randomText() string {
+	b := make([]byte, 12)
+	rand.Read(b)
+	return hex.EncodeToString(b)
+}
+
+func (s *Store) create(ctx context.Context, db execer, r ghost.Request, token string) (int64, error) {
 	request, err := r.Encode()
 	if err != nil {
 		return 0, err
 	}
 	result, err := db.ExecContext(ctx, `INSERT /* midflight */ INTO midflight.migrations
-(schema_name, table_name, statement, request, reason, waiting_for, cutover, user, host, connection_id, owner, created_at)
-VALUES (?, ?, ?, ?, '', '', ?, ?, ?, ?, ?, UTC_TIMESTAMP(6))`,
-		r.Table.Schema, r.Table.Table, strings.ToValidUTF8(r.Statement.Text, "?"), string(request), r.CutOver.String(), r.User, r.Host, r.Session, s.owner)
+(schema_name, table_name, statement, request, reason, waiting_for, cutover, user, host, connection_id, owner, token, created_at)
+VALUES (?, ?, ?, ?, '', '', ?, ?, ?, ?, ?, ?, UTC_TIMESTAMP(6))`,
+		r.Table.Schema, r.Table.Table, strings.ToValidUTF8(r.Statement.Text, "?"), string(request), r.CutOver.String(), r.User, r.Host, r.Session, s.owner, token)
 	if err != nil {
 		return 0, err
 	}

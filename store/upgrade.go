@@ -27,6 +27,7 @@ var changed = []changedColumn{
 	{"migrations", "request", 0, "LONGTEXT NULL COMMENT 'the statement and its session''s settings, for whoever takes the migration over: JSON' AFTER statement", ""},
 	{"migrations", "error_state", 0, "CHAR(5) NULL AFTER error", ""},
 	{"migrations", "records", 0, "BIGINT NULL COMMENT 'what the answer says of rows; NULL: it says nothing' AFTER error_state", ""},
+	{"migrations", "token", 0, "CHAR(24) NULL COMMENT 'by which a record is found whose answer was lost' AFTER owner", ", ADD UNIQUE KEY by_token (token)"},
 	{"migrations", "client_gone", 0, "BOOLEAN NOT NULL DEFAULT FALSE COMMENT 'nobody waits for the answer; who sends the same statement again does' AFTER owner", ""},
 	{"checkpoints", "facts", 0, "LONGTEXT NULL COMMENT 'what the tables were like when the copy began: JSON' AFTER rows_in_shadow", ""},
 	{"migrations", "invisible_columns", 0, "TEXT NULL COMMENT 'published INVISIBLE by @midflight_new_columns: a JSON list'", ""},

@@ -24,6 +24,7 @@ type counter struct {
 
 	mu    sync.Mutex // guards what follows
 	begun bool
+	user  int // the session that waits for the answer
 	count int
 	what  string // that statement
 }
@@ -31,8 +32,11 @@ type counter struct {
 func (c *counter) judge(cmd cutter.Command) cutter.Verdict {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if strings.HasPrefix(cmd.Text, "SET @midflight_strategy") {
+		c.user = cmd.Session
+	}
 	c.begun = c.begun || strings.HasPrefix(cmd.Text, "INSERT /* midflight */ INTO midflight.migrations")
-	if !c.begun || !ours.MatchString(cmd.Text) || chore(cmd.Text) {
+	if !c.begun || cmd.Session == c.user || !ours.MatchString(cmd.Text) || chore(cmd.Text) {
 		return cutter.Pass
 	}
 	if c.count++; c.count != c.at {
@@ -91,7 +95,7 @@ func TestMidflightIsKilledAnywhere(t *testing.T) {
 		t.Parallel()
 		for _, c := range crashCases {
 			n := countStatements(t, server, c)
-			for _, at := range killPoints(n, 5) {
+			for _, at := range killPoints(n, 2) {
 				t.Run(fmt.Sprintf("%s %d of %d", c.of(server.Flavor).name, at, n), func(t *testing.T) {
 					s, r := cutSite(t, server)
 					x := s.try(t, c)
@@ -107,7 +111,7 @@ func TestMidflightIsKilledAnywhere(t *testing.T) {
 					}
 					s.midflight.Stop()
 					s.midflight = testmidflight.Start(t, server)
-					x.completed(t)
+					x.completed(t, x.writers.all[0])
 					t.Logf("killed at: %s", what)
 				})
 			}
@@ -115,8 +119,84 @@ func TestMidflightIsKilledAnywhere(t *testing.T) {
 	})
 }
 
-// completed waits until somebody has completed the migration, and judges it.
-func (x *trial) completed(t *testing.T) {
+// TestServerIsKilledAnywhere ends the server by kill -9 at such a statement and starts it
+// again. Midflight goes on by itself.
+func TestServerIsKilledAnywhere(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts the server often")
+	}
+	for _, f := range []testmysql.Flavor{testmysql.MySQL, testmysql.MariaDB} {
+		t.Run(string(f), func(t *testing.T) {
+			t.Parallel()
+			server := testmysql.Start(t, f)
+			for i, c := range crashCases {
+				if i > 0 && os.Getenv("KILLS") != "all" {
+					break
+				}
+				n := countStatements(t, server, c)
+				for _, at := range killPoints(n, 2) {
+					t.Run(fmt.Sprintf("%s %d of %d", c.of(f).name, at, n), func(t *testing.T) {
+						s, r := cutSite(t, server)
+						x := s.try(t, c)
+						k := &counter{at: at, do: func() { server.Kill9(t) }, verdict: cutter.Cut}
+						r.Judge(k.judge)
+						err := x.send(t)
+						what, killed := k.acted()
+						if !killed && err != nil {
+							t.Fatalf("not killed, and yet: %v", err)
+						}
+						if killed {
+							server.StartAgain(t)
+							x.root = server.DB(t)
+						}
+						x.completed(t, x.writers.all...)
+						t.Logf("killed at: %s", what)
+						s.midflight.Stop()
+					})
+				}
+			}
+		})
+	}
+}
+
+// TestConnectionsAreCutAnywhere cuts the connection of such a statement, or loses its
+// answer. The client is told that all is done.
+func TestConnectionsAreCutAnywhere(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a while")
+	}
+	testmysql.Each(t, func(t *testing.T, server *testmysql.Server) {
+		t.Parallel()
+		for _, c := range crashCases {
+			n := countStatements(t, server, c)
+			s, r := cutSite(t, server)
+			for i, at := range killPoints(n, 3) {
+				verdict := []cutter.Verdict{cutter.Cut, cutter.Swallow}[i%2]
+				t.Run(fmt.Sprintf("%s %d of %d %s", c.of(server.Flavor).name, at, n, verdict), func(t *testing.T) {
+					x := s.try(t, c)
+					k := &counter{at: at, do: func() {}, verdict: verdict}
+					r.Judge(k.judge)
+					defer r.Judge(nil)
+					err := x.send(t)
+					what, _ := k.acted()
+					if err != nil {
+						t.Errorf("cut at: %s: the client was told: %v", what, err)
+					}
+					x.writers.end(t)
+					x.judge(t, err == nil)
+					t.Logf("cut at: %s", what)
+					if t.Failed() {
+						twins.History(t, x.root, x.on[0].Schema)
+					}
+				})
+			}
+		}
+	})
+}
+
+// completed waits until somebody has completed the migration, and judges it; lost are the
+// writers whose connections are.
+func (x *trial) completed(t *testing.T, lost ...*writer) {
 	t.Helper()
 	began := time.Now()
 	ended := func(q string) string {
@@ -137,7 +217,7 @@ func (x *trial) completed(t *testing.T) {
 	if phase != "completed" && phase != "" { // "": it was not recorded yet
 		t.Errorf("it is %s: %s", phase, ended("SELECT COALESCE(error, '')"))
 	}
-	x.writers.endBut(t, x.writers.all[0])
+	x.writers.endBut(t, lost...)
 	x.judge(t, phase == "completed")
 	t.Logf("taken over in %s, %s in %s", took.Round(time.Millisecond), phase, time.Since(began).Round(time.Millisecond))
 	if t.Failed() {

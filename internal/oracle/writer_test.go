@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -401,16 +402,16 @@ func (ws *writers) awaitMore(t *testing.T, n int64) {
 // end stops them, and reports what they met with.
 func (ws *writers) end(t *testing.T) {
 	t.Helper()
-	ws.endBut(t, nil)
+	ws.endBut(t)
 }
 
-// endBut does the same, but for one of them, whose connection is lost.
-func (ws *writers) endBut(t *testing.T, lost *writer) {
+// endBut does the same, but for those whose connections are lost.
+func (ws *writers) endBut(t *testing.T, lost ...*writer) {
 	t.Helper()
 	close(ws.stop)
 	ws.wait.Wait()
 	for w, err := range ws.errors {
-		if w != lost {
+		if !slices.Contains(lost, w) {
 			t.Error(err)
 		}
 	}
