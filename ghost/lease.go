@@ -97,7 +97,8 @@ func (l *lease) hold(ctx context.Context) error {
 	return nil
 }
 
-// errLeaseLost: somebody else has the lease.
+// errLeaseLost: somebody else has the lease. If it is a Midflight that takes the migration
+// over, the record will say so; else it is waited for.
 var errLeaseLost = obstacle("the lease on the table was lost: another Midflight may go on")
 
 func (l *lease) end() {

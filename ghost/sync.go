@@ -351,7 +351,7 @@ func (s *syncer) housekeep() {
 			if aroundErr == nil {
 				s.around = around
 			}
-			if lost != nil && !transient(lost) {
+			if errors.Is(lost, errLeaseLost) {
 				return lost
 			}
 			if err != nil {

@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS midflight.migrations (
   connection_id BIGINT NOT NULL DEFAULT 0,
   owner VARCHAR(40) NOT NULL DEFAULT '' COMMENT 'the Midflight that runs it',
   token CHAR(24) NULL COMMENT 'by which a record is found whose answer was lost',
+  client_at VARCHAR(40) NOT NULL DEFAULT '' COMMENT 'the Midflight by which somebody waits for the answer',
   client_gone BOOLEAN NOT NULL DEFAULT FALSE COMMENT 'nobody waits for the answer; who sends the same statement again does',
   created_at DATETIME(6) NOT NULL,
   started_at DATETIME(6) NULL,

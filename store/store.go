@@ -195,9 +195,9 @@ func (s *Store) create(ctx context.Context, db execer, r ghost.Request, token st
 		return 0, err
 	}
 	result, err := db.ExecContext(ctx, `INSERT /* midflight */ INTO midflight.migrations
-(schema_name, table_name, statement, request, reason, waiting_for, cutover, user, host, connection_id, owner, token, created_at)
-VALUES (?, ?, ?, ?, '', '', ?, ?, ?, ?, ?, ?, UTC_TIMESTAMP(6))`,
-		r.Table.Schema, r.Table.Table, strings.ToValidUTF8(r.Statement.Text, "?"), string(request), r.CutOver.String(), r.User, r.Host, r.Session, s.owner, token)
+(schema_name, table_name, statement, request, reason, waiting_for, cutover, user, host, connection_id, owner, client_at, token, created_at)
+VALUES (?, ?, ?, ?, '', '', ?, ?, ?, ?, ?, ?, ?, UTC_TIMESTAMP(6))`,
+		r.Table.Schema, r.Table.Table, strings.ToValidUTF8(r.Statement.Text, "?"), string(request), r.CutOver.String(), r.User, r.Host, r.Session, s.owner, s.owner, token)
 	if err != nil {
 		return 0, err
 	}

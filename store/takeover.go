@@ -78,7 +78,7 @@ WHERE phase NOT IN ('completed', 'failed', 'canceled') AND owner <> ?`, []any{s.
 
 // Adopt implements ghost.Store.
 func (s *Store) Adopt(ctx context.Context, o ghost.Orphan) (bool, error) {
-	result, err := s.db.ExecContext(ctx, `UPDATE /* midflight */ midflight.migrations SET owner = ?, client_gone = TRUE
+	result, err := s.db.ExecContext(ctx, `UPDATE /* midflight */ midflight.migrations SET owner = ?
 WHERE id = ? AND owner = ? AND phase NOT IN ('completed', 'failed', 'canceled')`, s.owner, o.ID, o.Owner)
 	if err != nil {
 		return false, fmt.Errorf("take migration %d over: %w", o.ID, err)
@@ -138,7 +138,7 @@ WHERE s.migration_id = ? AND s.owner <> ? AND p.user = SUBSTRING_INDEX(USER(), '
 
 // ClientGone implements ghost.Store.
 func (s *Store) ClientGone(ctx context.Context, id int64, gone bool) error {
-	_, err := s.db.ExecContext(ctx, "UPDATE /* midflight */ midflight.migrations SET client_gone = ? WHERE id = ?", gone, id)
+	_, err := s.db.ExecContext(ctx, "UPDATE /* midflight */ midflight.migrations SET client_gone = ?, client_at = ? WHERE id = ?", gone, s.owner, id)
 	return err
 }
 
@@ -150,7 +150,7 @@ func (s *Store) Attach(ctx context.Context, r ghost.Request) (int64, error) {
 		return 0, err
 	}
 	rows, err := s.db.QueryContext(ctx, `SELECT /* midflight */ id FROM midflight.migrations
-WHERE schema_name = ? AND table_name = ? AND client_gone = TRUE AND CAST(user AS BINARY) = CAST(? AS BINARY) AND CAST(request AS BINARY) = CAST(? AS BINARY) AND phase NOT IN ('completed', 'failed', 'canceled') ORDER BY id`,
+WHERE schema_name = ? AND table_name = ? AND (client_gone = TRUE OR IS_FREE_LOCK(CONCAT('midflight.owner.', client_at))) AND CAST(user AS BINARY) = CAST(? AS BINARY) AND CAST(request AS BINARY) = CAST(? AS BINARY) AND phase NOT IN ('completed', 'failed', 'canceled') ORDER BY id`,
 		r.Table.Schema, r.Table.Table, r.User, string(request))
 	if err != nil {
 		return 0, err
@@ -168,7 +168,7 @@ WHERE schema_name = ? AND table_name = ? AND client_gone = TRUE AND CAST(user AS
 		return 0, err
 	}
 	for _, id := range ids {
-		result, err := s.db.ExecContext(ctx, "UPDATE /* midflight */ midflight.migrations SET client_gone = FALSE WHERE id = ? AND client_gone = TRUE", id)
+		result, err := s.db.ExecContext(ctx, "UPDATE /* midflight */ midflight.migrations SET client_gone = FALSE, client_at = ? WHERE id = ? AND (client_gone = TRUE OR IS_FREE_LOCK(CONCAT('midflight.owner.', client_at)))", s.owner, id)
 		if err != nil {
 			return 0, err
 		}

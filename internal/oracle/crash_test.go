@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -70,10 +71,12 @@ func chore(text string) bool {
 	return false
 }
 
-// killPoints are at which statements of n something is done: all with KILLS=all, else some
+// killPoints are at which statements of n something is done: as many as KILLS says, all with KILLS=all, else some
 // that differ from run to run.
 func killPoints(n, some int) (at []int) {
-	if os.Getenv("KILLS") == "all" {
+	if k, err := strconv.Atoi(os.Getenv("KILLS")); err == nil {
+		some = min(k, n)
+	} else if os.Getenv("KILLS") == "all" {
 		some = n
 	}
 	for i := range some {
@@ -130,7 +133,7 @@ func TestServerIsKilledAnywhere(t *testing.T) {
 			t.Parallel()
 			server := testmysql.Start(t, f)
 			for i, c := range crashCases {
-				if i > 0 && os.Getenv("KILLS") != "all" {
+				if i > 0 && os.Getenv("KILLS") == "" {
 					break
 				}
 				n := countStatements(t, server, c)
@@ -192,6 +195,60 @@ func TestConnectionsAreCutAnywhere(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestMidflightIsFrozenAnywhere stops it at such a statement, which reaches the server, until
+// another has taken the migration over; then it wakes up, and finds that nothing is its own
+// any more. Its client is told what the other has done.
+func TestMidflightIsFrozenAnywhere(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a while")
+	}
+	testmysql.Each(t, func(t *testing.T, server *testmysql.Server) {
+		t.Parallel()
+		for _, c := range crashCases {
+			n := countStatements(t, server, c)
+			for _, at := range killPoints(n, 1) {
+				t.Run(fmt.Sprintf("%s %d of %d", c.of(server.Flavor).name, at, n), func(t *testing.T) {
+					s, r := cutSite(t, server)
+					second := testmidflight.Start(t, server)
+					x := s.try(t, c)
+					frozen := make(chan struct{})
+					k := &counter{at: at, do: func() { s.midflight.Freeze(); close(frozen) }}
+					defer s.midflight.Thaw()
+					r.Judge(k.judge)
+					answer := make(chan error, 1)
+					go func() { answer <- x.send(t) }()
+					var err error
+					select {
+					case err = <-answer: // it was done in fewer statements
+						t.Logf("not frozen: %v", err)
+					case <-frozen:
+						x.takenOver(t, second)
+						s.midflight.Thaw()
+						err = <-answer
+					}
+					if err != nil {
+						t.Errorf("the client was told: %v", err)
+					}
+					x.completed(t)
+					what, _ := k.acted()
+					t.Logf("frozen at: %s", what)
+					second.Stop()
+				})
+			}
+		}
+	})
+}
+
+// takenOver waits until a second Midflight has taken the migration over.
+func (x *trial) takenOver(t *testing.T, second *testmidflight.Midflight) {
+	t.Helper()
+	began := time.Now()
+	await(t, "the takeover", func() bool { return strings.Contains(second.Log(), "taken over in phase") })
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it was taken over after %s", took)
+	}
 }
 
 // completed waits until somebody has completed the migration, and judges it; lost are the

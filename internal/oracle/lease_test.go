@@ -3,13 +3,10 @@ package oracle
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-sql-driver/mysql"
 
@@ -127,56 +124,113 @@ func TestTwoMidflights(t *testing.T) {
 }
 
 // TestLostLease: who has lost his lease before the swap doesn't swap; another may
-// be at it.
+// be at it. He goes on when he has it again.
 func TestLostLease(t *testing.T) {
 	eachPair(t, func(t *testing.T, p pair) {
 		first := p.alter(t, p.midflight, ", cutover=manual", "ADD COLUMN a INT")
 		id := p.awaitRow(t, "phase = 'ready'")
 		lease := "midflight." + hex.EncodeToString(half(sha256.Sum256([]byte(p.table.Schema+"\x00"+p.table.Table))))
-		var holder sql.NullInt64
-		if err := p.root.QueryRow("SELECT IS_USED_LOCK(?)", lease).Scan(&holder); err != nil || !holder.Valid {
-			t.Fatalf("nobody has the lease: %v", err)
-		}
 		// Whoever takes it at once is the other one.
 		taker := session(t, p.server.Addr, p.table.Schema)
-		if _, err := p.root.Exec(fmt.Sprintf("KILL %d", holder.Int64)); err != nil {
-			t.Fatal(err)
-		}
-		var taken bool
-		if err := taker.QueryRowContext(context.Background(), "SELECT GET_LOCK(?, 20)", lease).Scan(&taken); err != nil || !taken {
-			t.Fatalf("the lease isn't free: %v", err)
+		taken := make(chan bool, 1)
+		go func() {
+			var got bool
+			taker.QueryRowContext(context.Background(), "SELECT GET_LOCK(?, 20)", lease).Scan(&got)
+			taken <- got
+		}()
+		await(t, "the taker waits", func() bool {
+			return len(twins.List(t, p.root, "SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT GET_LOCK(%20)' AND state LIKE 'User lock'")) > 0
+		})
+		holder := twins.List(t, p.root, "SELECT IS_USED_LOCK(?)", lease)[0]
+		mustExec(t, session(t, p.server.Addr, ""), "KILL "+holder)
+		if !<-taken {
+			t.Fatal("the lease isn't free")
 		}
 		if _, err := p.root.Exec("CALL midflight.cutover(?)", id); err != nil {
 			t.Fatal(err)
 		}
-		select {
-		case err := <-first:
-			if err == nil || !strings.Contains(err.Error(), "lease") {
-				t.Errorf("without a lease: %v", err)
-			}
-		case <-time.After(longEnough):
-			t.Error("without a lease the migration does not end")
-		}
-		p.awaitRow(t, "phase = 'failed'")
-		twins.NothingLeft(t, p.root, p.table, false)
-
-		// The next one waits for the lease, and gets it.
+		await(t, "it is interrupted", func() bool { return strings.Contains(p.midflight.Log(), "the lease on the table was lost") })
 		second := p.alter(t, p.second, "", "ADD COLUMN b INT")
 		p.awaitRow(t, waitsForAnother)
-		if got := p.columns(t); got != "id v" {
-			t.Errorf("the columns are %s", got)
+		if got := p.columns(t); got != "id v" || len(first) > 0 {
+			t.Errorf("without a lease it has ended, and the columns are %s", got)
 		}
 		taker.ExecContext(context.Background(), "DO RELEASE_LOCK(?)", lease)
-		if err := <-second; err != nil {
-			t.Error(err)
+		for _, result := range []<-chan error{first, second} {
+			if err := <-result; err != nil {
+				t.Error(err)
+			}
 		}
-		if got := p.columns(t); got != "b id v" {
+		if got := p.columns(t); got != "a b id v" {
 			t.Errorf("afterwards the columns are %s", got)
 		}
-		if t.Failed() {
-			twins.History(t, p.root, p.table.Schema)
-		}
+		twins.NothingLeft(t, p.root, p.table, true)
 	})
 }
 
 func half(sum [sha256.Size]byte) []byte { return sum[:len(sum)/2] }
+
+// TestSentAgain: a client whose Midflight has died sends its statement again through
+// another, and is told what became of the first. While that is waited for, somebody else's
+// equal statement is another one.
+func TestSentAgain(t *testing.T) {
+	eachPair(t, func(t *testing.T, p pair) {
+		first := p.alter(t, p.midflight, ", cutover=manual", "ADD COLUMN a INT")
+		id := p.awaitRow(t, "phase = 'ready'")
+		dead := twins.List(t, p.root, "SELECT owner FROM midflight.migrations WHERE id = ?", id)[0]
+		p.midflight.Kill9()
+		if err := <-first; err == nil {
+			t.Error("the client of the one that died was told that it is done")
+		}
+		again := p.alter(t, p.second, ", cutover=manual", "ADD COLUMN a INT")
+		p.awaitRow(t, "client_at <> '"+dead+"' AND owner <> '"+dead+"' AND phase = 'ready'")
+		another := p.alter(t, p.second, ", cutover=manual", "ADD COLUMN a INT")
+		await(t, "another migration", func() bool {
+			return len(twins.List(t, p.root, "SELECT id FROM midflight.migrations WHERE schema_name = ?", p.table.Schema)) == 2
+		})
+		mustExec(t, session(t, p.server.Addr, ""), "CALL midflight.cutover("+id+")")
+		if err := <-again; err != nil {
+			t.Errorf("the client that has sent it again was told: %v", err)
+		}
+		if err := <-another; number(err) != 1060 {
+			t.Errorf("the other client was told: %v", err)
+		}
+		if got := p.columns(t); got != "a id v" {
+			t.Errorf("the columns are %s", got)
+		}
+		twins.NothingLeft(t, p.root, p.table, true)
+	})
+}
+
+// TestSentAgainIsKilled: who is told of it can end it, whoever runs it.
+func TestSentAgainIsKilled(t *testing.T) {
+	eachPair(t, func(t *testing.T, p pair) {
+		conn := session(t, p.midflight.Addr, p.table.Schema)
+		ctx, leave := context.WithCancel(context.Background())
+		go conn.ExecContext(ctx, "ALTER TABLE /* midflight: strategy=copy, cutover=manual */ t ADD COLUMN a INT")
+		p.awaitRow(t, "phase = 'ready'")
+		leave()
+		p.awaitRow(t, "client_gone = TRUE")
+		again := p.alter(t, p.second, ", cutover=manual", "ADD COLUMN a INT")
+		p.awaitRow(t, "client_gone = FALSE AND client_at <> owner AND phase = 'ready'")
+		await(t, "its end", func() bool {
+			for _, waits := range twins.List(t, p.root, "SELECT id FROM information_schema.processlist WHERE info LIKE '/* midflight: t ready%'") {
+				p.root.Exec("KILL QUERY " + waits)
+			}
+			return len(again) > 0
+		})
+		if err := <-again; number(err) != 1317 {
+			t.Errorf("the client was told: %v", err)
+		}
+		p.awaitRow(t, "phase = 'canceled'")
+		twins.NothingLeft(t, p.root, p.table, false)
+	})
+}
+
+func number(err error) uint16 {
+	var e *mysql.MySQLError
+	if errors.As(err, &e) {
+		return e.Number
+	}
+	return 0
+}

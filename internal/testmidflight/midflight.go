@@ -121,6 +121,12 @@ func (m *Midflight) Stop() { m.signal(syscall.SIGTERM) }
 // Kill9 ends it at once and waits.
 func (m *Midflight) Kill9() { m.signal(syscall.SIGKILL) }
 
+// Freeze stops it like a machine that hangs; its connections stay open. Thaw lets it go on.
+func (m *Midflight) Freeze() { m.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Thaw ends Freeze.
+func (m *Midflight) Thaw() { m.cmd.Process.Signal(syscall.SIGCONT) }
+
 func (m *Midflight) signal(s syscall.Signal) {
 	m.cmd.Process.Signal(s)
 	<-m.done
