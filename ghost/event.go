@@ -105,6 +105,13 @@ type Left struct {
 	Err   error
 }
 
+// HeldForOther: statements were held for another Midflight's swap.
+type HeldForOther struct {
+	ID      int64
+	Held    int
+	Longest time.Duration
+}
+
 // ChoresFailed: dropping old tables, or ending what another Midflight left
 // behind, did not work and will be tried again.
 type ChoresFailed struct{ Err error }
@@ -122,6 +129,11 @@ func (Ended) event()         {}
 func (TakenOver) event()     {}
 func (Interrupted) event()   {}
 func (Left) event()          {}
+func (HeldForOther) event()  {}
+
+func (e HeldForOther) String() string {
+	return fmt.Sprintf("m%d, which another Midflight runs: held %d statements, %s at most", e.ID, e.Held, e.Longest.Round(100*time.Microsecond))
+}
 
 func (e TakenOver) String() string {
 	return fmt.Sprintf("m%d %s: taken over in phase %s", e.ID, e.Table, e.Phase)

@@ -22,6 +22,7 @@ type gap struct {
 	id     uint64    // of the lock connection
 	watch  *sql.Conn // for the watchdog: it must not wait for a free connection
 	plugin bool      // MariaDB tells who has metadata locks
+	bell   *bell     // nil: no other Midflight is there
 
 	waitedFor []Blocker
 
@@ -53,6 +54,10 @@ func (r *run) openGap(ctx context.Context, init []string, tables ...schema.Name)
 		return nil, err
 	}
 	if err := g.openLock(ctx, init); err != nil {
+		g.close()
+		return nil, err
+	}
+	if g.bell, err = r.openBell(ctx); err != nil {
 		g.close()
 		return nil, err
 	}
@@ -89,6 +94,7 @@ func (g *gap) close() {
 	if len(g.waitedFor) > 0 {
 		g.Observe(Blocked{ID: g.status.ID, Table: g.request.Table})
 	}
+	g.bell.close()
 	for _, c := range []*sql.Conn{g.lock, g.watch} {
 		if c != nil {
 			discard(c)
@@ -134,6 +140,8 @@ func (c *Config) endSession(ctx context.Context, id uint64) error {
 // bound is the hold's. It opens by its own clock then, whatever act does; so act
 // must not begin what can't be taken back before commit has agreed.
 func (g *gap) through(ctx context.Context, bound time.Duration, act func(ctx context.Context) error) (err error) {
+	g.bell.ring(ctx, g.names, bound)
+	defer g.bell.done(ctx)
 	g.held, g.until, g.lockedFor = g.Door.Hold(g.names, bound), time.Now().Add(bound), 0
 	g.steps = []Step{{At: time.Now()}}
 	defer func() {

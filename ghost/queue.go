@@ -179,7 +179,7 @@ func (q *Queue) Run(ctx context.Context) error {
 		}
 	}
 	defer migrations.Wait()
-	for _, chore := range []func(context.Context){q.announce, q.lookForOrphans, q.dropOld} {
+	for _, chore := range []func(context.Context){q.announce, q.lookForOrphans, q.dropOld, q.listenToOthers} {
 		migrations.Add(1)
 		go func() {
 			defer migrations.Done()

@@ -47,6 +47,18 @@ type Store interface {
 	Cancel(ctx context.Context, id int64) error
 	// Log adds to the migration's history.
 	Log(ctx context.Context, id int64, what string) error
+	// Peers counts the other Midflights that live, and those of them that listen to a
+	// migration.
+	Peers(ctx context.Context, id int64) (live, listening int, err error)
+	// Call asks those to hold the statements that name one of names.
+	Call(ctx context.Context, id int64, names []string, bound time.Duration) error
+	// OthersSwap lists the migrations that others are about to swap.
+	OthersSwap(ctx context.Context) ([]int64, error)
+	// Listen records that this one listens to a migration.
+	Listen(ctx context.Context, id int64) error
+	// Called is the latest call of a migration after last that is in force; its ID is 0
+	// without one.
+	Called(ctx context.Context, id, last int64) (Call, error)
 	// Control reads the operator's wishes.
 	Control(ctx context.Context, id int64) (Control, error)
 	// Invisible records the columns that the migration publishes INVISIBLE.
@@ -127,6 +139,13 @@ type Facts struct {
 type Resume struct {
 	Facts
 	Checkpoint
+}
+
+// A Call is what another Midflight asks for.
+type Call struct {
+	ID    int64
+	Names []string
+	Bound time.Duration // from now
 }
 
 // An Orphan is an unfinished migration of a Midflight that is gone.

@@ -60,6 +60,27 @@ CREATE TABLE IF NOT EXISTS midflight.chunks (
   PRIMARY KEY (migration_id, number)
 ) ENGINE=InnoDB COMMENT='ranges that are copied, to be compared by whoever goes on';
 
+CREATE TABLE IF NOT EXISTS midflight.proxies (
+  owner VARCHAR(40) NOT NULL PRIMARY KEY COMMENT 'lives as long as it has the lock midflight.owner.OWNER',
+  host VARCHAR(255) NOT NULL,
+  pid BIGINT NOT NULL,
+  started_at DATETIME(6) NOT NULL
+) ENGINE=InnoDB COMMENT='the Midflights in front of this server';
+
+CREATE TABLE IF NOT EXISTS midflight.listeners (
+  migration_id BIGINT NOT NULL,
+  owner VARCHAR(40) NOT NULL,
+  PRIMARY KEY (migration_id, owner)
+) ENGINE=InnoDB COMMENT='who holds statements when another swaps';
+
+CREATE TABLE IF NOT EXISTS midflight.calls (
+  id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  migration_id BIGINT NOT NULL,
+  names LONGTEXT NOT NULL COMMENT 'JSON',
+  ends_at DATETIME(6) NOT NULL,
+  KEY by_migration (migration_id, id)
+) ENGINE=InnoDB COMMENT='what the listeners are asked to hold';
+
 CREATE TABLE IF NOT EXISTS midflight.sessions (
   connection_id BIGINT NOT NULL,
   server_start DATETIME NOT NULL COMMENT 'connection ids begin anew with the server',

@@ -64,7 +64,10 @@ func Open(ctx context.Context, db *sql.DB) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{db: db, flavor: flavor, owner: randomText()}
-	return s, s.Announce(ctx)
+	if err := s.Announce(ctx); err != nil {
+		return nil, err
+	}
+	return s, s.register(ctx)
 }
 
 // existing are the schema and its tables, by their names.
@@ -117,7 +120,10 @@ func (s *Store) Close() error {
 	}
 	discard(s.alive)
 	s.alive = nil
-	return nil
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_, err := s.db.ExecContext(ctx, "DELETE /* midflight */ FROM midflight.proxies WHERE owner = ?", s.owner)
+	return err
 }
 
 // discard closes a connection instead of giving it back to the pool with its lock.
@@ -251,7 +257,7 @@ func (s *Store) Finish(ctx context.Context, st ghost.Status, r ghost.Result) err
 SET error_number = ?, error = ?, error_state = ?, records = ?, completed_at = UTC_TIMESTAMP(6), eta_seconds = NULL, eta_error_seconds = NULL, rows_per_second = 0 WHERE id = ?`, number, text, state, r.Records, st.ID); err != nil {
 		return err
 	}
-	for _, own := range []string{"fences", "triggers", "chunks", "sessions"} {
+	for _, own := range []string{"fences", "triggers", "chunks", "sessions", "listeners", "calls"} {
 		if _, err := tx.ExecContext(ctx, "DELETE /* midflight */ FROM midflight."+own+" WHERE migration_id = ?", st.ID); err != nil {
 			return err
 		}

@@ -5,7 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/go-sql-driver/mysql"
@@ -199,6 +202,44 @@ func TestSentAgain(t *testing.T) {
 			t.Errorf("the columns are %s", got)
 		}
 		twins.NothingLeft(t, p.root, p.table, true)
+	})
+}
+
+// TestAllHold: for the swap of one Midflight the others hold the statements that come by
+// them, and go on when it is over.
+func TestAllHold(t *testing.T) {
+	eachPair(t, func(t *testing.T, p pair) {
+		stop := make(chan struct{})
+		var writers sync.WaitGroup
+		for range 4 {
+			conn := session(t, p.second.Addr, p.table.Schema)
+			writers.Add(1)
+			go func() {
+				defer writers.Done()
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					if _, err := conn.ExecContext(context.Background(), "UPDATE t SET v = v + 1 WHERE id = 2"); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			}()
+		}
+		held := regexp.MustCompile(`which another Midflight runs: held [1-9]`)
+		for n := 0; n < 5 && !held.MatchString(p.second.Log()); n++ {
+			if err := <-p.alter(t, p.midflight, "", fmt.Sprintf("ADD COLUMN c%d INT", n)); err != nil {
+				t.Error(err)
+			}
+		}
+		close(stop)
+		writers.Wait()
+		if !held.MatchString(p.second.Log()) {
+			t.Errorf("the second has held nothing:\n%s", strings.Join(regexp.MustCompile(`.*another Midflight runs.*`).FindAllString(p.second.Log(), -1), "\n"))
+		}
 	})
 }
 
