@@ -20,6 +20,15 @@ func (e *LostPosition) Error() string {
 
 func (e *LostPosition) Unwrap() error { return e.Err }
 
+// ServerChanged: another server has the address now, such as a replica that was promoted.
+// It may lack what the one before had acknowledged, so whoever goes on must begin with
+// what it has.
+type ServerChanged struct{ Was, Is string }
+
+func (e *ServerChanged) Error() string {
+	return fmt.Sprintf("the server is another one now: %q, not %q", e.Is, e.Was)
+}
+
 // XAPreparedError: transactions in the state XA PREPARED have rows in the
 // binlog before any position that we could start from, which are not visible.
 type XAPreparedError struct{ XIDs []string }

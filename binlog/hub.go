@@ -91,7 +91,7 @@ func (h *Hub) subscribe(ctx context.Context, watch []Watch) (*Subscription, erro
 }
 
 // Resume goes on from a place, by a stream of its own. server is what Server told of the
-// subscription that had come so far. LostPosition: the server can't serve it, here or in
+// subscription that had come so far; a place by GTIDs is one on every server of a history. LostPosition: the server can't serve it, here or in
 // Next.
 func (h *Hub) Resume(ctx context.Context, from Position, server string, watch []Watch) (*Subscription, error) {
 	tables, err := newTableSet(watch, h.fences)
@@ -102,7 +102,9 @@ func (h *Hub) Resume(ctx context.Context, from Position, server string, watch []
 	if err != nil {
 		return nil, err
 	}
-	s.identity = server
+	if from.GTIDs == "" {
+		s.identity = server
+	}
 	if err := s.connect(ctx, 5*time.Second); err != nil {
 		s.cancel()
 		return nil, err

@@ -424,13 +424,16 @@ func (s *source) checkServer(conn *client.Conn, at *assembler, patience time.Dur
 		s.serverID ^= 1
 	}
 	identity := id + " " + uid
-	if s.identity == "" {
-		s.identity = identity
+	was := s.identity
+	if was == "" {
+		s.identity, was = identity, identity
 	}
-	if !at.byGTID {
-		if identity != s.identity {
-			return &LostPosition{at.position(), fmt.Errorf("the server is %q, not %q", identity, s.identity)}
-		}
+	switch {
+	case identity != was && !at.byGTID:
+		return &LostPosition{at.position(), fmt.Errorf("the server is %q, not %q", identity, was)}
+	case identity != was:
+		return &ServerChanged{was, identity}
+	case !at.byGTID:
 		return nil
 	}
 	r, err = conn.Execute(fmt.Sprintf("SELECT /* midflight */ WAIT_FOR_EXECUTED_GTID_SET('%s', %d)", at.gtids, int(patience.Seconds())))
@@ -457,7 +460,8 @@ func (s *source) lost(err error) error {
 // definitive: trying again leads to the same error.
 func definitive(err error) bool {
 	var lost *LostPosition
-	if errors.As(err, &lost) || errors.Is(err, errChecksum) {
+	var changed *ServerChanged
+	if errors.As(err, &lost) || errors.As(err, &changed) || errors.Is(err, errChecksum) {
 		return true
 	}
 	var e *mysql.MyError

@@ -268,7 +268,7 @@ func (s *syncer) settleUnderLock(ctx context.Context, g *gap) error {
 				return err
 			}
 		case err := <-s.streamE:
-			return obstacle("read the binlog: %v", err) // nobody reads it any more
+			return fmt.Errorf("%w: %w", errStream, err)
 		case <-until.Done():
 			return tooLong(context.Cause(until))
 		}

@@ -35,7 +35,8 @@ func (u *unfit) Error() string { return u.reason }
 // transient: nobody can tell now, or the server will take it later. What was done is
 // kept.
 func transient(err error) bool {
-	return mysqld.IsConnectionLost(err) || mysqld.IsTooManyConnections(err) || mysqld.IsLockConflict(err) || errors.Is(err, errLeaseLost)
+	var changed *binlog.ServerChanged
+	return errors.As(err, &changed) || mysqld.IsConnectionLost(err) || mysqld.IsTooManyConnections(err) || mysqld.IsLockConflict(err) || errors.Is(err, errLeaseLost)
 }
 
 // facts are what whoever goes on will ask for.

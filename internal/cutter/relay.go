@@ -42,15 +42,15 @@ type Command struct {
 type Relay struct {
 	Addr string
 
-	server string
-	l      net.Listener
-	wait   sync.WaitGroup
+	l    net.Listener
+	wait sync.WaitGroup
 
-	mu    sync.Mutex // guards what follows
-	judge func(Command) Verdict
-	gate  chan struct{} // nil: nothing is withheld
-	open  map[net.Conn]bool
-	last  int
+	mu     sync.Mutex // guards what follows
+	server string
+	judge  func(Command) Verdict
+	gate   chan struct{} // nil: nothing is withheld
+	open   map[net.Conn]bool
+	last   int
 }
 
 // Start makes a relay to a server; it ends with the test.
@@ -79,6 +79,21 @@ func (r *Relay) Judge(f func(Command) Verdict) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.judge = f
+}
+
+// Redirect has connections go to another server from now on; those that are open are
+// closed.
+func (r *Relay) Redirect(server string) {
+	r.mu.Lock()
+	r.server = server
+	r.mu.Unlock()
+	r.closeAll()
+}
+
+func (r *Relay) to() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.server
 }
 
 // Hang withholds everything in both directions until Resume; nothing is closed.
@@ -150,7 +165,7 @@ func (r *Relay) accept() {
 		if err != nil {
 			return
 		}
-		server, err := net.Dial("tcp", r.server)
+		server, err := net.Dial("tcp", r.to())
 		if err != nil {
 			client.Close()
 			continue
