@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"midflight/mysqld"
 )
@@ -20,6 +21,8 @@ type Finding struct {
 	Want  string // "ROW"
 	OK    bool
 	Mend  string // the statement, or the line of the configuration, that mends it
+	// Advice: it works as it is, at a risk.
+	Advice bool
 }
 
 // Server asks the server. The error says that it could not be asked, and why.
@@ -39,6 +42,11 @@ func Server(ctx context.Context, db *sql.DB, c mysqld.Config) (mysqld.Flavor, []
 		}
 		findings = append(findings, finding)
 	}
+	kept, err := binlogKept(ctx, db, f)
+	if err != nil {
+		return f, nil, err
+	}
+	findings = append(findings, kept)
 	granted, err := privileges(ctx, db, f)
 	if err != nil {
 		return f, nil, err
@@ -69,7 +77,7 @@ func Server(ctx context.Context, db *sql.DB, c mysqld.Config) (mysqld.Flavor, []
 func Missing(findings []Finding) error {
 	var missing []string
 	for _, f := range findings {
-		if !f.OK {
+		if !f.OK && !f.Advice {
 			missing = append(missing, fmt.Sprintf("%s: found %s, wanted %s. To mend it: %s", f.What, f.Found, f.Want, f.Mend))
 		}
 	}
@@ -119,6 +127,38 @@ func (v variable) check(ctx context.Context, db *sql.DB) (Finding, error) {
 		f.Found = map[bool]string{true: "ON", false: "OFF"}[f.OK]
 	}
 	return f, nil
+}
+
+// leastKept is how long the binlog should be kept: whoever goes on after a night reads it
+// from where the other has stopped.
+const leastKept = 24 * time.Hour
+
+func binlogKept(ctx context.Context, db *sql.DB, f mysqld.Flavor) (Finding, error) {
+	finding := Finding{What: "how long the binlog is kept", Want: "a day or more", Advice: true, Mend: "SET GLOBAL binlog_expire_logs_seconds = 259200; and put binlog_expire_logs_seconds=259200 into the server's configuration. Else a copy that stands still for longer, or whose Midflight does, is begun anew"}
+	var seconds float64
+	query := "SELECT /* midflight */ IF(@@GLOBAL.binlog_expire_logs_auto_purge, @@GLOBAL.binlog_expire_logs_seconds, 0)"
+	if f.MariaDB || f.Version < 80029 {
+		query = "SELECT /* midflight */ @@GLOBAL.binlog_expire_logs_seconds"
+	}
+	if err := db.QueryRowContext(ctx, query).Scan(&seconds); err != nil {
+		return finding, fmt.Errorf("ask the server for how long it keeps its binlog: %w", err)
+	}
+	kept := time.Duration(seconds) * time.Second
+	finding.OK, finding.Found = kept == 0 || kept >= leastKept, kept.String()
+	if kept == 0 {
+		finding.Found = "for ever"
+	}
+	return finding, nil
+}
+
+// Advised lists what works at a risk, a line each.
+func Advised(findings []Finding) (lines []string) {
+	for _, f := range findings {
+		if !f.OK && f.Advice {
+			lines = append(lines, fmt.Sprintf("%s: found %s, wanted %s. To mend it: %s", f.What, f.Found, f.Want, f.Mend))
+		}
+	}
+	return lines
 }
 
 // binlogFilters: what a filter keeps out of the binlog would be lost in a copy.

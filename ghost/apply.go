@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"midflight/binlog"
+	"midflight/ghost/backlog"
 	"midflight/ghost/rowsql"
 	"midflight/mysqld"
 )
@@ -32,7 +33,7 @@ func (s *syncer) dispatchApply() {
 	}
 	for s.fresh && s.busy[applyJob] < s.mayApply() {
 		keys := s.backlog.Take(batch, s.covers, s.copied.Place)
-		s.fresh = len(keys) == batch
+		s.fresh = backlog.Full(keys, batch)
 		if s.copied.Between() {
 			s.endTurn(s.fresh)
 		}

@@ -322,6 +322,11 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 	if r.resume != nil {
 		return r.adopt(ctx, p, tables)
 	}
+	if err := r.mustHaveRoom(ctx); errors.As(err, &refusal) {
+		return r.smallOr(ctx, refusal)
+	} else if err != nil {
+		return p, err
+	}
 	shadow, old := shadowName(r.original.Name, r.status.ID), oldName(r.original.Name, r.status.ID)
 	if r.apart() {
 		shadow, old = apartShadow(r.original.Name, r.status.ID), apartOld(r.original.Name, r.status.ID)

@@ -349,7 +349,7 @@ func retry(ctx context.Context, patience time.Duration, f func() error) error {
 		if deadline.IsZero() {
 			deadline = time.Now().Add(patience)
 		}
-		if err == nil || !(mysqld.IsLockConflict(err) || mysqld.IsConnectionLost(err)) || time.Now().After(deadline) {
+		if err == nil || !(mysqld.IsLockConflict(err) || mysqld.IsConnectionLost(err) || mysqld.IsTooManyConnections(err)) || time.Now().After(deadline) {
 			return err
 		}
 		if err := sleep(ctx, pause); err != nil {

@@ -94,6 +94,15 @@ func goodbye(err error) bool {
 	return false
 }
 
+// IsFull: the server has no room for more, on disk or in a tablespace.
+func IsFull(err error) bool {
+	switch Number(err) {
+	case 1021, 1114: // ER_DISK_FULL, ER_RECORD_FILE_FULL
+		return true
+	}
+	return false
+}
+
 // IsTooManyConnections: the server has no connection left now.
 func IsTooManyConnections(err error) bool {
 	switch Number(err) {

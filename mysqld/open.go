@@ -56,6 +56,9 @@ func (c Config) driver() (*mysql.Config, error) {
 		return nil, fmt.Errorf("server address %q: want HOST:PORT or the path of a socket", c.Addr)
 	}
 	d.Timeout = 10 * time.Second
+	if d.Net == "tcp" {
+		d.DialFunc = (&net.Dialer{Timeout: d.Timeout, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 4}, Control: unacknowledged}).DialContext
+	}
 	d.Collation = "utf8mb4_general_ci"
 	d.Loc = time.UTC
 	d.ParseTime = true

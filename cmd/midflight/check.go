@@ -33,6 +33,9 @@ func checkCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		mark := "ok"
 		if !f.OK {
 			mark = "NO"
+			if f.Advice {
+				mark = "risk"
+			}
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", mark, f.What, f.Found, f.Want)
 	}

@@ -52,6 +52,9 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if missing := check.Missing(findings); missing != nil {
 		return missing
 	}
+	for _, line := range check.Advised(findings) {
+		log.Warn(line)
+	}
 	keep, err := store.Open(ctx, db)
 	if err != nil {
 		return err

@@ -90,6 +90,20 @@ func (b *Backlog[ID]) Again(k binlog.Key, id ID) {
 // done. What is behind them came later, and most likely can't be taken either.
 const inVain = 16
 
+// MostBytes is how much the texts of a batch's keys may have, of which a statement has
+// each twice at most: max_allowed_packet is 1 MiB where somebody made it small, and a key
+// may have six thousand bytes.
+const MostBytes = 128 << 10
+
+// Full tells of what Take has handed out whether there may be more.
+func Full(keys []binlog.Key, n int) bool {
+	size := 0
+	for _, k := range keys {
+		size += len(k)
+	}
+	return len(keys) == n || size >= MostBytes
+}
+
 // Take hands out up to n keys that may be applied now, and forgets those that
 // the row copy will still read.
 //
@@ -98,8 +112,8 @@ const inVain = 16
 // snapshot with the change in it.
 func (b *Backlog[ID]) Take(n int, visible func(ID) bool, at func(binlog.Key) Place) []binlog.Key {
 	var keys []binlog.Key
-	kept, seen := 0, 0
-	for ; seen < len(b.queue) && len(keys) < n && kept < inVain*n; seen++ {
+	kept, seen, size := 0, 0, 0
+	for ; seen < len(b.queue) && len(keys) < n && size < MostBytes && kept < inVain*n; seen++ {
 		k := b.queue[seen]
 		e, where := b.pending[k], InFlight
 		if _, busy := b.taken[k]; !busy && visible(e.id) {
@@ -108,6 +122,7 @@ func (b *Backlog[ID]) Take(n int, visible func(ID) bool, at func(binlog.Key) Pla
 		switch where {
 		case Behind:
 			keys = append(keys, k)
+			size += len(k)
 			b.taken[k] = e
 			delete(b.pending, k)
 		case Ahead:

@@ -3,6 +3,7 @@ package backlog
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"midflight/binlog"
@@ -178,5 +179,27 @@ func TestGenerations(t *testing.T) {
 	b.Done(take(9))
 	if len(b.left) > 0 || b.Len() > 0 {
 		t.Errorf("%d keys, of generations %v", b.Len(), b.left)
+	}
+}
+
+// A batch of long keys is bounded by their bytes, and has one at least.
+func TestTakeLongKeys(t *testing.T) {
+	b := New[int]()
+	all := func(int) bool { return true }
+	behind := func(binlog.Key) Place { return Behind }
+	long := strings.Repeat("x", MostBytes/4)
+	for i := range 10 {
+		b.Add(binlog.MakeKey(long, strconv.Itoa(i)), 1)
+	}
+	b.Add(binlog.MakeKey(strings.Repeat(long, 5)), 1)
+	taken := 0
+	for keys := b.Take(500, all, behind); len(keys) > 0; keys = b.Take(500, all, behind) {
+		taken += len(keys)
+		if len(keys) > 4 || !Full(keys, 500) && b.Len() > taken {
+			t.Errorf("%d keys, full: %v", len(keys), Full(keys, 500))
+		}
+	}
+	if taken != 11 {
+		t.Errorf("took %d keys of 11", taken)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"midflight/binlog"
+	"midflight/ghost/backlog"
 	"midflight/ghost/chunk"
 )
 
@@ -147,12 +148,13 @@ func (v *Verification) Differ(different []binlog.Key) (mend []binlog.Key) {
 // change (busy).
 func (v *Verification) Settled(n int, busy func(binlog.Key) bool) []binlog.Key {
 	var keys []binlog.Key
+	size := 0
 	for k := range v.dirty {
-		if len(keys) == n {
+		if len(keys) == n || size >= backlog.MostBytes {
 			break
 		}
 		if !busy(k) {
-			keys = append(keys, k)
+			keys, size = append(keys, k), size+len(k)
 		}
 	}
 	for _, k := range keys {

@@ -94,6 +94,7 @@ func TestMidflightIsKilledAnywhere(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts Midflight often")
 	}
+	t.Parallel() // most of it is waiting
 	testmysql.Each(t, func(t *testing.T, server *testmysql.Server) {
 		t.Parallel()
 		for _, c := range crashCases {
@@ -128,6 +129,7 @@ func TestServerIsKilledAnywhere(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts the server often")
 	}
+	t.Parallel() // most of it is waiting
 	for _, f := range []testmysql.Flavor{testmysql.MySQL, testmysql.MariaDB} {
 		t.Run(string(f), func(t *testing.T) {
 			t.Parallel()
@@ -168,6 +170,7 @@ func TestConnectionsAreCutAnywhere(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a while")
 	}
+	t.Parallel() // most of it is waiting
 	testmysql.Each(t, func(t *testing.T, server *testmysql.Server) {
 		t.Parallel()
 		for _, c := range crashCases {
@@ -204,6 +207,7 @@ func TestMidflightIsFrozenAnywhere(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a while")
 	}
+	t.Parallel() // most of it is waiting
 	testmysql.Each(t, func(t *testing.T, server *testmysql.Server) {
 		t.Parallel()
 		for _, c := range crashCases {

@@ -20,6 +20,7 @@ func TestFailover(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts six servers")
 	}
+	t.Parallel() // it has servers of its own
 	for _, c := range []struct {
 		name string
 		lags string // the phase from which on nothing reaches the replica; "": all does

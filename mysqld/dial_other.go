@@ -1,0 +1,7 @@
+//go:build !linux
+
+package mysqld
+
+import "syscall"
+
+func unacknowledged(_, _ string, _ syscall.RawConn) error { return nil }
