@@ -34,6 +34,7 @@ type engine struct {
 	tokens   int
 
 	applied  int // everything delivered up to here is in the shadow
+	marks    []mark
 	saved    checkpoint
 	restarts int
 }
@@ -94,10 +95,19 @@ func (w *World) deliver() bool {
 	return true
 }
 
+// A mark is a place in the stream, and the generation of the keys before it.
+type mark struct{ generation, position int }
+
 // advance moves the position from which the next engine could begin.
 func (w *World) advance() {
-	if w.backlog.Len() == 0 && (len(w.unseen) == 0 || w.Rules.PositionUnseen) {
-		w.applied = w.delivered
+	if len(w.unseen) > 0 && !w.Rules.PositionUnseen {
+		return
+	}
+	if w.backlog.Len() == 0 {
+		w.applied, w.marks = w.delivered, nil
+	}
+	for len(w.marks) > 0 && (w.backlog.Settled(w.marks[0].generation) || w.Rules.MarkUnsettled) {
+		w.applied, w.marks = w.marks[0].position, w.marks[1:]
 	}
 }
 
@@ -197,6 +207,7 @@ func (w *World) save() bool {
 	if w.Rules.WatermarkLatest && len(w.ranges) > 0 {
 		c.watermark = w.ranges[len(w.ranges)-1].Hi
 	}
+	w.marks = append(w.marks, mark{w.backlog.Mark(), w.delivered})
 	w.saved = c
 	if w.Say != nil {
 		w.say("watermark %q, position %d", c.watermark, c.position)

@@ -127,6 +127,7 @@ var mutations = []struct {
 	{"a lock that is given up leaves a hole", func(r *Rules) { r.HoleUnderLock = true }},
 
 	{"the position is the stream's", func(r *Rules) { r.PositionEarly = true }},
+	{"the position is one before which keys still wait", func(r *Rules) { r.MarkUnsettled = true }},
 	{"the watermark is what was dispatched", func(r *Rules) { r.WatermarkDispatched = true }},
 	{"the watermark is what was committed last", func(r *Rules) { r.WatermarkLatest = true }},
 	{"a chunk's range is not emptied before another try", func(r *Rules) { r.KeepRange = true }},

@@ -69,6 +69,7 @@ type Rules struct {
 
 	// Beginning again.
 	PositionEarly       bool // the position is that of the stream
+	MarkUnsettled       bool // … or that of the latest checkpoint, whatever waits since before
 	WatermarkDispatched bool // the watermark is where the next chunk begins
 	WatermarkLatest     bool // … or where the chunk ends that was committed last
 	KeepRange           bool // a chunk that is tried again leaves its rows of before
