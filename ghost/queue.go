@@ -67,6 +67,7 @@ type Ticket struct {
 	ID       int64
 	run      *run
 	followed bool // by way of the store: somebody runs it
+	adopted  bool // somebody has begun it
 	cancel   context.CancelCauseFunc
 	ctx      context.Context
 	done     chan struct{}
@@ -316,32 +317,36 @@ func (q *Queue) carryOut(ctx context.Context, t *Ticket) Result {
 // patience of a single statement is waited for, and then the migration is gone on with
 // from its checkpoint, as if another had begun it.
 func (q *Queue) persist(ctx context.Context, t *Ticket) Result {
-	for {
+	for again, why := t.adopted, "its Midflight has gone"; ; again = true {
+		if again {
+			if ended, err := q.whenItCan(ctx, t.run, why); ended || err != nil {
+				return Result{Err: err}
+			}
+		}
 		result := t.run.migrate(ctx)
 		if t.run.swapped || result.Err == nil || !transient(result.Err) || ctx.Err() != nil {
 			return result
 		}
 		q.Observe(Interrupted{t.ID, t.run.request.Table, result.Err})
-		why := result.Err
-		for pause := 100 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
-			if sleep(ctx, pause) != nil {
-				return Result{Err: context.Cause(ctx)}
-			}
-			ended, err := q.again(ctx, t.run, why)
-			if err != nil && transient(err) {
-				continue
-			}
-			if ended || err != nil {
-				return Result{Err: err}
-			}
-			break
+		why = result.Err.Error()
+	}
+}
+
+// whenItCan does again, which is tried until the server answers.
+func (q *Queue) whenItCan(ctx context.Context, r *run, why string) (ended bool, err error) {
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+		if ended, err = q.again(ctx, r, why); err == nil || !transient(err) {
+			return ended, err
+		}
+		if sleep(ctx, pause) != nil {
+			return false, context.Cause(ctx)
 		}
 	}
 }
 
 // again makes a run a fresh one that goes on from the checkpoint, once the server
 // answers; ended says that the swap was done.
-func (q *Queue) again(ctx context.Context, r *run, why error) (ended bool, err error) {
+func (q *Queue) again(ctx context.Context, r *run, why string) (ended bool, err error) {
 	if mine, err := q.Store.Mine(ctx, r.status.ID); err != nil {
 		return false, err
 	} else if !mine {
@@ -359,14 +364,17 @@ func (q *Queue) again(ctx context.Context, r *run, why error) (ended bool, err e
 	if err != nil {
 		return false, err
 	}
-	q.Store.Log(ctx, before.ID, fmt.Sprintf("interrupted in phase %s: %v", before.Phase, why))
+	q.Store.Log(ctx, before.ID, fmt.Sprintf("interrupted in phase %s: %s", before.Phase, why))
 	r.early.close()
-	r.attempt = fresh
-	r.swapped = found == Completed
-	if found == Canceled {
-		err = ErrCanceled
+	switch r.attempt = fresh; found {
+	case Completed:
+		r.status, r.swapped = before, true
+		r.status.Phase = CuttingOver // whatever was recorded last
+		return true, nil
+	case Canceled:
+		return false, ErrCanceled
 	}
-	return r.swapped, err
+	return false, nil
 }
 
 // leave leaves a migration to another Midflight: this one is being stopped, or the other

@@ -52,7 +52,7 @@ func (q *Queue) adopt(ctx context.Context) (tickets []*Ticket, err error) {
 // grace is how long an orphan must have been one.
 const grace = 2 * time.Second
 
-// takeOver makes an orphan ours: nil if that has ended it.
+// takeOver makes an orphan ours: nil if somebody else has it, or nobody can go on with it.
 func (q *Queue) takeOver(ctx context.Context, o Orphan, l *lease) (*Ticket, error) {
 	if ours, err := q.Store.Adopt(ctx, o); !ours || err != nil {
 		return nil, err
@@ -63,19 +63,8 @@ func (q *Queue) takeOver(ctx context.Context, o Orphan, l *lease) (*Ticket, erro
 	}
 	request.User, request.Host, request.Session = o.User, o.Host, o.Session
 	t := q.ticket(o.ID, request)
-	t.run.status.RowsCopied, t.run.status.RowsTotal = o.RowsCopied, o.RowsTotal
-	t.run.lease = l
-	switch found, err := q.takeUp(ctx, &t.run.attempt, o.Status); {
-	case err != nil:
-		return nil, err
-	case found != "":
-		done := o.Status
-		done.Phase = found
-		if found == Canceled {
-			err = ErrCanceled
-		}
-		return nil, q.bury(ctx, done, err)
-	}
+	t.run.status, t.run.lease, t.adopted = o.Status, l, true
+	t.run.shown.Store(&o.Status)
 	q.Observe(TakenOver{o.ID, o.Table, o.Phase})
 	return t, nil
 }
@@ -85,6 +74,11 @@ func (q *Queue) takeOver(ctx context.Context, o Orphan, l *lease) (*Ticket, erro
 func (q *Queue) takeUp(ctx context.Context, fresh *attempt, s Status) (found Phase, err error) {
 	if err := q.endWork(ctx, s.ID); err != nil {
 		return "", err
+	}
+	for _, sc := range []scratch{newScratch(s.ID, s.Table), rowsScratch(s.ID, s.Table)} {
+		if err := sc.drop(ctx, q.DB); err != nil {
+			return "", err
+		}
 	}
 	claimed, err := q.Store.Claimed(ctx, s.ID)
 	if err != nil {
@@ -105,9 +99,6 @@ func (q *Queue) takeUp(ctx context.Context, fresh *attempt, s Status) (found Pha
 	if err != nil {
 		return "", err
 	}
-	if done {
-		return Completed, nil
-	}
 	triggers, err := q.Store.Triggers(ctx, s.ID)
 	if err == nil {
 		err = q.mendOrLog(ctx, s.ID, triggers, s.Table, claimed...)
@@ -118,15 +109,13 @@ func (q *Queue) takeUp(ctx context.Context, fresh *attempt, s Status) (found Pha
 	if err != nil {
 		return "", err
 	}
+	if done {
+		return Completed, nil
+	}
 	if control, err := q.Store.Control(ctx, s.ID); err != nil {
 		return "", err
 	} else if control.Cancel {
 		return Canceled, nil
-	}
-	for _, sc := range []scratch{newScratch(s.ID, s.Table), rowsScratch(s.ID, s.Table)} {
-		if err := sc.drop(ctx, q.DB); err != nil {
-			return "", err
-		}
 	}
 	why := resume.usable()
 	if s.Strategy == plan.Copy && why == "" {
@@ -140,37 +129,25 @@ func (q *Queue) takeUp(ctx context.Context, fresh *attempt, s Status) (found Pha
 	return "", nil
 }
 
-// bury records the end of a migration that nobody works on, and drops what is left of
-// it.
+// bury records the end of a migration that nobody can go on with, and drops what is left
+// of it.
 func (q *Queue) bury(ctx context.Context, s Status, why error) error {
+	found, err := q.takeUp(ctx, new(attempt), s)
+	if err != nil {
+		return err
+	}
 	claimed, err := q.Store.Claimed(ctx, s.ID)
 	if err != nil {
 		return err
 	}
-	s.WaitingFor = ""
-	if why != nil && s.Phase != Canceled {
-		s.Phase = Failed
+	if s.Phase, s.WaitingFor = Failed, ""; found == Completed {
+		s.Phase, s.Progress, why = Completed, 1, nil
 	}
 	for _, t := range claimed {
 		if s.Phase == Completed && (t == oldName(s.Table, s.ID) || t == apartOld(s.Table, s.ID)) {
 			continue
 		}
 		if err := q.drop(ctx, t); err != nil {
-			return err
-		}
-	}
-	for _, sc := range []scratch{newScratch(s.ID, s.Table), rowsScratch(s.ID, s.Table)} {
-		if err := sc.drop(ctx, q.DB); err != nil {
-			return err
-		}
-	}
-	if s.Phase == Completed {
-		s.Progress = 1
-		triggers, err := q.Store.Triggers(ctx, s.ID)
-		if err == nil {
-			err = q.mendOrLog(ctx, s.ID, triggers, s.Table, claimed...)
-		}
-		if err != nil {
 			return err
 		}
 	}

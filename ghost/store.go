@@ -33,8 +33,8 @@ type Store interface {
 	// Admit records that the connection works for a migration; ErrTakenOver if that is
 	// not ours. Invariant: whoever adopts it finds all connections of before.
 	Admit(ctx context.Context, conn *sql.Conn, id int64) error
-	// Admitted lists the connections that others have had admitted to a migration and
-	// that are open.
+	// Admitted lists the connections that were admitted to a migration, by whomever, and
+	// are open.
 	Admitted(ctx context.Context, id int64) ([]uint64, error)
 	// ClientGone records whether nobody waits for the answer.
 	ClientGone(ctx context.Context, id int64, gone bool) error

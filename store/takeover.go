@@ -120,7 +120,7 @@ ON DUPLICATE KEY UPDATE migration_id = VALUES(migration_id), owner = VALUES(owne
 // Admitted implements ghost.Store.
 func (s *Store) Admitted(ctx context.Context, id int64) ([]uint64, error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT /* midflight */ s.connection_id FROM midflight.sessions s JOIN information_schema.processlist p ON p.id = s.connection_id
-WHERE s.migration_id = ? AND s.owner <> ? AND p.user = SUBSTRING_INDEX(USER(), '@', 1) AND ABS(TIMESTAMPDIFF(SECOND, s.server_start, `+s.serverStart()+`)) <= 2`, id, s.owner)
+WHERE s.migration_id = ? AND p.user = SUBSTRING_INDEX(USER(), '@', 1) AND ABS(TIMESTAMPDIFF(SECOND, s.server_start, `+s.serverStart()+`)) <= 2`, id)
 	if err != nil {
 		return nil, fmt.Errorf("look for connections of migration %d: %w", id, err)
 	}
