@@ -2,6 +2,7 @@ package ghost
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -135,6 +136,9 @@ func (q *Queue) passing(d Direct) *passing {
 }
 
 type unrecorded struct{ Store }
+
+// Admit: nobody takes such a statement over.
+func (unrecorded) Admit(context.Context, *sql.Conn, int64) error { return nil }
 
 func (unrecorded) Save(context.Context, Status) error       { return nil }
 func (unrecorded) Log(context.Context, int64, string) error { return nil }

@@ -118,10 +118,11 @@ func (s *Store) Close() error {
 	if s.alive == nil {
 		return nil
 	}
-	discard(s.alive)
-	s.alive = nil
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
+	s.alive.ExecContext(ctx, "DO /* midflight */ RELEASE_ALL_LOCKS()") // the server takes its time to notice
+	discard(s.alive)
+	s.alive = nil
 	_, err := s.db.ExecContext(ctx, "DELETE /* midflight */ FROM midflight.proxies WHERE owner = ?", s.owner)
 	return err
 }
