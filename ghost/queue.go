@@ -95,32 +95,24 @@ func (t *Ticket) ClientGone() {
 	t.run.Store.ClientGone(bound, t.ID, true) // else the statement is taken for a new one
 }
 
-// WasKilled tells of a session whose connection was lost whether somebody has killed it.
-// The server has not been restarted then, within age, and does not show the session any
-// more, or not for long: it does, for the rest of a slice, when only the network was cut.
-// When in doubt it was killed: who was cut off can send his statement again, and whoever
-// kills a session wants its work to end.
+// WasKilled tells of a session that waits for an answer, and whose connection was lost,
+// whether somebody has killed it. The server has not been restarted then, within age, and
+// the session does not sleep on: it does, for the rest of a slice, when only the network
+// was cut. When in doubt it was killed: who was cut off can send his statement again, and
+// whoever kills a session wants its work to end.
 func (q *Queue) WasKilled(ctx context.Context, connection uint64, age time.Duration) bool {
 	bound, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	var name string
-	var up, there int64
+	var up, sleeps int64
 	if err := q.DB.QueryRowContext(bound, "SHOW /* midflight */ GLOBAL STATUS LIKE 'Uptime'").Scan(&name, &up); err != nil {
 		return false
 	}
 	if time.Duration(up+1)*time.Second < age {
 		return false
 	}
-	for until := time.Now().Add(200 * time.Millisecond); time.Now().Before(until); {
-		err := q.DB.QueryRowContext(bound, "SELECT /* midflight */ COUNT(*) FROM information_schema.processlist WHERE id = ? AND command <> 'Killed'", connection).Scan(&there)
-		if err != nil || there == 0 {
-			return err == nil
-		}
-		if sleep(bound, 10*time.Millisecond) != nil {
-			return false
-		}
-	}
-	return false
+	err := q.DB.QueryRowContext(bound, "SELECT /* midflight */ COUNT(*) FROM information_schema.processlist WHERE id = ? AND command = 'Query' AND state = 'User sleep'", connection).Scan(&sleeps)
+	return err == nil && sleeps == 0
 }
 
 // Submit records a migration and lets it run as soon as no other one of the

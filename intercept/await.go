@@ -60,6 +60,7 @@ func (i *Interceptor) await(ctx context.Context, c *proxy.Conn, t *ghost.Ticket)
 				return ghost.Result{}, context.Cause(ctx)
 			}
 		case err != nil:
+			t.ClientGone()
 			return ghost.Result{}, err
 		}
 		if c.ClientGone() {
