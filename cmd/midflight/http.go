@@ -16,12 +16,17 @@ import (
 )
 
 // serveHTTP answers on the HTTP address until ctx ends. healthz: the process
-// lives; readyz: the server can be reached, so clients can be carried to it.
-func serveHTTP(ctx context.Context, l net.Listener, db *sql.DB, m *metrics.Metrics, p page.Page) error {
+// lives; readyz: the server can be reached, so clients can be carried to it, and they
+// are as long as accepting lasts.
+func serveHTTP(ctx, accepting context.Context, l net.Listener, db *sql.DB, m *metrics.Metrics, p page.Page) error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", p)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if accepting.Err() != nil {
+			http.Error(w, "it is being stopped", http.StatusServiceUnavailable)
+			return
+		}
 		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 		defer cancel()
 		if err := db.PingContext(ctx); err != nil {

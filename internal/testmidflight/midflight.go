@@ -57,7 +57,7 @@ func Start(t testing.TB, s *testmysql.Server, args ...string) *Midflight {
 		t.Fatal(err)
 	}
 	m := &Midflight{Server: s, done: make(chan struct{})}
-	m.cmd = exec.Command(path, append([]string{"serve", "--server", s.Addr, "--user", "root", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--log-level", "debug"}, args...)...)
+	m.cmd = exec.Command(path, append([]string{"serve", "--server", s.Addr, "--user", "root", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--log-level", "debug", "--drain", "0"}, args...)...)
 	m.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := m.cmd.StdoutPipe()
 	if err != nil {
