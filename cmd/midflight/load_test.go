@@ -140,8 +140,9 @@ func (l *load) ends(s site) {
 	l.workers.Wait()
 	l.t.Logf("%d transactions and %d single statements, %d failed, of which %d on a new connection and %d at the end of an idle one",
 		l.committed.Load(), l.singles.Load(), l.failures.Load(), l.connection.Load(), l.cut.Load())
-	if l.failures.Load() > 0 {
-		l.t.Errorf("%d statements have failed", l.failures.Load())
+	// An idle connection may be closed in the very moment in which it is used, as by wait_timeout.
+	if lost := l.failures.Load() - l.cut.Load(); lost > 0 || l.cut.Load() > 1 {
+		l.t.Errorf("%d statements have failed, %d at the end of an idle connection", lost, l.cut.Load())
 	}
 	for query, want := range map[string]int64{
 		"SELECT SUM(balance) FROM account": 100 * accounts,
