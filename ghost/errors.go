@@ -19,6 +19,9 @@ var ErrCanceled = errors.New("the migration was canceled")
 // be touched any more.
 var ErrTakenOver = errors.New("another Midflight has taken the migration over; its result will be in midflight.migrations")
 
+// ErrStopped: this Midflight is being stopped, and begins nothing any more.
+var ErrStopped = errors.New("nothing was begun; connect again and send the statement again")
+
 // A LeftError: this Midflight is being stopped, and leaves the migration to the next.
 type LeftError struct{ ID int64 }
 
@@ -70,6 +73,8 @@ func ErrorFor(err error) ServerError {
 		return ServerError{mysqld.ErrLockWaitTimeout, "HY000", blocked.Error()}
 	case errors.As(err, &left):
 		return ServerError{mysqld.ErrServerShutdown, "08S01", left.Error()}
+	case errors.Is(err, ErrStopped):
+		return ServerError{mysqld.ErrServerShutdown, "08S01", "Server shutdown in progress; " + ErrStopped.Error()}
 	case errors.Is(err, ErrCanceled):
 		return ServerError{mysqld.ErrQueryInterrupted, "70100", "Query execution was interrupted"}
 	}

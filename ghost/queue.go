@@ -39,6 +39,7 @@ type Queue struct {
 	submitted chan *Ticket
 	ended     chan *Ticket
 	adopted   chan []*Ticket
+	stopped   chan struct{} // closed when Run takes nothing any more
 	listener  *listener
 	hub       *binlog.Hub         // one stream for all migrations
 	orphans   map[int64]time.Time // since when they have been seen; of the chores' goroutine
@@ -58,7 +59,7 @@ func NewQueue(c Config) *Queue {
 	if c.Observe == nil {
 		c.Observe = func(Event) {}
 	}
-	return &Queue{Config: c, submitted: make(chan *Ticket), ended: make(chan *Ticket), adopted: make(chan []*Ticket), listener: &listener{door: c.Door},
+	return &Queue{Config: c, submitted: make(chan *Ticket), ended: make(chan *Ticket), adopted: make(chan []*Ticket), stopped: make(chan struct{}), listener: &listener{door: c.Door},
 		hub: binlog.NewHub(c.DB, c.Server, c.Flavor, c.Store.FenceTable())}
 }
 
@@ -117,8 +118,13 @@ func (q *Queue) WasKilled(ctx context.Context, connection uint64, age time.Durat
 
 // Submit records a migration and lets it run as soon as no other one of the
 // table does; or it is the one that was sent before by a client who has gone. Run must
-// be running.
+// be running; ErrStopped when it was.
 func (q *Queue) Submit(ctx context.Context, r Request) (*Ticket, error) {
+	select {
+	case <-q.stopped:
+		return nil, ErrStopped
+	default:
+	}
 	id, err := q.Store.Attach(ctx, r)
 	if err != nil {
 		return nil, fmt.Errorf("look for the same statement, sent before: %w", err)
@@ -133,6 +139,8 @@ func (q *Queue) Submit(ctx context.Context, r Request) (*Ticket, error) {
 	select {
 	case q.submitted <- t:
 		return t, nil
+	case <-q.stopped:
+		return nil, &LeftError{t.ID}
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
@@ -226,9 +234,10 @@ func (q *Queue) Run(ctx context.Context) error {
 			}
 			wishes.Reset(lookForWishes)
 		case <-ctx.Done():
+			close(q.stopped)
 			for _, line := range lines {
 				for _, t := range line[1:] {
-					t.result = Result{Err: context.Cause(ctx)}
+					t.result = Result{Err: &LeftError{t.ID}}
 					close(t.done)
 				}
 			}

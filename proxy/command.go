@@ -102,6 +102,7 @@ func (s *session) statement(id uint32) statement {
 // take notes what a command does to the session, and that it is under way.
 // After it the command's bytes, at p, must be forwarded. s.mu is held.
 func (s *session) take(c *command, p []byte, now nanos) {
+	s.moved = now
 	if s.waited != 0 {
 		now, s.waited = s.waited, 0
 	}

@@ -15,6 +15,8 @@
 // plain sessions, goroutines (pumps.go) those with TLS or compression. What bytes
 // mean is decided in flow.go, for both. See docs/decisions/0012.
 //
+// How sessions leave a server that ends is in drain.go (docs/decisions/0022).
+//
 // # Limits
 //
 //   - Commands that share a compressed packet with others are neither held nor

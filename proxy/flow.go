@@ -121,6 +121,7 @@ func (s *session) written() {
 
 // finished takes note of a command's end. s.mu is held.
 func (s *session) finished(ev wire.Event, now nanos) {
+	s.moved = now
 	s.stats.answered(ev.Cmd, now-nanos(ev.Begun), ev.Err)
 	s.kept(ev.Err, ev.Several)
 	s.renewed(ev.Err, now)

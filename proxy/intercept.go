@@ -81,5 +81,6 @@ func (s *session) undivert() {
 		s.settle()
 	}
 	s.diverted = false
+	s.moved = clock()
 	s.wake()
 }

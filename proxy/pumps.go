@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"midflight/proxy/wire"
@@ -27,6 +29,9 @@ type pumps struct {
 	// Of a compressed session: what is walked is the content, what is forwarded
 	// are the raw bytes. Else nil.
 	fromClient, fromServer *compressed
+
+	resting atomic.Bool // the client pump waits for a command, and has nothing of it
+	corked  bool        // the client's socket; s.mu guards it
 }
 
 func carryByPumps(ctx context.Context, s *session, client, server net.Conn) {
@@ -68,6 +73,55 @@ func (p *pumps) abort() {
 	p.server.socket.Close()
 }
 
+// leave wakes the client pump, which decides: it knows what the client has begun.
+func (p *pumps) leave() {
+	if p.resting.Load() {
+		p.client.socket.SetReadDeadline(time.Unix(1, 0))
+	} else {
+		p.cork(false)
+	}
+}
+
+// woken tells, when the client pump has waited for a command, whether it was woken by
+// leave, and whether the session leaves then. The deadline is done with here: it must
+// break off no other read.
+func (p *pumps) woken(got int, err error) (woken, leaves bool) {
+	s := p.s
+	if s.srv.drain.Load() == nil {
+		return false, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.serverGone || s.aborted {
+		return false, false // the deadline is that of the goodbye
+	}
+	p.client.socket.SetReadDeadline(time.Time{})
+	woken = got == 0 && errors.Is(err, os.ErrDeadlineExceeded)
+	if woken && s.leaves(p.client.socket.readable()) {
+		return true, true
+	}
+	p.cork(false)
+	return woken, false
+}
+
+// takeLeave closes both sides in order, and waits for the client to do so: serverEnd
+// bounds that.
+func (p *pumps) takeLeave(in *reader) {
+	closeWrite(p.client.Conn)
+	p.s.server.restart(1)
+	p.s.server.Write(quitPacket) // (of a server that has gone the other pump tells)
+	closeWrite(p.server.Conn)
+	in.drain()
+}
+
+// cork is the socket's, of the client. s.mu is held.
+func (p *pumps) cork(on bool) {
+	if p.corked != on {
+		p.corked = on
+		p.client.socket.cork(on)
+	}
+}
+
 // clientPump carries bytes from the client to the server until the client has
 // nothing more to say.
 func (p *pumps) clientPump(ctx context.Context) error {
@@ -77,7 +131,16 @@ func (p *pumps) clientPump(ctx context.Context) error {
 	}
 	defer in.release()
 	for {
+		p.resting.Store(len(in.have()) == 0 && (p.fromClient == nil || p.fromClient.in.Done()))
 		got, err := in.more()
+		p.resting.Store(false)
+		switch woken, leaves := p.woken(got, err); {
+		case leaves:
+			p.takeLeave(&in)
+			return nil
+		case woken:
+			continue
+		}
 		if got > 0 || p.fromClient != nil && err == nil {
 			p.s.countIn(got, 0)
 			if werr := p.forward(ctx, &in); werr != nil {
@@ -251,6 +314,10 @@ func (p *pumps) pass(b []byte) error {
 			raw, _ = wire.AppendStored(nil, b, p.fromServer.in.Seq())
 		}
 	}
+	leaving := len(raw) > 0 && s.leavesNow(clock())
+	if leaving {
+		p.cork(true)
+	}
 	s.writing = true
 	s.mu.Unlock()
 
@@ -262,6 +329,9 @@ func (p *pumps) pass(b []byte) error {
 	s.mu.Lock()
 	s.writing = false
 	s.written()
+	if leaving {
+		p.leave()
+	}
 	s.mu.Unlock()
 	return err
 }

@@ -33,6 +33,7 @@ const (
 	ReasonClientClosed Reason = "client_closed" // without COM_QUIT
 	ReasonClientBroken Reason = "client_broken" // reset, or no way to reach it
 	ReasonServerClosed Reason = "server_closed" // KILL, wait_timeout, its shutdown …
+	ReasonDrained      Reason = "drained"       // ours, and the session was idle
 	ReasonIntercept    Reason = "intercept"     // a schema change could not be answered
 )
 
@@ -51,6 +52,8 @@ func reasonOf(b Blame, quit bool, err error) Reason {
 		return ReasonServerFailed
 	case errors.Is(err, errShutdown):
 		return ReasonShutdown
+	case errors.Is(err, errDrained):
+		return ReasonDrained
 	}
 	return ReasonIntercept
 }

@@ -30,6 +30,8 @@ type route struct {
 	inboxFull bool // … and has bytes enough
 	returned  chan error
 
+	leaving bool        // the session is to leave; s.mu guards it
+	left    bool        // … and has: of the client's bytes none is forwarded any more
 	goodbye *time.Timer // set when the server's last words are sent
 	expired bool        // s.mu guards it
 	closed  bool
@@ -38,6 +40,7 @@ type route struct {
 // wake and abort are the carrier's.
 func (k *route) wake()  { k.loop.post(k) }
 func (k *route) abort() { k.loop.post(k) }
+func (k *route) leave() { k.leaving = true; k.loop.post(k) }
 
 // ready handles what epoll reports of an end.
 func (k *route) ready(e *end, events uint32) {
@@ -79,6 +82,8 @@ func (k *route) look() {
 		k.close()
 		return
 	}
+	leaving := k.leaving
+	k.leaving = false
 	rest := k.fromServer(nil)
 	waited := k.waits == stepIdle && !s.waitsIdle || k.waits == stepHold && !s.heldNow
 	s.mu.Unlock()
@@ -86,7 +91,25 @@ func (k *route) look() {
 	if waited {
 		k.resume()
 	}
+	if leaving {
+		k.takeLeave()
+	}
 	k.settle()
+}
+
+// takeLeave closes both sides in order, if the client has nothing under way.
+func (k *route) takeLeave() {
+	if k.closed || k.left || k.offered || len(k.pend) > 0 || k.client.eof || !k.client.clear() || !k.server.clear() {
+		return
+	}
+	k.s.mu.Lock()
+	k.left = k.s.leaves(readable(k.client.fd))
+	k.s.mu.Unlock()
+	if k.left {
+		k.client.closeWrite()
+		k.toServer(quitPacket)
+		k.server.closeWrite()
+	}
 }
 
 // resume goes on with what has waited.
@@ -125,7 +148,7 @@ func (k *route) readClient() {
 		return
 	}
 	k.s.countIn(n, 0)
-	if k.server.eof {
+	if k.server.eof || k.left {
 		return // nobody to tell
 	}
 	if k.want > have+n {
@@ -245,8 +268,16 @@ func (k *route) readServer() {
 	s.countIn(0, n)
 	s.mu.Lock()
 	p = k.fromServer(p)
+	leaving := s.leavesNow(k.loop.now)
 	s.mu.Unlock()
+	if !leaving {
+		k.toClient(p)
+		return
+	}
+	cork(k.client.fd, true)
 	k.toClient(p)
+	k.takeLeave()
+	cork(k.client.fd, false)
 }
 
 // fromServer takes what was read from the server, and yields what is to be written

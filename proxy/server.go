@@ -81,6 +81,10 @@ type Server struct {
 	unlogged  atomic.Uint64                   // commands that have ended, see Unlogged
 	unlogging atomic.Int64                    // sessions that are running one
 
+	drain    atomic.Pointer[drain] // nil: it goes on
+	draining context.Context       // ends with the first Drain
+	closing  context.CancelFunc
+
 	loops loops
 	stats []*stats // of the pumps, then of each loop
 
@@ -110,13 +114,14 @@ func New(cfg Config) *Server {
 		sessions: make(map[*session]struct{}),
 		watchers: make(map[chan struct{}]struct{}),
 	}
+	s.draining, s.closing = context.WithCancel(context.Background())
 	s.loops = newLoops(s)
 	return s
 }
 
 // Serve accepts clients from the listeners and carries their sessions until ctx
-// ends or a listener fails. It closes listeners and sessions and returns when the
-// last one is over. It is called once.
+// ends, Drain is done or a listener fails. It closes listeners and sessions and
+// returns when the last one is over. It is called once.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	for _, l := range listeners {
 		defer l.Close()
@@ -125,13 +130,34 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	if err := s.loops.open(ctx); err != nil {
 		return err
 	}
-	var loops, sessions sync.WaitGroup
+	var loops, accepting, sessions sync.WaitGroup
 	loops.Go(s.loops.run)
+	accepting.Add(len(listeners))
 	for _, l := range listeners {
-		stop := context.AfterFunc(ctx, func() { l.Close() })
-		defer stop()
-		g.Go(func() error { return s.accept(ctx, l, &sessions) })
+		for _, end := range []context.Context{ctx, s.draining} {
+			stop := context.AfterFunc(end, func() { l.Close() })
+			defer stop()
+		}
+		g.Go(func() error {
+			defer accepting.Done()
+			return s.accept(ctx, l, &sessions)
+		})
 	}
+	g.Go(func() error {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.draining.Done():
+		}
+		left := make(chan struct{})
+		go func() {
+			accepting.Wait()
+			sessions.Wait()
+			close(left)
+		}()
+		s.letLeave(ctx, left)
+		return nil
+	})
 	stop := context.AfterFunc(ctx, s.closeAll)
 	err := g.Wait()
 	stop()
@@ -142,7 +168,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	return err
 }
 
-// accept accepts clients from one listener until ctx ends.
+// accept accepts clients from one listener until ctx ends, or Drain is called.
 func (s *Server) accept(ctx context.Context, l net.Listener, sessions *sync.WaitGroup) error {
 	var pause time.Duration
 	for {
@@ -153,7 +179,7 @@ func (s *Server) accept(ctx context.Context, l net.Listener, sessions *sync.Wait
 			sessions.Add(1)
 			go s.carry(ctx, conn, sessions.Done)
 			continue
-		case ctx.Err() != nil:
+		case ctx.Err() != nil, s.draining.Err() != nil:
 			return nil
 		// Out of file descriptors: those who are here go on, others wait. A client
 		// that left before it was accepted is no reason to stop either.

@@ -69,6 +69,7 @@ type session struct {
 
 	commands uint64
 	held     int
+	moved    nanos // when the latest command began or ended
 
 	waitsIdle bool  // the carrier waits until the session is idle
 	heldNow   bool  // … or for a hold to open
@@ -102,6 +103,7 @@ type peer interface {
 // don't block.
 type carrier interface {
 	wake()  // look at the session again: something has changed
+	leave() // have both sides closed in order, if the client has not begun anything
 	abort() // close both sides
 }
 
@@ -187,7 +189,7 @@ func (s *session) handshake(ctx context.Context, client net.Conn) (*handshake, e
 	s.id, s.user, s.wire = h.greeting.ConnectionID, h.response.User, h.session
 	s.mysql = h.greeting.Caps&wire.ClientMySQL != 0
 	s.multi = h.session.Caps&wire.ClientMultiStatements != 0
-	s.walker = wire.NewWalker(h.session, h.status)
+	s.walker, s.moved = wire.NewWalker(h.session, h.status), clock()
 	s.mu.Unlock()
 	s.srv.cfg.Observe(SessionOpened{
 		ID: s.id, User: s.user, Client: s.addr, TLS: linkOf(h.client.Conn) == linkTLS,

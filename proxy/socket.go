@@ -147,6 +147,32 @@ func polled(fd int, events int16) bool {
 	}
 }
 
+// cork holds what is written to a TCP socket until it is full, closed or uncorked: an
+// answer, and the end behind it, reach the client as one. It would else begin with its
+// next command between the two.
+func cork(fd int, on bool) {
+	n := 0
+	if on {
+		n = 1
+	}
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_CORK, n)
+}
+
+// cork is the function of this name.
+func (s *socket) cork(on bool) {
+	if s.raw != nil {
+		s.raw.Control(func(fd uintptr) { cork(int(fd), on) })
+	}
+}
+
+// readable is the function of this name.
+func (s *socket) readable() (is bool) {
+	if s.raw != nil {
+		s.raw.Control(func(fd uintptr) { is = readable(int(fd)) })
+	}
+	return is
+}
+
 // A stream is a socket, or TLS over one, in the order of its bytes.
 type stream struct {
 	net.Conn

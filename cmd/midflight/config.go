@@ -29,6 +29,7 @@ type config struct {
 	Bounds       ghost.Bounds
 	MemoryMiB    int
 	LogLevel     string
+	Drain        time.Duration
 
 	TLSCert     string
 	TLSKey      string
@@ -79,6 +80,7 @@ func (c *config) serveFlags(f *flag.FlagSet) {
 	})
 	f.DurationVar(&c.Bounds.BlockedAfter, "cutover-blocked-after", c.Bounds.BlockedAfter, "see --cutover-blocked")
 	f.IntVar(&c.MemoryMiB, "memory", ghost.DefaultMemory>>20, "MiB that each migration's changed keys may take; when it is full, changes wait in the server's binlog")
+	f.DurationVar(&c.Drain, "drain", 30*time.Second, "on SIGTERM, for how long clients may end their transactions before their connections are cut; 0: not at all. SIGUSR2 hands over to a new process of the binary, with the same arguments, and drains then")
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
 }
 

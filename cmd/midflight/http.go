@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -16,12 +15,17 @@ import (
 )
 
 // serveHTTP answers on the HTTP address until ctx ends. healthz: the process
-// lives; readyz: the server can be reached, so clients can be carried to it.
-func serveHTTP(ctx context.Context, l net.Listener, db *sql.DB, m *metrics.Metrics, p page.Page) error {
+// lives; readyz: the server can be reached, so clients can be carried to it, and they
+// are as long as accepting lasts.
+func serveHTTP(ctx, accepting context.Context, l net.Listener, db *sql.DB, m *metrics.Metrics, p page.Page) error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", p)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if accepting.Err() != nil {
+			http.Error(w, "it is being stopped", http.StatusServiceUnavailable)
+			return
+		}
 		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 		defer cancel()
 		if err := db.PingContext(ctx); err != nil {
@@ -32,16 +36,25 @@ func serveHTTP(ctx context.Context, l net.Listener, db *sql.DB, m *metrics.Metri
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.Registry, promhttp.HandlerOpts{}))
 	s := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	stopped := context.AfterFunc(ctx, func() {
-		bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-		defer cancel()
-		if s.Shutdown(bound) != nil {
-			s.Close()
-		}
-	})
-	defer stopped()
-	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	select {
+	case err := <-served:
 		return fmt.Errorf("serve http: %w", err)
+	case <-ctx.Done():
 	}
+	// Shutdown drops the request of who was accepted and has not sent it yet. He may have
+	// come to us while the listener is another process's already.
+	l.Close()
+	s.SetKeepAlivesEnabled(false)
+	time.Sleep(httpLinger)
+	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if s.Shutdown(bound) != nil {
+		s.Close()
+	}
+	<-served
 	return nil
 }
+
+const httpLinger = 100 * time.Millisecond

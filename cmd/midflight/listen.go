@@ -10,8 +10,31 @@ import (
 	"syscall"
 )
 
+// A listener with a file removes it when it is closed. One without has none, or it is
+// somebody else's.
+type listener struct {
+	net.Listener
+	file bool
+}
+
+// keepFile says whether the file, if there is one, is left when the listener is closed.
+func (l listener) keepFile(keep bool) {
+	if u, ok := l.Listener.(*net.UnixListener); ok && l.file {
+		u.SetUnlinkOnClose(!keep)
+	}
+}
+
 // listeners are where clients connect.
-type listeners []net.Listener
+type listeners []listener
+
+// bare are they for who does nothing but listen.
+func (ls listeners) bare() []net.Listener {
+	var all []net.Listener
+	for _, l := range ls {
+		all = append(all, l.Listener)
+	}
+	return all
+}
 
 // listenAll listens on each of several addresses, with commas between, or on
 // none.
@@ -47,27 +70,27 @@ func (ls listeners) String() string {
 	return b.String()
 }
 
-func listen(addr string) (net.Listener, error) {
+func listen(addr string) (listener, error) {
 	if !strings.HasPrefix(addr, "/") {
 		l, err := net.Listen("tcp", addr)
 		if err != nil {
-			return nil, fmt.Errorf("listen: %w", err)
+			return listener{}, fmt.Errorf("listen: %w", err)
 		}
-		return l, nil
+		return listener{Listener: l}, nil
 	}
 	if err := removeStale(addr); err != nil {
-		return nil, err
+		return listener{}, err
 	}
 	l, err := net.Listen("unix", addr)
 	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
+		return listener{}, fmt.Errorf("listen: %w", err)
 	}
 	// As mysqld's is: who may log in is not the file system's business.
 	if err := os.Chmod(addr, 0o777); err != nil {
 		l.Close()
-		return nil, fmt.Errorf("listen: %w", err)
+		return listener{}, fmt.Errorf("listen: %w", err)
 	}
-	return l, nil
+	return listener{l, true}, nil
 }
 
 // removeStale removes a socket that nobody listens on, which is what a crash

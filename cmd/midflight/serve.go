@@ -4,7 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
 
+	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"midflight/check"
@@ -17,8 +22,15 @@ import (
 	"midflight/store"
 )
 
-// serve runs the proxy until ctx ends.
+// serve runs the proxy until ctx ends, and goes on for the sessions that are left (restart).
 func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	upgrades := make(chan os.Signal, 1)
+	signal.Notify(upgrades, syscall.SIGUSR2) // which would end a process that is not ready yet
+	defer signal.Stop(upgrades)
+	in, err := inherit()
+	if err != nil {
+		return err
+	}
 	var c config
 	rest, err := c.parse("serve", args, stderr, (*config).serveFlags)
 	if err := noArgs("serve", rest, err); err != nil {
@@ -35,7 +47,9 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer log.Sync()
-	front, err := c.front(ctx, log)
+	atOnce, stopAtOnce := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopAtOnce()
+	front, err := c.front(atOnce, log)
 	if err != nil {
 		return err
 	}
@@ -75,23 +89,44 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	door.Server = sessions
 	series.Commands(sessions.Stats)
 
-	clients, err := listenAll(c.Listen)
+	clients, people, err := in.orListen(c.Listen, c.HTTP)
 	if err != nil {
 		return err
 	}
 	defer clients.Close()
-	people, err := listen(c.HTTP)
-	if err != nil {
-		return err
-	}
 	defer people.Close()
 
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return queue.Run(ctx) })
-	g.Go(func() error { return sessions.Serve(ctx, clients...) })
+	g, atOnce := errgroup.WithContext(atOnce)
+	engine, stopEngine := context.WithCancel(atOnce)
+	web, stopHTTP := context.WithCancel(atOnce)
+	sessionsEnd, ended := context.WithCancel(atOnce)
 	g.Go(func() error {
-		return serveHTTP(ctx, people, db, series, page.Page{DB: db, Server: fmt.Sprintf("%s (%s)", c.Server, flavor)})
+		err := queue.Run(engine)
+		keep.Close() // the next Midflight waits for it
+		return err
 	})
+	g.Go(func() error {
+		defer ended()
+		defer stopHTTP()
+		defer stopEngine()
+		return sessions.Serve(atOnce, clients.bare()...)
+	})
+	g.Go(func() error {
+		return serveHTTP(web, engine, people, db, series, page.Page{DB: db, Server: fmt.Sprintf("%s (%s)", c.Server, flavor)})
+	})
+	r := restart{
+		handover: handover{clients, people, stdout, stderr}, log: log, sessions: sessions, bound: c.Drain,
+		stopEngine: stopEngine, stopHTTP: stopHTTP, stopAtOnce: stopAtOnce,
+		upgrades: upgrades, stopping: ctx, sessionsEnd: sessionsEnd,
+	}
 	fmt.Fprintf(stdout, "midflight is ready: clients %s, server %s (%s), http %s\n", clients, c.Server, flavor, people.Addr())
+	r.say("READY=1")
+	if err := in.isReady(); err != nil { // it has died; all is ours
+		log.Warn("the process that was to hand over is gone", zap.Error(err))
+	}
+	for _, l := range slices.Concat(clients, listeners{people}) {
+		l.keepFile(false)
+	}
+	g.Go(func() error { r.run(); return nil })
 	return g.Wait()
 }

@@ -30,7 +30,7 @@ func each(t *testing.T, fn func(t *testing.T, s site)) {
 	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) { fn(t, newSite(t, s)) })
 }
 
-func newSite(t *testing.T, s *testmysql.Server) site {
+func newSite(t *testing.T, s *testmysql.Server, args ...string) site {
 	t.Helper()
 	db := s.NewDatabase(t)
 	s.Exec(t, "USE "+db, "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, v VARCHAR(20))", "INSERT INTO t (v) VALUES ('a'), ('b'), ('c')")
@@ -39,7 +39,7 @@ func newSite(t *testing.T, s *testmysql.Server) site {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { pool.Close() })
-	return site{t, testmidflight.Start(t, s), s, db, pool}
+	return site{t, testmidflight.Start(t, s, args...), s, db, pool}
 }
 
 func (s site) value(query string, args ...any) string {
