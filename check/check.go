@@ -19,6 +19,7 @@ type Finding struct {
 	Found string // "MIXED"
 	Want  string // "ROW"
 	OK    bool
+	Warn  bool   // it will do, and should be mended all the same
 	Mend  string // the statement, or the line of the configuration, that mends it
 }
 
@@ -39,11 +40,12 @@ func Server(ctx context.Context, db *sql.DB, c mysqld.Config) (mysqld.Flavor, []
 		}
 		findings = append(findings, finding)
 	}
-	granted, err := privileges(ctx, db, f)
+	account, err := privileges(ctx, db, f)
 	if err != nil {
 		return f, nil, err
 	}
-	findings = append(findings, granted)
+	findings = append(findings, account...)
+	granted := account[0]
 	if granted.OK {
 		filters, err := binlogFilters(ctx, db, f)
 		if err != nil {
@@ -184,53 +186,78 @@ func transactions(ctx context.Context, db *sql.DB) (Finding, error) {
 	return f, nil
 }
 
-// Privileges is what the account needs on *.*, for the tables that it copies,
-// the binlog that it reads and the schema midflight.
+// Privileges is what the account needs on *.*, for the tables that it copies and the
+// binlog that it reads.
 func Privileges(f mysqld.Flavor) []string {
 	p := []string{"SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "LOCK TABLES", "TRIGGER",
-		"SHOW VIEW", "CREATE ROUTINE", "ALTER ROUTINE", "EXECUTE", "PROCESS", "REPLICATION SLAVE"}
+		"SHOW VIEW", "PROCESS", "REPLICATION SLAVE"}
 	if f.MariaDB {
-		return append(p, "BINLOG MONITOR")
+		return append(p, "BINLOG MONITOR", "CONNECTION ADMIN")
 	}
-	return append(p, "REPLICATION CLIENT", "XA_RECOVER_ADMIN", "SESSION_VARIABLES_ADMIN")
+	return append(p, "REPLICATION CLIENT", "XA_RECOVER_ADMIN", "SESSION_VARIABLES_ADMIN", "CONNECTION_ADMIN")
 }
 
-func privileges(ctx context.Context, db *sql.DB, f mysqld.Flavor) (Finding, error) {
-	finding := Finding{What: "the account's privileges on *.*", Want: "granted"}
+// ownPrivileges is what it needs on midflight.* alone, for its procedures.
+var ownPrivileges = []string{"CREATE ROUTINE", "ALTER ROUTINE", "EXECUTE"}
+
+// needless are privileges on *.* by which statements of the account could do what no
+// table's owner may: call his functions, read the server's files.
+var needless = []string{"EXECUTE", "FILE", "SUPER"}
+
+func privileges(ctx context.Context, db *sql.DB, f mysqld.Flavor) ([]Finding, error) {
 	var account string
 	if err := db.QueryRowContext(ctx, "SELECT /* midflight */ CURRENT_USER()").Scan(&account); err != nil {
-		return finding, fmt.Errorf("ask who we are: %w", err)
+		return nil, fmt.Errorf("ask who we are: %w", err)
 	}
 	user, host := account[:strings.LastIndexByte(account, '@')], account[strings.LastIndexByte(account, '@')+1:]
-	grantee := "'" + user + "'@'" + host + "'"
-	rows, err := db.QueryContext(ctx, "SELECT /* midflight */ privilege_type FROM information_schema.user_privileges WHERE grantee = ?", grantee)
+	// information_schema leaves a quote in a name as it is; GRANT doesn't take that.
+	grantee, quoted := "'"+user+"'@'"+host+"'", mysqld.QuoteString(user)+"@"+mysqld.QuoteString(host)
+	everywhere, err := granted(ctx, db, "SELECT /* midflight */ privilege_type FROM information_schema.user_privileges WHERE grantee = ?", grantee)
 	if err != nil {
-		return finding, fmt.Errorf("ask for the account's privileges: %w", err)
+		return nil, err
+	}
+	own, err := granted(ctx, db, "SELECT /* midflight */ privilege_type FROM information_schema.schema_privileges WHERE table_schema = 'midflight' AND grantee = ?", grantee)
+	if err != nil {
+		return nil, err
+	}
+	findings := []Finding{
+		needs("*.*", quoted, Privileges(f), everywhere),
+		needs("midflight.*", quoted, ownPrivileges, append(own, everywhere...)),
+	}
+	if much := slices.DeleteFunc(slices.Clone(needless), func(p string) bool { return !slices.Contains(everywhere, p) }); len(much) > 0 {
+		list := strings.Join(much, ", ")
+		findings = append(findings, Finding{What: "privileges on *.* that are not needed", Found: list, Want: "none", OK: true, Warn: true,
+			Mend: fmt.Sprintf("REVOKE %s ON *.* FROM %s", list, quoted)})
+	}
+	return findings, nil
+}
+
+func granted(ctx context.Context, db *sql.DB, query, grantee string) ([]string, error) {
+	rows, err := db.QueryContext(ctx, query, grantee)
+	if err != nil {
+		return nil, fmt.Errorf("ask for the account's privileges: %w", err)
 	}
 	defer rows.Close()
 	var have []string
 	for rows.Next() {
 		var p string
 		if err := rows.Scan(&p); err != nil {
-			return finding, err
+			return nil, err
 		}
 		have = append(have, strings.ToUpper(p))
 	}
 	if err := rows.Err(); err != nil {
-		return finding, fmt.Errorf("ask for the account's privileges: %w", err)
+		return nil, fmt.Errorf("ask for the account's privileges: %w", err)
 	}
-	var missing []string
-	for _, p := range Privileges(f) {
-		if !slices.Contains(have, p) {
-			missing = append(missing, p)
-		}
+	return have, nil
+}
+
+func needs(on, account string, wanted, have []string) Finding {
+	missing := slices.DeleteFunc(slices.Clone(wanted), func(p string) bool { return slices.Contains(have, p) })
+	f := Finding{What: "the account's privileges on " + on, Found: "granted", Want: "granted", OK: len(missing) == 0}
+	if !f.OK {
+		f.Found = fmt.Sprintf("%d missing", len(missing))
+		f.Mend = fmt.Sprintf("GRANT %s ON %s TO %s", strings.Join(missing, ", "), on, account)
 	}
-	finding.OK, finding.Found = len(missing) == 0, "granted"
-	if len(missing) > 0 {
-		list := strings.Join(missing, ", ")
-		finding.Found = fmt.Sprintf("%d missing", len(missing))
-		// (information_schema leaves a quote in a name as it is; GRANT doesn't take that.)
-		finding.Mend = fmt.Sprintf("GRANT %s ON *.* TO %s@%s", list, mysqld.QuoteString(user), mysqld.QuoteString(host))
-	}
-	return finding, nil
+	return f
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"midflight/check"
@@ -51,6 +52,11 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	if missing := check.Missing(findings); missing != nil {
 		return missing
+	}
+	for _, f := range findings {
+		if f.Warn {
+			log.Warn(f.What, zap.String("found", f.Found), zap.String("mend", f.Mend))
+		}
 	}
 	keep, err := store.Open(ctx, db)
 	if err != nil {
