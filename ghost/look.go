@@ -166,7 +166,9 @@ func (g *gap) around(ctx context.Context) (map[holder]Blocker, error) {
 	locks, err := g.holders(ctx)
 	maps.Copy(found, locks)
 	// Our own workers are done before an attempt.
-	maps.DeleteFunc(found, func(_ holder, b Blocker) bool { return strings.Contains(b.Statement, "/* midflight ") })
+	maps.DeleteFunc(found, func(_ holder, b Blocker) bool {
+		return b.User == g.Server.User && strings.Contains(b.Statement, "/* midflight ")
+	})
 	return found, err
 }
 

@@ -45,7 +45,15 @@ func QuoteString(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", "''") + "'"
 }
 
-// CommentText makes a text safe inside a /* comment */ of ours.
+// CommentText makes a text safe inside a /* comment */ of ours: a blank parts every
+// star from a slash, also where "/*/" has both.
 func CommentText(s string) string {
-	return strings.NewReplacer("*/", "* /", "/*", "/ *").Replace(s)
+	var b strings.Builder
+	for i := range len(s) {
+		if i > 0 && (s[i-1] == '*' && s[i] == '/' || s[i-1] == '/' && s[i] == '*') {
+			b.WriteByte(' ')
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
 }
