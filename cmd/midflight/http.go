@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"time"
@@ -17,9 +20,9 @@ import (
 
 // serveHTTP answers on the HTTP address until ctx ends. healthz: the process
 // lives; readyz: the server can be reached, so clients can be carried to it.
-func serveHTTP(ctx context.Context, l net.Listener, db *sql.DB, m *metrics.Metrics, p page.Page) error {
+func serveHTTP(ctx context.Context, l net.Listener, admit guard, db *sql.DB, m *metrics.Metrics, p page.Page) error {
 	mux := http.NewServeMux()
-	mux.Handle("GET /{$}", p)
+	mux.Handle("GET /{$}", admit.only(p))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
@@ -30,8 +33,9 @@ func serveHTTP(ctx context.Context, l net.Listener, db *sql.DB, m *metrics.Metri
 		}
 		fmt.Fprintln(w, "ready")
 	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(m.Registry, promhttp.HandlerOpts{}))
-	s := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	mux.Handle("GET /metrics", admit.only(promhttp.HandlerFor(m.Registry, promhttp.HandlerOpts{})))
+	s := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: log.New(io.Discard, "", 0)} // of handshakes and panics of strangers' making
 	stopped := context.AfterFunc(ctx, func() {
 		bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
@@ -40,6 +44,9 @@ func serveHTTP(ctx context.Context, l net.Listener, db *sql.DB, m *metrics.Metri
 		}
 	})
 	defer stopped()
+	if admit.tls != nil {
+		l = tls.NewListener(l, admit.tls)
+	}
 	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve http: %w", err)
 	}

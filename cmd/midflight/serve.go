@@ -40,6 +40,10 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	admit, err := c.guard(ctx, log)
+	if err != nil {
+		return err
+	}
 
 	db, err := mysqld.Open(c.account())
 	if err != nil {
@@ -93,7 +97,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	g.Go(func() error { return queue.Run(ctx) })
 	g.Go(func() error { return sessions.Serve(ctx, clients...) })
 	g.Go(func() error {
-		return serveHTTP(ctx, people, db, series, page.Page{DB: db, Server: fmt.Sprintf("%s (%s)", c.Server, flavor)})
+		return serveHTTP(ctx, people, admit, db, series, page.Page{DB: db, Server: fmt.Sprintf("%s (%s)", c.Server, flavor)})
 	})
 	fmt.Fprintf(stdout, "midflight is ready: clients %s, server %s (%s), http %s\n", clients, c.Server, flavor, people.Addr())
 	return g.Wait()
