@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -299,9 +300,20 @@ func (b Blocker) String() string {
 		s += ", " + b.Why
 	}
 	if b.Statement != "" {
-		s += ": " + shorten(b.Statement, 100)
+		s += ": " + shorten(withoutPassword(b.Statement), 100)
 	}
 	return s + ")"
+}
+
+// password is what a password may follow.
+var password = regexp.MustCompile(`(?i)\b(identified|password|old_password|auth_string|source_password|master_password)\b`)
+
+// withoutPassword is a statement up to there: MariaDB and the proxy have it as it was sent.
+func withoutPassword(statement string) string {
+	if at := password.FindStringIndex(statement); at != nil {
+		return statement[:at[1]] + " …"
+	}
+	return statement
 }
 
 // shorten puts a statement on one line of at most n bytes.

@@ -176,7 +176,11 @@ func readFile(path string) (map[string]string, error) {
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
 	values := map[string]string{}
-	if err := yaml.Unmarshal(b, &values); err != nil {
+	err = yaml.Unmarshal(b, &values)
+	if errors.As(err, new(*yaml.TypeError)) { // which quotes the value, a password perhaps
+		return nil, fmt.Errorf("read the configuration %s: want lines of KEY: VALUE, a key for each flag", path)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("read the configuration %s: %w", path, err)
 	}
 	return values, nil

@@ -66,16 +66,29 @@ func at(t *testing.T, s *testmysql.Server, args ...string) site {
 // session is one of a user's, directly or through Midflight.
 func (st site) session(addr, user, db string, params ...string) *sql.Conn {
 	st.Helper()
-	pool, err := sql.Open("mysql", fmt.Sprintf("%s@tcp(%s)/%s?%s", user, addr, db, strings.Join(params, "&")))
-	if err != nil {
-		st.Fatal(err)
-	}
-	c, err := pool.Conn(context.Background())
+	c, err := st.connect(addr, user, db, params...)
 	if err != nil {
 		st.Fatalf("connect %s to %s: %v", user, addr, err)
 	}
-	st.Cleanup(func() { go func() { c.Close(); pool.Close() }() }) // one that hangs is not waited for
 	return c
+}
+
+// try is a login through Midflight.
+func (st site) try(user string) (*sql.Conn, error) { return st.connect(st.m.Addr, user, "") }
+
+// connect takes a user's name, or name:password.
+func (st site) connect(addr, user, db string, params ...string) (*sql.Conn, error) {
+	pool, err := sql.Open("mysql", fmt.Sprintf("%s@tcp(%s)/%s?%s", user, addr, db, strings.Join(params, "&")))
+	if err != nil {
+		return nil, err
+	}
+	c, err := pool.Conn(context.Background())
+	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	st.Cleanup(func() { go func() { c.Close(); pool.Close() }() }) // one that hangs is not waited for
+	return c, nil
 }
 
 func (st site) exec(c *sql.Conn, statements ...string) {
