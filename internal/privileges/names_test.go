@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -117,6 +118,30 @@ func TestLongValues(t *testing.T) {
 		long := strings.Repeat("y", 100000)
 		if got := says(eve, "ALTER TABLE /* midflight: strategy="+long+" */ t ADD COLUMN b INT"); !strings.HasPrefix(got, "1231 ") || len(got) > 2000 {
 			st.Errorf("a long hint: %.200s", got)
+		}
+	})
+}
+
+// A prepared statement is about the table of the database in which it was prepared.
+func TestPreparedBeforeUse(t *testing.T) {
+	each(t, func(st site) {
+		st.user("eve")
+		say := func(addr string) (said []string) {
+			st.database("other", tableT)
+			st.database("eve", tableT)
+			st.exec(st.root, "GRANT ALL ON eve.* TO eve@'%'", "GRANT ALL ON other.* TO eve@'%'")
+			c := st.session(addr, "eve", "eve")
+			p, err := c.PrepareContext(context.Background(), "ALTER TABLE t ADD COLUMN a INT")
+			if err != nil {
+				st.Fatal(err)
+			}
+			defer p.Close()
+			st.exec(c, "USE other")
+			_, err = p.Exec()
+			return []string{fmt.Sprint(err), says(st.root, "SHOW CREATE TABLE eve.t"), says(st.root, "SHOW CREATE TABLE other.t"), says(c, "SELECT DATABASE()")}
+		}
+		if want, got := say(st.s.Addr), say(st.m.Addr); !slices.Equal(want, got) {
+			st.Errorf("directly:\n%s\nthrough Midflight:\n%s", want, got)
 		}
 	})
 }
