@@ -20,9 +20,8 @@ type Finding struct {
 	Found string // "MIXED"
 	Want  string // "ROW"
 	OK    bool
+	Warn  bool   // it will do, and should be mended all the same
 	Mend  string // the statement, or the line of the configuration, that mends it
-	// Advice: it works as it is, at a risk.
-	Advice bool
 }
 
 // Server asks the server. The error says that it could not be asked, and why.
@@ -47,11 +46,12 @@ func Server(ctx context.Context, db *sql.DB, c mysqld.Config) (mysqld.Flavor, []
 		return f, nil, err
 	}
 	findings = append(findings, kept)
-	granted, err := privileges(ctx, db, f)
+	account, err := privileges(ctx, db, f)
 	if err != nil {
 		return f, nil, err
 	}
-	findings = append(findings, granted)
+	findings = append(findings, account...)
+	granted := account[0]
 	if granted.OK {
 		filters, err := binlogFilters(ctx, db, f)
 		if err != nil {
@@ -77,7 +77,7 @@ func Server(ctx context.Context, db *sql.DB, c mysqld.Config) (mysqld.Flavor, []
 func Missing(findings []Finding) error {
 	var missing []string
 	for _, f := range findings {
-		if !f.OK && !f.Advice {
+		if !f.OK {
 			missing = append(missing, fmt.Sprintf("%s: found %s, wanted %s. To mend it: %s", f.What, f.Found, f.Want, f.Mend))
 		}
 	}
@@ -134,7 +134,7 @@ func (v variable) check(ctx context.Context, db *sql.DB) (Finding, error) {
 const leastKept = 24 * time.Hour
 
 func binlogKept(ctx context.Context, db *sql.DB, f mysqld.Flavor) (Finding, error) {
-	finding := Finding{What: "how long the binlog is kept", Want: "a day or more", Advice: true, Mend: "SET GLOBAL binlog_expire_logs_seconds = 259200; and put binlog_expire_logs_seconds=259200 into the server's configuration. Else a copy that stands still for longer, or whose Midflight does, is begun anew"}
+	finding := Finding{What: "how long the binlog is kept", Want: "a day or more", OK: true, Mend: "SET GLOBAL binlog_expire_logs_seconds = 259200; and put binlog_expire_logs_seconds=259200 into the server's configuration. Else a copy that stands still for longer, or whose Midflight does, is begun anew"}
 	var seconds float64
 	query := "SELECT /* midflight */ IF(@@GLOBAL.binlog_expire_logs_auto_purge, @@GLOBAL.binlog_expire_logs_seconds, 0)"
 	if f.MariaDB || f.Version < 80029 {
@@ -144,21 +144,11 @@ func binlogKept(ctx context.Context, db *sql.DB, f mysqld.Flavor) (Finding, erro
 		return finding, fmt.Errorf("ask the server for how long it keeps its binlog: %w", err)
 	}
 	kept := time.Duration(seconds) * time.Second
-	finding.OK, finding.Found = kept == 0 || kept >= leastKept, kept.String()
+	finding.Warn, finding.Found = kept > 0 && kept < leastKept, kept.String()
 	if kept == 0 {
 		finding.Found = "for ever"
 	}
 	return finding, nil
-}
-
-// Advised lists what works at a risk, a line each.
-func Advised(findings []Finding) (lines []string) {
-	for _, f := range findings {
-		if !f.OK && f.Advice {
-			lines = append(lines, fmt.Sprintf("%s: found %s, wanted %s. To mend it: %s", f.What, f.Found, f.Want, f.Mend))
-		}
-	}
-	return lines
 }
 
 // binlogFilters: what a filter keeps out of the binlog would be lost in a copy.
@@ -224,53 +214,78 @@ func transactions(ctx context.Context, db *sql.DB) (Finding, error) {
 	return f, nil
 }
 
-// Privileges is what the account needs on *.*, for the tables that it copies,
-// the binlog that it reads and the schema midflight.
+// Privileges is what the account needs on *.*, for the tables that it copies and the
+// binlog that it reads.
 func Privileges(f mysqld.Flavor) []string {
 	p := []string{"SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "LOCK TABLES", "TRIGGER",
-		"SHOW VIEW", "CREATE ROUTINE", "ALTER ROUTINE", "EXECUTE", "PROCESS", "REPLICATION SLAVE"}
+		"SHOW VIEW", "PROCESS", "REPLICATION SLAVE"}
 	if f.MariaDB {
-		return append(p, "BINLOG MONITOR")
+		return append(p, "BINLOG MONITOR", "CONNECTION ADMIN")
 	}
-	return append(p, "REPLICATION CLIENT", "XA_RECOVER_ADMIN", "SESSION_VARIABLES_ADMIN")
+	return append(p, "REPLICATION CLIENT", "XA_RECOVER_ADMIN", "SESSION_VARIABLES_ADMIN", "CONNECTION_ADMIN")
 }
 
-func privileges(ctx context.Context, db *sql.DB, f mysqld.Flavor) (Finding, error) {
-	finding := Finding{What: "the account's privileges on *.*", Want: "granted"}
+// ownPrivileges is what it needs on midflight.* alone, for its procedures.
+var ownPrivileges = []string{"CREATE ROUTINE", "ALTER ROUTINE", "EXECUTE"}
+
+// needless are privileges on *.* by which statements of the account could do what no
+// table's owner may: call his functions, read the server's files.
+var needless = []string{"EXECUTE", "FILE", "SUPER"}
+
+func privileges(ctx context.Context, db *sql.DB, f mysqld.Flavor) ([]Finding, error) {
 	var account string
 	if err := db.QueryRowContext(ctx, "SELECT /* midflight */ CURRENT_USER()").Scan(&account); err != nil {
-		return finding, fmt.Errorf("ask who we are: %w", err)
+		return nil, fmt.Errorf("ask who we are: %w", err)
 	}
 	user, host := account[:strings.LastIndexByte(account, '@')], account[strings.LastIndexByte(account, '@')+1:]
-	grantee := "'" + user + "'@'" + host + "'"
-	rows, err := db.QueryContext(ctx, "SELECT /* midflight */ privilege_type FROM information_schema.user_privileges WHERE grantee = ?", grantee)
+	// information_schema leaves a quote in a name as it is; GRANT doesn't take that.
+	grantee, quoted := "'"+user+"'@'"+host+"'", mysqld.QuoteString(user)+"@"+mysqld.QuoteString(host)
+	everywhere, err := granted(ctx, db, "SELECT /* midflight */ privilege_type FROM information_schema.user_privileges WHERE grantee = ?", grantee)
 	if err != nil {
-		return finding, fmt.Errorf("ask for the account's privileges: %w", err)
+		return nil, err
+	}
+	own, err := granted(ctx, db, "SELECT /* midflight */ privilege_type FROM information_schema.schema_privileges WHERE table_schema = 'midflight' AND grantee = ?", grantee)
+	if err != nil {
+		return nil, err
+	}
+	findings := []Finding{
+		needs("*.*", quoted, Privileges(f), everywhere),
+		needs("midflight.*", quoted, ownPrivileges, append(own, everywhere...)),
+	}
+	if much := slices.DeleteFunc(slices.Clone(needless), func(p string) bool { return !slices.Contains(everywhere, p) }); len(much) > 0 {
+		list := strings.Join(much, ", ")
+		findings = append(findings, Finding{What: "privileges on *.* that are not needed", Found: list, Want: "none", OK: true, Warn: true,
+			Mend: fmt.Sprintf("REVOKE %s ON *.* FROM %s", list, quoted)})
+	}
+	return findings, nil
+}
+
+func granted(ctx context.Context, db *sql.DB, query, grantee string) ([]string, error) {
+	rows, err := db.QueryContext(ctx, query, grantee)
+	if err != nil {
+		return nil, fmt.Errorf("ask for the account's privileges: %w", err)
 	}
 	defer rows.Close()
 	var have []string
 	for rows.Next() {
 		var p string
 		if err := rows.Scan(&p); err != nil {
-			return finding, err
+			return nil, err
 		}
 		have = append(have, strings.ToUpper(p))
 	}
 	if err := rows.Err(); err != nil {
-		return finding, fmt.Errorf("ask for the account's privileges: %w", err)
+		return nil, fmt.Errorf("ask for the account's privileges: %w", err)
 	}
-	var missing []string
-	for _, p := range Privileges(f) {
-		if !slices.Contains(have, p) {
-			missing = append(missing, p)
-		}
+	return have, nil
+}
+
+func needs(on, account string, wanted, have []string) Finding {
+	missing := slices.DeleteFunc(slices.Clone(wanted), func(p string) bool { return slices.Contains(have, p) })
+	f := Finding{What: "the account's privileges on " + on, Found: "granted", Want: "granted", OK: len(missing) == 0}
+	if !f.OK {
+		f.Found = fmt.Sprintf("%d missing", len(missing))
+		f.Mend = fmt.Sprintf("GRANT %s ON %s TO %s", strings.Join(missing, ", "), on, account)
 	}
-	finding.OK, finding.Found = len(missing) == 0, "granted"
-	if len(missing) > 0 {
-		list := strings.Join(missing, ", ")
-		finding.Found = fmt.Sprintf("%d missing", len(missing))
-		// (information_schema leaves a quote in a name as it is; GRANT doesn't take that.)
-		finding.Mend = fmt.Sprintf("GRANT %s ON *.* TO %s@%s", list, mysqld.QuoteString(user), mysqld.QuoteString(host))
-	}
-	return finding, nil
+	return f
 }

@@ -38,7 +38,7 @@ func (s *syncer) countAgain(ctx context.Context) error {
 		var rows int64
 		err := retry(ctx, patience, func() error {
 			return w.use(ctx, func(conn *sql.Conn) error {
-				return conn.QueryRowContext(ctx, "SELECT /* midflight */ COUNT(*) FROM "+s.shadow.Quoted()).Scan(&rows)
+				return conn.QueryRowContext(ctx, "SELECT /* midflight */ COUNT(*) FROM "+s.shadow.Quoted()+mysqld.TableOnly).Scan(&rows)
 			})
 		})
 		return func() error {

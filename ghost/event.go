@@ -173,8 +173,9 @@ func (e Blocked) String() string {
 	return fmt.Sprintf("m%d %s: waiting for %s", e.ID, e.Table, who(e.By))
 }
 func (e Ended) String() string {
-	if e.Err != nil {
-		return fmt.Sprintf("m%d %s: %s: %v", e.ID, e.Table, e.Phase, e.Err)
+	if e.Err != nil { // its text may have a row's values, or the statement's
+		told := ErrorFor(e.Err)
+		return fmt.Sprintf("m%d %s: %s: error %d (%s), the text is in midflight.migrations", e.ID, e.Table, e.Phase, told.Number, told.State)
 	}
 	return fmt.Sprintf("m%d %s: %s, %d rows", e.ID, e.Table, e.Phase, e.Rows)
 }

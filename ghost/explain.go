@@ -67,7 +67,7 @@ func (s *syncer) native(ctx context.Context, rows string) (warned serverWarnings
 		}
 		columns := mysqld.QuoteNames(names)
 		_, err := conn.ExecContext(ctx, fmt.Sprintf("INSERT /* midflight m%d explain */ INTO %s (%s)\nSELECT %s FROM %s%s",
-			s.status.ID, sc.table.Quoted(), columns, columns, s.original.Name.Quoted(), where(rows)))
+			s.status.ID, sc.table.Quoted(), columns, columns, s.original.Name.Quoted()+mysqld.TableOnly, where(rows)))
 		return wrap(err, "copy the rows in question")
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -166,7 +167,9 @@ func (g *gap) around(ctx context.Context) (map[holder]Blocker, error) {
 	locks, err := g.holders(ctx)
 	maps.Copy(found, locks)
 	// Our own workers are done before an attempt.
-	maps.DeleteFunc(found, func(_ holder, b Blocker) bool { return strings.Contains(b.Statement, "/* midflight ") })
+	maps.DeleteFunc(found, func(_ holder, b Blocker) bool {
+		return b.User == g.Server.User && strings.Contains(b.Statement, "/* midflight ")
+	})
 	return found, err
 }
 
@@ -297,9 +300,20 @@ func (b Blocker) String() string {
 		s += ", " + b.Why
 	}
 	if b.Statement != "" {
-		s += ": " + shorten(b.Statement, 100)
+		s += ": " + shorten(withoutPassword(b.Statement), 100)
 	}
 	return s + ")"
+}
+
+// password is what a password may follow.
+var password = regexp.MustCompile(`(?i)\b(identified|password|old_password|auth_string|source_password|master_password)\b`)
+
+// withoutPassword is a statement up to there: MariaDB and the proxy have it as it was sent.
+func withoutPassword(statement string) string {
+	if at := password.FindStringIndex(statement); at != nil {
+		return statement[:at[1]] + " …"
+	}
+	return statement
 }
 
 // shorten puts a statement on one line of at most n bytes.

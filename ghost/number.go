@@ -26,7 +26,7 @@ func (r *run) mayNumber(ctx context.Context, p plan.Plan) error {
 	name := mysqld.QuoteName(column.Name)
 	var there int
 	err := r.DB.QueryRowContext(ctx, fmt.Sprintf("SELECT /* midflight m%d */ EXISTS (SELECT 1 FROM %s WHERE %s = 0 OR %s IS NULL)",
-		r.status.ID, r.original.Name.Quoted(), name, name)).Scan(&there)
+		r.status.ID, r.original.Name.Quoted()+mysqld.TableOnly, name, name)).Scan(&there)
 	if err != nil {
 		return fmt.Errorf("look for rows that would be numbered anew: %w", err)
 	}
@@ -51,7 +51,7 @@ func (s *syncer) mustNotRenumber(ctx context.Context, q mysqld.Queryer) error {
 		}
 		var there int
 		err := q.QueryRowContext(ctx, fmt.Sprintf("SELECT /* midflight m%d */ EXISTS (SELECT 1 FROM %s WHERE %s = 0)",
-			s.status.ID, s.shadow.Quoted(), mysqld.QuoteName(m.To.Name))).Scan(&there)
+			s.status.ID, s.shadow.Quoted()+mysqld.TableOnly, mysqld.QuoteName(m.To.Name))).Scan(&there)
 		if err != nil {
 			return fmt.Errorf("look for rows that would be numbered anew: %w", err)
 		}

@@ -20,11 +20,12 @@ type order struct {
 	Settings  []Setting
 	Invisible []string
 	Reveals   []string
+	Account   string `json:",omitempty"` // who attaches is the same
 }
 
-// Encode is what DecodeRequest reads. Who sent the statement is not in it.
+// Encode is what DecodeRequest reads. Of who sent the statement it has the account alone.
 func (r Request) Encode() ([]byte, error) {
-	b, err := json.Marshal(order{[]byte(r.Statement.Text), r.Table, r.Strategy, r.CutOver.String(), r.Settings, r.Invisible, r.Reveals})
+	b, err := json.Marshal(order{[]byte(r.Statement.Text), r.Table, r.Strategy, r.CutOver.String(), r.Settings, r.Invisible, r.Reveals, r.Account})
 	return b, wrap(err, "record the statement with its session's settings")
 }
 
@@ -39,7 +40,7 @@ func DecodeRequest(b []byte, f mysqld.Flavor) (Request, error) {
 	if err != nil {
 		return Request{}, fmt.Errorf("read the recorded statement: %w", err)
 	}
-	r := Request{Table: o.Table, Strategy: o.Strategy, CutOver: cutOver, Settings: o.Settings, Invisible: o.Invisible, Reveals: o.Reveals, Async: true}
+	r := Request{Table: o.Table, Strategy: o.Strategy, CutOver: cutOver, Settings: o.Settings, Invisible: o.Invisible, Reveals: o.Reveals, Account: o.Account, Async: true}
 	if len(o.Text) == 0 { // of a wish to reveal columns, which makes its own
 		return r, nil
 	}

@@ -32,6 +32,7 @@ type Request struct {
 	// its session.
 	Async      bool
 	User, Host string // who sent it, from where
+	Account    string // as which account of the server's
 	Session    uint32 // the connection id
 }
 

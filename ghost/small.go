@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"midflight/ghost/plan"
+	"midflight/mysqld"
 )
 
 // What can't be carried out online is left to the server where its own ALTER is
@@ -52,7 +53,7 @@ func (r *run) small(ctx context.Context) (rows int64, small bool, err error) {
 	}
 	err = retry(ctx, patience, func() error {
 		return r.DB.QueryRowContext(ctx, fmt.Sprintf("SELECT /* midflight m%d count */ COUNT(*) FROM (SELECT 1 FROM %s%s LIMIT %d) AS some",
-			r.status.ID, r.original.Name.Quoted(), history, smallRows+1)).Scan(&rows)
+			r.status.ID, r.original.Name.Quoted(), history+mysqld.TableOnly, smallRows+1)).Scan(&rows)
 	})
 	return rows, rows <= smallRows, wrap(err, "count the rows of %s", r.original.Name)
 }

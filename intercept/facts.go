@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"midflight/ghost"
 	"midflight/mysqld"
@@ -18,6 +19,7 @@ import (
 // connection at that moment: nothing of it is tracked.
 type facts struct {
 	database  string // "" without one
+	account   string // CURRENT_USER(): the name alone may be several accounts'
 	found     int    // FOUND_ROWS()
 	lowerCase bool   // names of tables are stored in lower case
 	unlogged  string // why this session's changes are not in the binlog as usual; "": they are
@@ -47,6 +49,9 @@ var settingsMariaDB = []string{"old_mode", "system_versioning_alter_history", "a
 // no server knows 'en_US' in UTF-16 (1649).
 var settingsOfText = []string{"character_set_client", "collation_connection"}
 
+// maxValue is how much of a value is read, and told of: as much as is ever right.
+const maxValue = 100
+
 func ask(ctx context.Context, c *proxy.Conn, f mysqld.Flavor) (facts, error) {
 	names, gtidNext := append([]string(nil), settings...), "'AUTOMATIC'"
 	if f.MariaDB {
@@ -59,7 +64,11 @@ func ask(ctx context.Context, c *proxy.Conn, f mysqld.Flavor) (facts, error) {
 	// A session whose clock was set has another NOW() than the server.
 	const clock = "IF(ABS(UNIX_TIMESTAMP(NOW(6)) - UNIX_TIMESTAMP(SYSDATE(6))) > 2, CAST(UNIX_TIMESTAMP(NOW(6)) AS CHAR), NULL)"
 	query := "SELECT /* midflight */ FOUND_ROWS(), HEX(CONVERT(DATABASE() USING utf8mb4)), @@lower_case_table_names, @@SESSION.sql_log_bin, " + gtidNext +
-		", CAST(@midflight_strategy AS CHAR), CAST(@midflight_cutover AS CHAR), CAST(@midflight_async AS CHAR), CAST(@midflight_new_columns AS CHAR), " + clock
+		", HEX(CONVERT(CURRENT_USER() USING utf8mb4))"
+	for _, n := range []string{"strategy", "cutover", "async", "new_columns"} {
+		query += fmt.Sprintf(", LEFT(CAST(@midflight_%s AS CHAR), %d)", n, maxValue)
+	}
+	query += ", " + clock
 	for _, n := range names {
 		query += ", @@SESSION." + n
 	}
@@ -67,7 +76,7 @@ func ask(ctx context.Context, c *proxy.Conn, f mysqld.Flavor) (facts, error) {
 	if err != nil {
 		return facts{}, err
 	}
-	if len(r.Rows) != 1 || len(r.Rows[0]) != 10+len(names) {
+	if len(r.Rows) != 1 || len(r.Rows[0]) != 11+len(names) {
 		return facts{}, fmt.Errorf("ask the session for its settings: %d rows", len(r.Rows))
 	}
 	found, err := strconv.Atoi(r.Rows[0][0].String)
@@ -79,9 +88,13 @@ func ask(ctx context.Context, c *proxy.Conn, f mysqld.Flavor) (facts, error) {
 	if err != nil {
 		return facts{}, fmt.Errorf("ask the session for its database: %w", err)
 	}
+	account, err := hex.DecodeString(row[4].String)
+	if err != nil {
+		return facts{}, fmt.Errorf("ask the session for its account: %w", err)
+	}
 	q := facts{
-		found: found, database: string(database), lowerCase: row[1].String != "0",
-		strategy: row[4].String, cutOver: row[5].String, async: row[6].String, columns: row[7].String,
+		found: found, database: string(database), account: string(account), lowerCase: row[1].String != "0",
+		strategy: row[5].String, cutOver: row[6].String, async: row[7].String, columns: row[8].String,
 	}
 	if row[2].String == "0" {
 		q.unlogged = "sql_log_bin is off in the session"
@@ -89,11 +102,11 @@ func ask(ctx context.Context, c *proxy.Conn, f mysqld.Flavor) (facts, error) {
 		q.unlogged = "gtid_next is set in the session"
 	}
 	for i, n := range names {
-		if v := row[9+i]; v.Valid {
+		if v := row[10+i]; v.Valid {
 			q.settings = append(q.settings, ghost.Setting{Name: n, Value: v.String})
 		}
 	}
-	if v := row[8]; v.Valid {
+	if v := row[9]; v.Valid {
 		q.settings = append(q.settings, ghost.Setting{Name: "timestamp", Value: v.String})
 	}
 	q.mode = parser.ParseMode(q.setting("sql_mode"))
@@ -110,13 +123,24 @@ func (q facts) setting(name string) string {
 	return ""
 }
 
-// readable tells whether a name's bytes, which are in the session's character
+// readable tells whether the bytes of a text, which are in the session's character
 // set, are also its UTF-8.
-func (q facts) readable(name string) bool {
-	if strings.HasPrefix(q.setting("character_set_client"), "utf8") {
+func (q facts) readable(text string) bool {
+	charset := q.setting("character_set_client")
+	switch {
+	case strings.HasPrefix(charset, "utf8"):
 		return true
+	case charset == "swe7" || charset == "filename": // in which ASCII is something else
+		return false
 	}
-	return strings.IndexFunc(name, func(r rune) bool { return r >= 0x80 }) < 0
+	return isASCII(text)
+}
+
+func isASCII(s string) bool { return strings.IndexFunc(s, func(r rune) bool { return r >= 0x80 }) < 0 }
+
+// folded: the server's letters of lower case may be others than ours.
+func (q facts) folded(name string) bool {
+	return q.lowerCase && strings.IndexFunc(name, func(r rune) bool { return r >= 0x80 && unicode.ToLower(r) != r }) >= 0
 }
 
 // full is a table's name as the server keeps it; its schema is "" where there is none.

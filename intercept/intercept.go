@@ -166,8 +166,13 @@ func (i *Interceptor) request(ctx context.Context, c *proxy.Conn, s parser.State
 		return r, "no database is selected", nil
 	case system[strings.ToLower(name.Schema)]:
 		return r, "it is a table of the system's", nil
-	case !q.readable(s.Text):
+	case q.folded(s.Table.Schema + s.Table.Table):
+		return r, "its name has capital letters that the server may read otherwise", nil
+	case !q.readable(s.Text + name.Schema): // the engine writes the schema's name into the text
 		return r, "the statement is in the character set " + q.setting("character_set_client"), nil
+	}
+	if s.Local && !i.Flavor.MariaDB {
+		return r, "it is not for the binlog, which needs a privilege of its own", nil
 	}
 	if reason := plan.ForwardAsIs(s, strategy); reason != "" {
 		return r, reason, nil
@@ -179,7 +184,7 @@ func (i *Interceptor) request(ctx context.Context, c *proxy.Conn, s parser.State
 	if err := mayAlter(ctx, c, s); err != nil {
 		return r, "", err
 	}
-	return ghost.Request{Statement: s, Table: name, Strategy: strategy, CutOver: cutOver, Settings: q.settings, Async: q.async == "1"}, "", nil
+	return ghost.Request{Statement: s, Table: name, Strategy: strategy, CutOver: cutOver, Settings: q.settings, Account: q.account, Async: q.async == "1"}, "", nil
 }
 
 const errSyntax = 1064
@@ -243,7 +248,8 @@ func asServer(err error) *wire.Err {
 
 // wrongValue is ER_WRONG_VALUE_FOR_VAR.
 func wrongValue(err error) error {
-	return &wire.Err{Number: 1231, State: "42000", Message: err.Error()}
+	text := []rune(err.Error())
+	return &wire.Err{Number: 1231, State: "42000", Message: string(text[:min(len(text), 3*maxValue)])}
 }
 
 // misspelt lets the server say what is wrong. It quotes the text from the

@@ -138,9 +138,7 @@ func (r *reader) dropIndex(s *Statement) error {
 
 func (r *reader) optimizeTable(s *Statement) error {
 	r.take("OPTIMIZE")
-	if !r.take("LOCAL") {
-		r.take("NO_WRITE_TO_BINLOG")
-	}
+	s.Local = r.take("LOCAL") || r.take("NO_WRITE_TO_BINLOG")
 	if !r.take("TABLE") && !r.take("TABLES") {
 		return nil
 	}

@@ -46,6 +46,7 @@ type Statement struct {
 	Online       bool // MariaDB: ALTER ONLINE TABLE
 	Ignore       bool // MariaDB: ALTER IGNORE TABLE, which drops duplicate rows
 	Wait         bool // MariaDB: WAIT n or NOWAIT
+	Local        bool // OPTIMIZE LOCAL TABLE, or NO_WRITE_TO_BINLOG
 	SetStatement bool // MariaDB: behind SET STATEMENT … FOR
 
 	layout layout

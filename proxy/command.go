@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"unique"
 
 	"midflight/proxy/wire"
@@ -74,7 +75,7 @@ func (s *session) look(cmd wire.Command, p []byte, bound bool) command {
 		}
 	case wire.ComStmtExecute, wire.ComStmtBulkExecute, wire.ComStmtFetch:
 		c.stmt = s.statement(cmd.Statement)
-		if c.stmt.candidate && cmd.Cmd == wire.ComStmtExecute && cmd.Length <= maxCandidate && !bound {
+		if c.stmt.candidate && c.stmt.strayed == s.strayed && cmd.Cmd == wire.ComStmtExecute && cmd.Length <= maxCandidate && !bound {
 			c.offer, c.collect = true, total
 		}
 	case wire.ComFieldList, wire.ComSetOption:
@@ -120,6 +121,9 @@ func (s *session) take(c *command, p []byte, now nanos) {
 		s.quit = true
 	case wire.ComQuery:
 		s.keeps(c.text, !c.whole)
+		if s.candidates && (!c.whole || moves(c.text)) {
+			s.strayed++
+		}
 		if c.whole {
 			s.log.add(c.text, now)
 		} else {
@@ -131,6 +135,8 @@ func (s *session) take(c *command, p []byte, now nanos) {
 			c.stmt.sticks = takes(c.text, false) != 0 || gives(c.text) != 0 || switchesLog(c.text)
 			c.stmt.uses, c.stmt.ends, c.stmt.renews = uses(c.text), ends(c.text), renews(c.text)
 		}
+		c.stmt.strayed = s.strayed
+		s.candidates = s.candidates || c.stmt.candidate
 		s.preparing = append(s.preparing, c.stmt)
 		s.log.addPrepared(c.stmt.text, now)
 	case wire.ComStmtExecute, wire.ComStmtBulkExecute:
@@ -143,6 +149,8 @@ func (s *session) take(c *command, p []byte, now nanos) {
 		s.log.addPrepared(c.stmt.text, now)
 	case wire.ComFieldList:
 		s.log.add(c.text, now)
+	case wire.ComInitDB:
+		s.strayed++
 	case wire.ComStmtClose:
 		delete(s.stmts, c.Statement)
 	case wire.ComChangeUser:
@@ -166,4 +174,16 @@ func (s *session) reset(now nanos) {
 	s.unlogged, s.relogs = false, false
 	s.older, s.renewing = nil, false
 	s.log.begin(now)
+}
+
+// moves tells whether a statement may give the session another current database. Those
+// prepared before it are about tables of the one before, which the session can't be asked
+// for any more: the server runs them itself.
+func moves(text []byte) bool {
+	var buf [16]byte
+	switch string(firstWord(&buf, text)) {
+	case "USE", "DROP":
+		return true
+	}
+	return (severalStatements(text) || bytes.Contains(text, []byte("*/"))) && containsFold(text, "USE")
 }

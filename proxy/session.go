@@ -48,24 +48,26 @@ type session struct {
 	carrier carrier     // nil before the handshake's end
 	conns   [2]net.Conn // to be closed until there is a carrier
 
-	multi     bool // several statements in one text are allowed
-	stmts     map[uint32]statement
-	preparing []statement // COM_STMT_PREPARE in flight, oldest first
-	last      statement   // prepared last: MariaDB clients may call it by id -1
-	unlogged  bool        // its binlog may be off
-	hiding    bool        // … and it is at work
-	relogs    bool        // the command in flight switches it on if it succeeds
-	sticky    sticky
-	giving    sticky // what the command in flight gives back if it succeeds
-	unseen    bool   // of a text in flight, the end, in which statements may follow
-	mysql     bool   // and not MariaDB
-	using     bool   // statements in flight use tables
-	ending    bool   // the command in flight ends the transaction if it succeeds
-	unflagged bool   // a transaction that the status flags don't show
-	log       textLog
-	watched   bool    // a Drained waits for this session
-	older     []*Hold // of swaps that the transaction's snapshot may be older than
-	renewing  bool    // the command in flight ends the transaction if it succeeds
+	multi      bool // several statements in one text are allowed
+	stmts      map[uint32]statement
+	preparing  []statement // COM_STMT_PREPARE in flight, oldest first
+	last       statement   // prepared last: MariaDB clients may call it by id -1
+	candidates bool        // it has prepared one for Intercept
+	strayed    int         // how often the current database may have become another, since
+	unlogged   bool        // its binlog may be off
+	hiding     bool        // … and it is at work
+	relogs     bool        // the command in flight switches it on if it succeeds
+	sticky     sticky
+	giving     sticky // what the command in flight gives back if it succeeds
+	unseen     bool   // of a text in flight, the end, in which statements may follow
+	mysql      bool   // and not MariaDB
+	using      bool   // statements in flight use tables
+	ending     bool   // the command in flight ends the transaction if it succeeds
+	unflagged  bool   // a transaction that the status flags don't show
+	log        textLog
+	watched    bool    // a Drained waits for this session
+	older      []*Hold // of swaps that the transaction's snapshot may be older than
+	renewing   bool    // the command in flight ends the transaction if it succeeds
 
 	commands uint64
 	held     int
@@ -111,6 +113,7 @@ type carrier interface {
 type statement struct {
 	text      unique.Handle[string] // shared by all sessions; zero: not known
 	candidate bool
+	strayed   int // session.strayed when it was prepared
 	// What executing it may do, if its text is known.
 	sticks bool // change which locks the session keeps
 	// See the functions of these names.

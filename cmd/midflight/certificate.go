@@ -12,11 +12,13 @@ import (
 	"time"
 )
 
-// A certificate is what clients are offered, kept as its files are: they are
+// A certificate is what clients, or browsers, are offered, kept as its files are: they are
 // looked at when somebody wants TLS, at most once in lookEvery, and on SIGHUP. What
 // can't be used leaves the one before in its place.
 type certificate struct {
-	cert, key, ca string // files; no ca: clients need no certificate
+	cert, key, ca string             // files; no ca: clients need no certificate
+	flags, caFlag string             // how the flags of these files are called
+	wanted        tls.ClientAuthType // of clients where there is a ca
 	complain      func(error)
 
 	mu      sync.Mutex // guards what is below
@@ -28,7 +30,16 @@ type certificate struct {
 const lookEvery = time.Second
 
 func newCertificate(cert, key, ca string, complain func(error)) (*certificate, error) {
-	c := &certificate{cert: cert, key: key, ca: ca, complain: complain, checked: time.Now()}
+	return (&certificate{cert: cert, key: key, ca: ca, flags: "--tls", caFlag: "--tls-client-ca", wanted: tls.RequireAndVerifyClientCert, complain: complain}).first()
+}
+
+// newHTTPCertificate is for HTTP, where some answers are for everybody.
+func newHTTPCertificate(cert, key, ca string, complain func(error)) (*certificate, error) {
+	return (&certificate{cert: cert, key: key, ca: ca, flags: "--http-tls", caFlag: "--http-client-ca", wanted: tls.VerifyClientCertIfGiven, complain: complain}).first()
+}
+
+func (c *certificate) first() (*certificate, error) {
+	c.checked = time.Now()
 	c.stamp = c.stampFiles()
 	var err error
 	c.now, err = c.read()
@@ -97,14 +108,14 @@ func (c *certificate) stampFiles() string {
 func (c *certificate) read() (*tls.Config, error) {
 	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
 	if err != nil {
-		return nil, fmt.Errorf("read the certificate (--tls-cert, --tls-key): %w", err)
+		return nil, fmt.Errorf("read the certificate (%[1]s-cert, %[1]s-key): %[2]w", c.flags, err)
 	}
 	conf := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 	if c.ca != "" {
-		if conf.ClientCAs, err = readPool("--tls-client-ca", c.ca); err != nil {
+		if conf.ClientCAs, err = readPool(c.caFlag, c.ca); err != nil {
 			return nil, err
 		}
-		conf.ClientAuth = tls.RequireAndVerifyClientCert
+		conf.ClientAuth = c.wanted
 	}
 	return conf, nil
 }

@@ -33,15 +33,14 @@ func checkCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		mark := "ok"
 		if !f.OK {
 			mark = "NO"
-			if f.Advice {
-				mark = "risk"
-			}
+		} else if f.Warn {
+			mark = "!!"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", mark, f.What, f.Found, f.Want)
 	}
 	w.Flush()
 	for _, f := range findings {
-		if !f.OK {
+		if !f.OK || f.Warn {
 			fmt.Fprintf(stdout, "\n%s:\n  %s\n", f.What, f.Mend)
 		}
 	}

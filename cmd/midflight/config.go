@@ -31,6 +31,11 @@ type config struct {
 	LogLevel     string
 	Drain        time.Duration
 
+	HTTPTokenFile string
+	HTTPTLSCert   string
+	HTTPTLSKey    string
+	HTTPClientCA  string
+
 	TLSCert     string
 	TLSKey      string
 	TLSClientCA string
@@ -57,7 +62,11 @@ func (c *config) serverFlags(f *flag.FlagSet) {
 func (c *config) serveFlags(f *flag.FlagSet) {
 	c.serverFlags(f)
 	f.StringVar(&c.Listen, "listen", "127.0.0.1:3307", "where clients connect, `HOST:PORT` or the path of a socket; several with commas between")
-	f.StringVar(&c.HTTP, "http", "127.0.0.1:9307", "`HOST:PORT` for the page of migrations, /healthz, /readyz and /metrics")
+	f.StringVar(&c.HTTP, "http", "127.0.0.1:9307", "`HOST:PORT` or the path of a socket for the page of migrations, /healthz, /readyz and /metrics")
+	f.StringVar(&c.HTTPTokenFile, "http-token-file", "", "`FILE` with the token that the page and /metrics need, as a bearer's or as anybody's password; read for each request. Off loopback it or --http-client-ca is needed")
+	f.StringVar(&c.HTTPTLSCert, "http-tls-cert", "", "certificate `FILE` (PEM) of the HTTP side; read again like --tls-cert")
+	f.StringVar(&c.HTTPTLSKey, "http-tls-key", "", "key `FILE` (PEM) of --http-tls-cert")
+	f.StringVar(&c.HTTPClientCA, "http-client-ca", "", "`FILE` (PEM) with the CAs whose certificates open the page and /metrics")
 	f.StringVar(&c.TLSCert, "tls-cert", "", "certificate `FILE` (PEM) offered to clients, best the server's own; read again when it changes, and on SIGHUP")
 	f.StringVar(&c.TLSKey, "tls-key", "", "key `FILE` (PEM) of --tls-cert")
 	f.StringVar(&c.TLSClientCA, "tls-client-ca", "", "`FILE` (PEM) with the CAs of clients' certificates; with it, clients on TCP must use TLS and have one")
@@ -169,7 +178,11 @@ func readFile(path string) (map[string]string, error) {
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
 	values := map[string]string{}
-	if err := yaml.Unmarshal(b, &values); err != nil {
+	err = yaml.Unmarshal(b, &values)
+	if errors.As(err, new(*yaml.TypeError)) { // which quotes the value, a password perhaps
+		return nil, fmt.Errorf("read the configuration %s: want lines of KEY: VALUE, a key for each flag", path)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("read the configuration %s: %w", path, err)
 	}
 	return values, nil

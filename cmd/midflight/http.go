@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"time"
@@ -17,9 +20,9 @@ import (
 // serveHTTP answers on the HTTP address until ctx ends. healthz: the process
 // lives; readyz: the server can be reached, so clients can be carried to it, and they
 // are as long as accepting lasts.
-func serveHTTP(ctx, accepting context.Context, l net.Listener, db *sql.DB, m *metrics.Metrics, p page.Page) error {
+func serveHTTP(ctx, accepting context.Context, l net.Listener, admit guard, db *sql.DB, m *metrics.Metrics, p page.Page) error {
 	mux := http.NewServeMux()
-	mux.Handle("GET /{$}", p)
+	mux.Handle("GET /{$}", admit.only(p))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if accepting.Err() != nil {
@@ -34,8 +37,12 @@ func serveHTTP(ctx, accepting context.Context, l net.Listener, db *sql.DB, m *me
 		}
 		fmt.Fprintln(w, "ready")
 	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(m.Registry, promhttp.HandlerOpts{}))
-	s := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	mux.Handle("GET /metrics", admit.only(promhttp.HandlerFor(m.Registry, promhttp.HandlerOpts{})))
+	s := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: log.New(io.Discard, "", 0)} // of handshakes and panics of strangers' making
+	if admit.tls != nil {
+		l = tls.NewListener(l, admit.tls)
+	}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	select {

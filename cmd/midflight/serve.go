@@ -53,6 +53,10 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	admit, err := c.guard(ctx, log)
+	if err != nil {
+		return err
+	}
 
 	db, err := mysqld.Open(c.account())
 	if err != nil {
@@ -66,8 +70,10 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if missing := check.Missing(findings); missing != nil {
 		return missing
 	}
-	for _, line := range check.Advised(findings) {
-		log.Warn(line)
+	for _, f := range findings {
+		if f.Warn {
+			log.Warn(f.What, zap.String("found", f.Found), zap.String("mend", f.Mend))
+		}
 	}
 	keep, err := store.Open(ctx, db)
 	if err != nil {
@@ -112,7 +118,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return sessions.Serve(atOnce, clients.bare()...)
 	})
 	g.Go(func() error {
-		return serveHTTP(web, engine, people, db, series, page.Page{DB: db, Server: fmt.Sprintf("%s (%s)", c.Server, flavor)})
+		return serveHTTP(web, engine, people, admit, db, series, page.Page{DB: db, Server: fmt.Sprintf("%s (%s)", c.Server, flavor)})
 	})
 	r := restart{
 		handover: handover{clients, people, stdout, stderr}, log: log, sessions: sessions, bound: c.Drain,

@@ -28,12 +28,14 @@ var whose = map[string]bool{
 	"LAST_INSERT_ID": true, "LAST_VALUE": true, "ROW_COUNT": true, "FOUND_ROWS": true,
 	"GET_LOCK": true, "RELEASE_LOCK": true, "RELEASE_ALL_LOCKS": true, "IS_FREE_LOCK": true, "IS_USED_LOCK": true,
 	"SLEEP": true, "BENCHMARK": true, "NEXTVAL": true, "SETVAL": true, "LASTVAL": true, "SYS_EXEC": true,
+	"MASTER_POS_WAIT": true, "SOURCE_POS_WAIT": true, "MASTER_GTID_WAIT": true, "WAIT_FOR_EXECUTED_GTID_SET": true,
 	"PS_CURRENT_THREAD_ID": true, "PS_THREAD_ID": true, "CAN_ACCESS_TABLE": true, "STATEMENT_DIGEST": true,
 }
 
 // anywhere are words that count without parentheses.
 var anywhere = map[string]bool{
 	"CURRENT_USER": true, "CURRENT_ROLE": true, "DIRECTORY": true, "TABLESPACE": true, "@": true,
+	"NEXTVAL": true, "CURRVAL": true, // of a sequence, in MariaDB's ORACLE mode
 }
 
 // needsMoreRights tells why a statement must not run with the engine's account;

@@ -268,7 +268,7 @@ func (t Tables) Number() string {
 	for _, m := range t.Columns {
 		if m.Literal == plan.Number {
 			return fmt.Sprintf("SELECT %s COALESCE(MAX(%s), %d) INTO @midflight_number FROM %s", t.tag("number"),
-				mysqld.QuoteName(m.To.Name), max(t.First, 1)-1, t.Shadow.Quoted())
+				mysqld.QuoteName(m.To.Name), max(t.First, 1)-1, t.Shadow.Quoted()+mysqld.TableOnly)
 		}
 	}
 	return ""
@@ -309,10 +309,10 @@ func numeric(c schema.Column) bool {
 
 func (t Tables) from(table schema.Name, index string) string {
 	s := "\nFROM " + table.Quoted()
-	if index != "" {
-		s += " FORCE INDEX (" + mysqld.QuoteName(index) + ")"
+	if index == "" {
+		return s + mysqld.TableOnly
 	}
-	return s
+	return s + " FORCE INDEX (" + mysqld.QuoteName(index) + ")"
 }
 
 func where(condition string) string {

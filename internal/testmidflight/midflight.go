@@ -186,6 +186,9 @@ func (m *Midflight) report(t testing.TB) {
 	}
 }
 
+// Pid is its process.
+func (m *Midflight) Pid() int { return m.process.Pid }
+
 // Stop ends it by SIGTERM and waits.
 func (m *Midflight) Stop() { m.signal(syscall.SIGTERM) }
 
@@ -193,10 +196,10 @@ func (m *Midflight) Stop() { m.signal(syscall.SIGTERM) }
 func (m *Midflight) Kill9() { m.signal(syscall.SIGKILL) }
 
 // Freeze stops it like a machine that hangs; its connections stay open. Thaw lets it go on.
-func (m *Midflight) Freeze() { m.cmd.Process.Signal(syscall.SIGSTOP) }
+func (m *Midflight) Freeze() { m.process.Signal(syscall.SIGSTOP) }
 
 // Thaw ends Freeze.
-func (m *Midflight) Thaw() { m.cmd.Process.Signal(syscall.SIGCONT) }
+func (m *Midflight) Thaw() { m.process.Signal(syscall.SIGCONT) }
 
 func (m *Midflight) signal(s syscall.Signal) {
 	m.process.Signal(s)
