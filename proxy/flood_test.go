@@ -1,0 +1,78 @@
+package proxy
+
+import (
+	"bytes"
+	"io"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"midflight/internal/testmysql"
+	"midflight/proxy/wire"
+)
+
+// pings is n COM_PINGs, and pongs the length of their answers.
+func pings(n int) []byte { return bytes.Repeat([]byte{1, 0, 0, 0, wire.ComPing}, n) }
+
+func pongs(n int) int64 { return 11 * int64(n) }
+
+// A client that says 200 000 things before it hears the first answer costs no more
+// memory than another one, and sessions beside it don't wait.
+func TestFloodOfCommands(t *testing.T) {
+	each(t, func(t *testing.T, s *testmysql.Server) {
+		_, addr := startProxy(t, Config{Server: s.Addr})
+		flood := dialRaw(t, addr, "", 0)
+		others := []*rawConn{dialRaw(t, addr, "", 0), dialRaw(t, addr, "", 0), dialRaw(t, addr, "", 0)} // one at least on its loop
+		flood.SetDeadline(time.Now().Add(time.Minute))
+		const n = 200_000
+		said := pings(n)
+		runtime.GC()
+		var before, during runtime.MemStats
+		runtime.ReadMemStats(&before)
+		sent := make(chan error, 1)
+		go func() {
+			_, err := flood.Write(said)
+			sent <- err
+		}()
+		for range 20 {
+			for _, c := range others {
+				c.SetDeadline(time.Now().Add(5 * time.Second)) // 2 minutes without the bound
+				c.query("DO SLEEP(0.005)")
+			}
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&during)
+		if got, err := io.CopyN(io.Discard, flood, pongs(n)); err != nil {
+			t.Errorf("%d bytes of answers, want %d: %v", got, pongs(n), err)
+		}
+		if err := <-sent; err != nil {
+			t.Error(err)
+		}
+		grown := (int64(during.HeapAlloc) - int64(before.HeapAlloc)) >> 10
+		if grown > 2<<10 {
+			t.Errorf("the heap has grown by %d KiB", grown)
+		}
+		t.Logf("the heap has grown by %d KiB", grown)
+	})
+}
+
+// Commands that share a compressed packet can't be kept back, so there is an end to
+// them: 16 MB of them take 20 KB to send and 300 MB to remember. (Servers answer the
+// first of them only.)
+func TestFloodInOnePacket(t *testing.T) {
+	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
+		closed := make(chan SessionClosed, 1)
+		_, addr := startProxy(t, Config{Server: s.Addr, Observe: func(e Event) {
+			if e, ok := e.(SessionClosed); ok {
+				closed <- e
+			}
+		}})
+		c := dialRaw(t, addr, "", wire.ClientCompress)
+		packet, _ := wire.AppendStored(nil, pings(2*maxTogether), 0)
+		go c.Write(packet)
+		if e := <-closed; e.Blame != BlameClient || e.Err == nil || !strings.Contains(e.Err.Error(), "too many commands") {
+			t.Errorf("%s, %v", e.Blame, e.Err)
+		}
+	})
+}
