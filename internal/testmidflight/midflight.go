@@ -115,6 +115,9 @@ func (m *Midflight) report(t testing.TB) {
 	}
 }
 
+// Pid is its process.
+func (m *Midflight) Pid() int { return m.cmd.Process.Pid }
+
 // Stop ends it by SIGTERM and waits.
 func (m *Midflight) Stop() { m.signal(syscall.SIGTERM) }
 
