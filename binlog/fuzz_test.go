@@ -120,7 +120,7 @@ func FuzzFeed(f *testing.F) {
 	f.Add([]byte("\x0a\x00\x00\x01\xff\xd4\x04#HY000x"), false)
 	f.Fuzz(func(t *testing.T, b []byte, checksums bool) {
 		read := func(r io.Reader, skip bool) (all []string) {
-			feed := &feed{r: bufio.NewReaderSize(r, 1<<18), sequence: 1}
+			feed := &feed{r: bufio.NewReaderSize(r, 1<<15), sequence: 1}
 			for {
 				e, whole, err := feed.next(func(head []byte) (bool, bool) { return skip && head[4] == 30, checksums })
 				if err != nil {

@@ -28,6 +28,7 @@ type Conn struct {
 
 	in       []byte // read from the server; the first used bytes are done with
 	used     int
+	room     []byte // what in began in, to be used again when in is empty
 	lastSeq  byte  // of the packet read last
 	answered bool  // completely
 	fault    error // the server's side is broken: the session can't go on
@@ -133,7 +134,7 @@ func (c *Conn) Query(ctx context.Context, sql string) (*Result, error) {
 			return c.parseEnd(p, &r.OK)
 		}
 		return nil
-	})
+	}, nil)
 	if err != nil {
 		return nil, err
 	}

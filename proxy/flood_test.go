@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"io"
 	"runtime"
 	"strings"
@@ -73,6 +75,29 @@ func TestFloodInOnePacket(t *testing.T) {
 		go c.Write(packet)
 		if e := <-closed; e.Blame != BlameClient || e.Err == nil || !strings.Contains(e.Err.Error(), "too many commands") {
 			t.Errorf("%s, %v", e.Blame, e.Err)
+		}
+	})
+}
+
+// Rows pass an interception as they are, however long: in pieces, and in frames that
+// end where the server's do. Two of them are brought together and passed on behind one
+// another.
+func TestInterceptLongRows(t *testing.T) {
+	each(t, func(t *testing.T, s *testmysql.Server) {
+		local(t, s)
+		_, addr := intercepting(t, s, func(ctx context.Context, c *Conn, q Query) error {
+			_, err := c.RelayAs(ctx, q.Text, false)
+			return err
+		})
+		direct, through := dialRaw(t, s.Addr, "", 0), dialRaw(t, addr, "", 0)
+		direct.SetDeadline(time.Now().Add(time.Minute))
+		through.SetDeadline(time.Now().Add(time.Minute))
+		for _, n := range []int{longRow - 1, longRow, longRow + 1, 3 * longRow, wire.MaxFrame - 1, wire.MaxFrame, 2 * wire.MaxFrame} {
+			sql := fmt.Sprintf("SELECT 'short' UNION ALL SELECT REPEAT('z', %d) UNION ALL SELECT 'ALTER' UNION ALL SELECT REPEAT('y', %d)",
+				n-len(wire.AppendLenenc(nil, uint64(n-4))), n-9)
+			if got, want := through.query(sql), direct.query(sql); got != want {
+				t.Errorf("%d: got\n%.500s\nwant\n%.500s", n, got, want)
+			}
 		}
 	})
 }

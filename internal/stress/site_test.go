@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,6 +38,7 @@ type site struct {
 // state is what a process has.
 type state struct {
 	sessions, goroutines, descriptors int
+	bytes                             int // from the server
 	rss, peak                         int // KiB
 }
 
@@ -67,7 +69,7 @@ func (x *site) warm() {
 	x.await("no session", func() bool { return x.state().sessions == 0 })
 }
 
-var series = regexp.MustCompile(`(?m)^(midflight_sessions|go_goroutines|process_open_fds) (\S+)$`)
+var series = regexp.MustCompile(`(?m)^(midflight_sessions|midflight_bytes_total{from="server"}|go_goroutines|process_open_fds) (\S+)$`)
 
 // state reads the program's own metrics, and what the system says of its memory.
 func (x *site) state() (now state) {
@@ -82,7 +84,7 @@ func (x *site) state() (now state) {
 		x.Fatal(err)
 	}
 	found := series.FindAllSubmatch(text, -1)
-	if len(found) != 3 {
+	if len(found) != 4 {
 		x.Fatalf("the metrics lack some of %v:\n%s", series, text)
 	}
 	for _, f := range found {
@@ -95,6 +97,8 @@ func (x *site) state() (now state) {
 			now.sessions = int(n)
 		case "go_goroutines":
 			now.goroutines = int(n)
+		case `midflight_bytes_total{from="server"}`:
+			now.bytes = int(n)
 		default:
 			now.descriptors = int(n)
 		}
@@ -176,7 +180,7 @@ type bystander struct {
 	x     *site
 	stop  chan struct{}
 	done  sync.WaitGroup
-	n     int
+	n     atomic.Int64
 	worst time.Duration
 }
 
@@ -197,12 +201,12 @@ func (x *site) bystanders() []*bystander {
 					return
 				default:
 				}
-				b.n++
-				want := strings.Repeat(fmt.Sprintf("<%d>", b.n), 1+b.n%500)
+				n := b.n.Add(1)
+				want := strings.Repeat(fmt.Sprintf("<%d>", n), 1+int(n%500))
 				began := time.Now()
 				got, err := c.try("SELECT '" + want + "'")
 				if err != nil || got != want {
-					x.Errorf("a bystander's statement %d: %.40q, %v", b.n, got, err)
+					x.Errorf("a bystander's statement %d: %.40q, %v", n, got, err)
 					return
 				}
 				b.worst = max(b.worst, time.Since(began))
@@ -218,7 +222,7 @@ func (x *site) unharmed(all []*bystander, bound time.Duration) {
 	for _, b := range all {
 		close(b.stop)
 		b.done.Wait()
-		x.Logf("a bystander: %d statements, the slowest took %v", b.n, b.worst)
+		x.Logf("a bystander: %d statements, the slowest took %v", b.n.Load(), b.worst)
 		if b.worst > bound {
 			x.Errorf("a bystander's statement took %v, want %v at most", b.worst, bound)
 		}
