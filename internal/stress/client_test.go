@@ -179,8 +179,8 @@ func (c *client) begin(sql string) error {
 	return c.send(wire.AppendQuery(nil, sql, c.s), 0)
 }
 
-// rows reads an answer, and hands each row over.
-func (c *client) rows(row func([]byte)) error {
+// each reads an answer, and hands each row over.
+func (c *client) each(row func([]byte)) error {
 	a := wire.NewAnswer(wire.ComQuery)
 	for {
 		p, err := c.packet()
@@ -202,7 +202,7 @@ func (c *client) try(sql string) (value string, err error) {
 		return "", err
 	}
 	var bad error
-	err = c.rows(func(p []byte) {
+	err = c.each(func(p []byte) {
 		n, size := wire.Lenenc(p)
 		if value = string(p[size:]); uint64(len(value)) != n {
 			bad = fmt.Errorf("a row of %d bytes, announced as %d", len(value), n)

@@ -46,11 +46,22 @@ func (s state) String() string {
 	return fmt.Sprintf("%d sessions, %d goroutines, %d descriptors, %d MiB, %d at the most", s.sessions, s.goroutines, s.descriptors, s.rss>>10, s.peak>>10)
 }
 
+// newSite is on the server that the tests share, own on one of this test's.
 func newSite(t *testing.T, f testmysql.Flavor, args ...string) *site {
 	t.Helper()
-	s := testmysql.Start(t, f, "--max-connections=3000", "--max-allowed-packet=1G", "--connect-timeout=60", "--back-log=4000")
-	s.Exec(t, "CREATE USER app@'%'", "GRANT ALL ON *.* TO app@'%'")
-	if f == testmysql.MySQL { // the server's own certificate, for both sides
+	return onServer(t, testmysql.Shared(t, f), args...)
+}
+
+func ownSite(t *testing.T, f testmysql.Flavor, args ...string) *site {
+	t.Helper()
+	return onServer(t, testmysql.Start(t, f), args...)
+}
+
+func onServer(t *testing.T, s *testmysql.Server, args ...string) *site {
+	t.Helper()
+	s.Exec(t, "SET GLOBAL max_connections = 3000", "SET GLOBAL max_allowed_packet = 1024 * 1024 * 1024", "SET GLOBAL connect_timeout = 60",
+		"CREATE USER IF NOT EXISTS app@'%'", "GRANT ALL ON *.* TO app@'%'")
+	if s.Flavor == testmysql.MySQL { // the server's own certificate, for both sides
 		args = append(args, "--tls-cert", filepath.Join(s.Datadir, "server-cert.pem"), "--tls-key", filepath.Join(s.Datadir, "server-key.pem"))
 	}
 	x := &site{T: t, s: s, m: testmidflight.Start(t, s, args...)}
