@@ -29,9 +29,9 @@ type Conn struct {
 	in       []byte // read from the server; the first used bytes are done with
 	used     int
 	room     []byte // what in began in, to be used again when in is empty
-	lastSeq  byte  // of the packet read last
-	answered bool  // completely
-	fault    error // the server's side is broken: the session can't go on
+	lastSeq  byte   // of the packet read last
+	answered bool   // completely
+	fault    error  // the server's side is broken: the session can't go on
 
 	clientFault error // the client's side is broken: it can't be answered any more
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -15,21 +16,24 @@ import (
 // done so for the longest time is shown out, once that is more than its patience
 // (docs/decisions/0023).
 type lobby struct {
-	places   int
-	patience time.Duration
+	places int
 
 	mu      sync.Mutex // taken last of all locks
 	guests  []*guest
 	changed chan struct{} // closed when one leaves; nil: nobody waits for that
+	usual   time.Duration // what clients that have logged in had to be waited for: the most, lately
 }
 
 const (
 	// defaultHandshakes is below the number of connections that a server has by
 	// default, 151: those who don't log in leave some to those who do.
 	defaultHandshakes = 128
-	// patience is a hundred times what a client needs between two packets, and
-	// little to those who wait for its place.
-	patience = time.Second
+	// minPatience is a hundred times what a client needs to log in, and little to
+	// those who wait for its place. On a crowded machine all need longer, and have
+	// it: slower is who takes patienceFactor times what others take.
+	minPatience    = time.Second
+	maxPatience    = clientTimeout
+	patienceFactor = 4
 	// showingOut is for a client that is shown out to leave, and for the server to
 	// be told, before the next one is.
 	showingOut = 100 * time.Millisecond
@@ -39,7 +43,7 @@ func newLobby(places int) *lobby {
 	if places == 0 {
 		places = defaultHandshakes
 	}
-	return &lobby{places: places, patience: patience}
+	return &lobby{places: places}
 }
 
 // A guest is a client in the lobby. The methods that its handshake calls work on nil,
@@ -83,16 +87,21 @@ func (l *lobby) enter(ctx context.Context, client net.Conn) *guest {
 // showOut has the client leave that has been waited for for the longest time, if that
 // was long enough. It tells when to look again. mu is held.
 func (l *lobby) showOut(now time.Time) (again time.Duration) {
+	patience := min(max(minPatience, patienceFactor*l.usual), maxPatience)
 	var slowest *guest
 	for _, g := range l.guests {
-		if !g.since.IsZero() && !g.evicted && (slowest == nil || g.waited(now) > slowest.waited(now)) {
-			slowest = g
+		if g.since.IsZero() || g.evicted || slowest != nil && g.waited(now) <= slowest.waited(now) {
+			continue
 		}
+		if g.waited(now) >= patience && hasSpoken(g.client) {
+			continue // it is us who are slow
+		}
+		slowest = g
 	}
 	if slowest == nil {
-		return l.patience // all wait for the server
+		return minPatience // all wait for the server
 	}
-	if left := l.patience - slowest.waited(now); left > 0 {
+	if left := patience - slowest.waited(now); left > 0 {
 		return left
 	}
 	slowest.evicted = true
@@ -131,7 +140,28 @@ func (g *guest) heard(err error) error {
 	return err
 }
 
-// leave gives the place up: the client has logged in, or gone.
+// hasSpoken tells whether there are bytes of a client's that nobody has read.
+func hasSpoken(c net.Conn) (spoken bool) {
+	if sc, ok := c.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			raw.Control(func(fd uintptr) { spoken = readable(int(fd)) })
+		}
+	}
+	return spoken
+}
+
+// loggedIn gives the place up of a client that has logged in.
+func (g *guest) loggedIn() {
+	if g == nil {
+		return
+	}
+	g.in.mu.Lock()
+	g.in.usual = max(g.spent, g.in.usual*15/16)
+	g.in.mu.Unlock()
+	g.leave()
+}
+
+// leave gives the place up.
 func (g *guest) leave() {
 	if g == nil {
 		return

@@ -137,7 +137,7 @@ func TestLobbyShowsTheSlowestOut(t *testing.T) {
 		in[0].await(in[0].client, until)
 		began := time.Now()
 		entered := make(chan *guest)
-		go func() { entered <- l.enter(t.Context(), nil) }()
+		go func() { _, ours := net.Pipe(); entered <- l.enter(t.Context(), ours) }()
 		synctest.Wait()
 		if _, err := in[0].client.Read(make([]byte, 1)); in[0].heard(err) != errEvicted {
 			t.Errorf("%v", err)
@@ -149,10 +149,30 @@ func TestLobbyShowsTheSlowestOut(t *testing.T) {
 			t.Errorf("waited for again: %v", err)
 		}
 		in[0].leave()
-		<-entered
+		g := <-entered
 		if in[1].evicted || in[2].evicted {
 			t.Error("one more than needed")
 		}
+		// Who has logged in after 1.5 s makes others be waited for longer, too.
+		g.await(g.client, until)
+		time.Sleep(1500 * time.Millisecond)
+		g.heard(nil)
+		if waited := in[2].waited(time.Now()); waited < 2*time.Second {
+			t.Errorf("%v", waited)
+		}
+		g.loggedIn()
+		l.places = 2
+		began = time.Now()
+		go func() { entered <- l.enter(t.Context(), nil) }()
+		synctest.Wait()
+		if _, err := in[2].client.Read(make([]byte, 1)); in[2].heard(err) != errEvicted {
+			t.Errorf("%v", err)
+		}
+		if d := in[2].spent; d != 6*time.Second {
+			t.Errorf("shown out after %v", d)
+		}
+		in[2].leave()
+		<-entered
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { entered <- l.enter(ctx, nil) }()
 		cancel()

@@ -179,7 +179,7 @@ func (s *session) handshake(ctx context.Context, client net.Conn) (*handshake, e
 		h.server.Close()
 		return nil, err
 	}
-	s.place.leave()
+	s.place.loggedIn()
 	h.client.SetDeadline(time.Time{})
 	h.server.SetDeadline(time.Time{})
 	s.mu.Lock()
