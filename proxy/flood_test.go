@@ -60,7 +60,7 @@ func TestFloodOfCommands(t *testing.T) {
 }
 
 // Commands that share a compressed packet can't be kept back, so there is an end to
-// them: 16 MB of them take 20 KB to send and 300 MB to remember. (Servers answer the
+// them: 16 MB of them take 20 KB to send and 160 MB to remember. (Servers answer the
 // first of them only.)
 func TestFloodInOnePacket(t *testing.T) {
 	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
