@@ -70,7 +70,7 @@ exam: servers build ## run other people's test suites directly and through: 40 m
 fuzz: ## fuzz every target for FUZZTIME
 	@grep -ro --include=*_test.go '^func Fuzz[A-Za-z0-9_]*' . | while IFS=: read -r file func; do \
 		echo "$$(dirname $$file) $${func#func }"; \
-		go test -run='^$$' -fuzz="^$${func#func }\$$" -fuzztime=$(FUZZTIME) $$(dirname $$file) </dev/null || exit; \
+		go test -run='^$$' -fuzz="^$${func#func }\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=2s $$(dirname $$file) </dev/null || exit; \
 	done
 
 soak: servers build ## draw ALTERs under load and let the server judge: docs/soak.md

@@ -1,9 +1,12 @@
 package binlog
 
 import (
+	"bytes"
+	"compress/zlib"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"strings"
 	"time"
 
@@ -344,7 +347,7 @@ func (a *assembler) query(h header, body []byte) error {
 		return fmt.Errorf("read query: %w", err)
 	}
 	if h.typ == eventMariaQueryZip {
-		text, err := mysql.DecompressMariadbData(e.Query)
+		text, err := inflate(e.Query)
 		if err != nil {
 			return fmt.Errorf("decompress query: %w", err)
 		}
@@ -492,12 +495,44 @@ func (a *assembler) payload(h header, body []byte) error {
 		n := little(b[9:13])
 		inner := readHeader(b)
 		inner.at = h.at
+		if inner.typ == eventPayload {
+			return errors.New("a compressed transaction within another")
+		}
 		if err := a.event(inner, b[headerSize:n]); err != nil {
 			return err
 		}
 		b = b[n:]
 	}
 	return nil
+}
+
+// maxEvent is the longest that a server writes: max_allowed_packet is 1 GiB at most.
+const maxEvent = 1 << 30
+
+// inflate undoes MariaDB's compression: a byte with the width of the length, the length,
+// and zlib's stream. Its memory grows with what comes, and not with what is announced.
+func inflate(b []byte) ([]byte, error) {
+	if len(b) == 0 {
+		return nil, nil
+	}
+	width := int(b[0] & 7)
+	if len(b) < 1+width {
+		return nil, io.ErrUnexpectedEOF
+	}
+	length := big(b[1 : 1+width])
+	if length > maxEvent {
+		return nil, fmt.Errorf("announced as %d bytes", length)
+	}
+	r, err := zlib.NewReader(bytes.NewReader(b[1+width:]))
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	text, err := io.ReadAll(io.LimitReader(r, int64(length)))
+	if err == nil && uint64(len(text)) < length {
+		err = io.ErrUnexpectedEOF
+	}
+	return text, err
 }
 
 // finish ends the group, if there is one.

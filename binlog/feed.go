@@ -142,11 +142,26 @@ func (f *feed) rest(n int) ([]byte, error) {
 	case len(b) > 0 && b[0] == mysql.OK_HEADER:
 		return b[1:], nil
 	case len(b) > 0 && b[0] == mysql.ERR_HEADER:
-		return nil, f.conn.HandleErrorPacket(b)
+		return nil, serverError(b)
 	case len(b) > 0 && b[0] == mysql.EOF_HEADER:
 		return nil, io.EOF // the dump thread was killed, or the server ends
 	}
 	return nil, fmt.Errorf("binlog packet of %d bytes", len(b))
+}
+
+// serverError is what an ERR packet says. (The library's reader takes for granted that
+// it is whole.)
+func serverError(b []byte) error {
+	if len(b) < 3 {
+		return fmt.Errorf("binlog packet %x", b)
+	}
+	e := &mysql.MyError{Code: binary.LittleEndian.Uint16(b[1:])}
+	b = b[3:]
+	if len(b) >= 6 && b[0] == '#' {
+		e.State, b = string(b[1:6]), b[6:]
+	}
+	e.Message = string(b)
+	return e
 }
 
 // header reads a packet's, and returns its length.

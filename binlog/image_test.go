@@ -48,6 +48,8 @@ func TestColumnsOfImages(t *testing.T) {
 			sql: "INSERT INTO t (id, c7) VALUES (3, 9); UPDATE t SET c8 = 1, c39 = 2; DELETE FROM t", want: "[+3]\n[3>3]\n[-3]"},
 		{name: "default in the key", create: "(a INT, b INT NOT NULL DEFAULT 5, c INT NOT NULL, PRIMARY KEY (a, b, c))", key: "a b c",
 			sql: "SET SESSION sql_mode = ''; INSERT INTO t (a) VALUES (3)", want: "[+3,5,0]"},
+		{name: "nothing but defaults", create: "(id INT NOT NULL DEFAULT 7 PRIMARY KEY, a INT NULL DEFAULT 5)", key: "id",
+			sql: "INSERT INTO t VALUES (); DELETE FROM t; INSERT INTO t () VALUES ()", want: "[+7]\n[-7]\n[+7]"},
 	}
 	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
 		for _, image := range []string{"FULL", "NOBLOB", "MINIMAL"} {

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/go-mysql-org/go-mysql/mysql"
-
 	"midflight/schema"
 )
 
@@ -229,7 +227,7 @@ func (s *tableSet) rows(t rowsEvent, b []byte, tx *Tx) error {
 	first.present, second.present = first.columns.count(len(m.types)), second.columns.count(len(m.types))
 	if t.compressed {
 		var err error
-		if b, err = mysql.DecompressMariadbData(b); err != nil {
+		if b, err = inflate(b); err != nil {
 			return fmt.Errorf("decompress rows of %s: %w", m.name, err)
 		}
 	}
@@ -242,7 +240,11 @@ func (s *tableSet) rows(t rowsEvent, b []byte, tx *Tx) error {
 func (m *tableMap) changes(kind rowKind, first, second image, b []byte, tx *Tx) error {
 	w := m.watch
 	before, after := make([]string, len(w.key)), make([]string, len(w.key))
-	for len(b) > 0 {
+	// In a MINIMAL image a row of nothing but defaults has no column, and no byte. There
+	// can be one of them only, since keys are unique.
+	nothing := len(b) == 0 && kind == insertRows && first.present == 0
+	for len(b) > 0 || nothing {
+		left := len(b)
 		c := Change{Table: w.name}
 		var err error
 		if kind != insertRows {
@@ -275,8 +277,17 @@ func (m *tableMap) changes(kind rowKind, first, second image, b []byte, tx *Tx) 
 			}
 		}
 		tx.Changes = append(tx.Changes, c)
+		if len(b) == left && !nothing {
+			return m.endless(left)
+		}
+		nothing = false
 	}
 	return nil
+}
+
+// endless: rows that take no bytes leave some behind.
+func (m *tableMap) endless(left int) error {
+	return fmt.Errorf("rows of %s: %d bytes behind rows without columns", m.name, left)
 }
 
 // makeKey: literals, with those that the image lacks taken from the other one.
@@ -383,6 +394,7 @@ func (m *tableMap) fences(kind rowKind, first, second image, b []byte, tx *Tx) e
 		return &TableChangedError{m.name, "no CHAR or VARCHAR column for the token"}
 	}
 	for len(b) > 0 {
+		left := len(b)
 		var err error
 		if kind == updateRows {
 			if b, err = m.walk(first, b, func(int, []byte) error { return nil }); err != nil {
@@ -401,6 +413,9 @@ func (m *tableMap) fences(kind rowKind, first, second image, b []byte, tx *Tx) e
 		})
 		if err != nil {
 			return err
+		}
+		if len(b) == left {
+			return m.endless(left)
 		}
 	}
 	return nil

@@ -28,9 +28,10 @@ type Conn struct {
 
 	in       []byte // read from the server; the first used bytes are done with
 	used     int
-	lastSeq  byte  // of the packet read last
-	answered bool  // completely
-	fault    error // the server's side is broken: the session can't go on
+	room     []byte // what in began in, to be used again when in is empty
+	lastSeq  byte   // of the packet read last
+	answered bool   // completely
+	fault    error  // the server's side is broken: the session can't go on
 
 	clientFault error // the client's side is broken: it can't be answered any more
 }
@@ -133,7 +134,7 @@ func (c *Conn) Query(ctx context.Context, sql string) (*Result, error) {
 			return c.parseEnd(p, &r.OK)
 		}
 		return nil
-	})
+	}, nil)
 	if err != nil {
 		return nil, err
 	}

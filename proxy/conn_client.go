@@ -224,6 +224,12 @@ func (c *Conn) relayAnswer(ctx context.Context, cmd byte, more bool, withhold fu
 			return flush()
 		}
 		return nil
+	}, func(piece []byte) error {
+		begun = true
+		if out = append(out, piece...); len(out) >= bufSize {
+			return flush()
+		}
+		return nil
 	})
 	if err != nil {
 		if sent {

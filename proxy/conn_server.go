@@ -39,15 +39,29 @@ func (c *Conn) broken(err error) error {
 	return err
 }
 
-// answer reads the answer to cmd, and has each calls visit with each packet.
-func (c *Conn) answer(ctx context.Context, cmd byte, visit func(p []byte, step wire.Step, a *wire.Answer) error) error {
+// longRow is how long a row is brought together to be passed on.
+const longRow = 64 << 10
+
+// answer reads the answer to cmd, and calls visit with each packet. Longer rows go to
+// pass instead, if there is one: in pieces, renumbered and with their headers.
+func (c *Conn) answer(ctx context.Context, cmd byte, visit func(p []byte, step wire.Step, a *wire.Answer) error, pass func(piece []byte) error) error {
 	a := wire.NewAnswer(cmd)
 	for {
+		head, length, err := c.head(ctx)
+		if err != nil {
+			return c.broken(err)
+		}
+		step := a.Packet(head, length, c.s.wire)
+		if step == wire.StepRow && length > longRow && pass != nil {
+			if err := c.pass(ctx, pass); err != nil {
+				return c.broken(err)
+			}
+			continue
+		}
 		p, err := c.packet(ctx)
 		if err != nil {
 			return c.broken(err)
 		}
-		step := a.Packet(p[:min(len(p), wire.HeadLen)], min(len(p), wire.MaxFrame), c.s.wire)
 		c.note(&a)
 		if err := visit(p, step, &a); err != nil {
 			return c.broken(err)
@@ -72,6 +86,50 @@ func (c *Conn) note(a *wire.Answer) {
 	case a.Err:
 		c.s.walker.Failed()
 	}
+}
+
+// head waits for the first bytes of the next packet of the server's, and tells the
+// length of its first frame.
+func (c *Conn) head(ctx context.Context) (head []byte, length int, err error) {
+	c.in = c.in[c.used:]
+	c.used = 0
+	if err := c.fill(ctx, wire.HeaderLen); err != nil {
+		return nil, 0, err
+	}
+	length, _ = wire.ParseHeader(c.in)
+	n := min(length, wire.HeadLen)
+	if err := c.fill(ctx, wire.HeaderLen+n); err != nil {
+		return nil, 0, err
+	}
+	return c.in[wire.HeaderLen:][:n], length, nil
+}
+
+// pass hands the next packet to to, as it comes.
+func (c *Conn) pass(ctx context.Context, to func(piece []byte) error) error {
+	for n := wire.MaxFrame; n == wire.MaxFrame; {
+		if err := c.fill(ctx, wire.HeaderLen); err != nil {
+			return err
+		}
+		n, c.lastSeq = wire.ParseHeader(c.in)
+		c.in = c.in[wire.HeaderLen:]
+		var h [wire.HeaderLen]byte
+		wire.PutHeader(h[:], n, c.seq)
+		c.seq++
+		if err := to(h[:]); err != nil {
+			return err
+		}
+		for left := n; left > 0; {
+			if err := c.fill(ctx, 1); err != nil {
+				return err
+			}
+			k := min(left, len(c.in))
+			if err := to(c.in[:k]); err != nil {
+				return err
+			}
+			c.in, left = c.in[k:], left-k
+		}
+	}
+	return nil
 }
 
 // packet reads a packet of the server's, with all its frames. It is valid until
@@ -120,8 +178,11 @@ func (c *Conn) fill(ctx context.Context, n int) error {
 	for len(c.in) < n {
 		switch {
 		case len(s.inbox) > 0:
+			if len(c.in) == 0 {
+				c.in = c.room
+			}
 			c.in = append(c.in, s.inbox...)
-			s.inbox = nil
+			s.inbox, c.room = nil, c.in[:0]
 			s.wake()
 			continue
 		case s.serverGone:
@@ -147,7 +208,7 @@ func (c *Conn) prepare(ctx context.Context, sql string) (id uint32, failed *wire
 		}
 		id = a.Statement
 		return nil
-	})
+	}, nil)
 	return id, failed, err
 }
 

@@ -9,7 +9,8 @@
 // A connection becomes a session in handshake.go: the PROXY header (origin.go), the
 // server's greeting, TLS on either side (tls.go), the plugins' conversation
 // (auth.go decides, relayAuth in packetconn.go does), and the polite end of what
-// became none (leave.go).
+// became none (leave.go). How many may be at it at once is the lobby's (lobby.go,
+// docs/decisions/0023).
 //
 // Two kinds of carriers move a session's bytes: epoll loops (loop_linux.go) those of
 // plain sessions, goroutines (pumps.go) those with TLS or compression. What bytes

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"errors"
 
 	"midflight/proxy/wire"
 )
@@ -42,6 +43,15 @@ func (s *session) advance(p []byte, now nanos, may stoppable) move {
 			return move{forward: n, then: stepRead, left: s.walker.ClientLeft()}
 		}
 		bound := may == stopNone || may != stopAny && n > 0
+		switch busy := s.walker.InFlight(); {
+		case busy < maxInFlight:
+		case !bound:
+			s.waitsIdle = true
+			return move{forward: n, then: stepIdle}
+		case busy >= maxTogether:
+			s.abortLocked(BlameClient, errTooManyCommands)
+			return move{forward: n, then: stepRead}
+		}
 		c := s.look(s.walker.Next(), p[n:], bound)
 		if !c.wait && s.isOutdated(&c) {
 			if c.collect = wire.HeaderLen + c.Length; bound || may == stopHolds || may == stopAlone && c.collect < len(p) || c.Length > maxCandidate {
@@ -74,6 +84,17 @@ func (s *session) advance(p []byte, now nanos, may stoppable) move {
 		n += wire.HeaderLen
 	}
 }
+
+// maxInFlight commands are forwarded before their answers are waited for: each is
+// remembered until then, and a client can say a million without hearing one answer.
+// Those that share a compressed packet can't be kept back; more than maxTogether of
+// them no client has a use for.
+const (
+	maxInFlight = 1 << 10
+	maxTogether = 1 << 16
+)
+
+var errTooManyCommands = errors.New("the client sends too many commands in one compressed packet")
 
 // stoppable says which of some commands can be kept from the server. A compressed
 // packet is forwarded whole, so what shares one passes with it.

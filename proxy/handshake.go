@@ -48,10 +48,10 @@ type handshake struct {
 	sni       string // the name that the client has asked for
 }
 
-func newHandshake(srv *Server, client net.Conn, enter func(string) bool) *handshake {
+func newHandshake(srv *Server, client net.Conn, place *guest, enter func(string) bool) *handshake {
 	return &handshake{
 		cfg: &srv.cfg, enter: enter,
-		client: endpoint{Conn: client, strict: true, bound: clientTimeout, until: time.Now().Add(handshakeTimeout)},
+		client: endpoint{Conn: client, place: place, strict: true, bound: clientTimeout, until: time.Now().Add(handshakeTimeout)},
 		server: endpoint{bound: serverTimeout},
 		origin: origin{source: client.RemoteAddr(), dest: client.LocalAddr()},
 		auth:   &authRelay{key: srv.key},
@@ -105,10 +105,11 @@ func (h *handshake) run() error {
 	last, err := relayAuth(&h.client, &h.server, h.auth)
 	accepted := len(last) > 0 && last[0] == 0x00
 	switch {
-	case err != nil && accepted:
-		h.quit()
-		return err
 	case err != nil:
+		h.explain(err)
+		if accepted { // an account without a password
+			h.quit()
+		}
 		return err
 	case !accepted:
 		return refused("authenticate", last, true)
@@ -161,9 +162,13 @@ func (h *handshake) answer() ([]byte, error) {
 		return nil, failed(ReasonClientTLS, "handshake response", errors.New("the client wants TLS, which was not offered"))
 	}
 	client := tls.Server(h.client.Conn, h.cfg.TLS)
-	client.SetDeadline(h.client.deadline())
-	if err := client.Handshake(); err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, os.ErrDeadlineExceeded) {
+	until := h.client.deadline()
+	client.SetWriteDeadline(until)
+	if err = h.client.place.await(client, until); err == nil {
+		err = h.client.place.heard(client.Handshake())
+	}
+	if err != nil {
+		if errors.Is(err, errEvicted) || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil, clientFailed("TLS", err)
 		}
 		return nil, failed(ReasonClientTLS, "TLS", err)
@@ -196,6 +201,8 @@ func (h *handshake) readResponse() ([]byte, error) {
 		h.refuse(&wire.Err{Number: errHandshake, State: "08S01", Message: "Bad handshake"})
 	case errors.Is(err, io.EOF):
 		err = io.ErrUnexpectedEOF
+	default:
+		h.explain(err)
 	}
 	return nil, clientFailed("read handshake response", err)
 }
@@ -218,13 +225,30 @@ func (h *handshake) admit() error {
 	return nil
 }
 
+// explain tells a client why it isn't waited for any longer, if that is the reason.
+func (h *handshake) explain(err error) {
+	e := wire.Err{Number: errReadInterrupted, State: "08S01", Message: "Got timeout reading communication packets"}
+	switch {
+	case errors.Is(err, errEvicted):
+		e = wire.Err{Number: errTooManyConnections, State: "08004", Message: "Too many connections"}
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		return
+	}
+	if h.server.Conn == nil {
+		e.State = "" // no greeting yet
+	}
+	h.refuse(&e)
+}
+
 // refuse is our own ERR to the client, which need not be there any more.
 func (h *handshake) refuse(e *wire.Err) { h.client.write(wire.AppendErr(nil, e)) }
 
 // The numbers of what clients are told here.
 const (
-	errHandshake         = 1043 // ER_HANDSHAKE_ERROR
-	errPacketTooLarge    = 1153 // ER_NET_PACKET_TOO_LARGE
-	errPacketsOutOfOrder = 1156 // ER_NET_PACKETS_OUT_OF_ORDER
-	errSSLConnection     = 2026 // CR_SSL_CONNECTION_ERROR
+	errTooManyConnections = 1040 // ER_CON_COUNT_ERROR
+	errHandshake          = 1043 // ER_HANDSHAKE_ERROR
+	errPacketTooLarge     = 1153 // ER_NET_PACKET_TOO_LARGE
+	errPacketsOutOfOrder  = 1156 // ER_NET_PACKETS_OUT_OF_ORDER
+	errReadInterrupted    = 1159 // ER_NET_READ_INTERRUPTED
+	errSSLConnection      = 2026 // CR_SSL_CONNECTION_ERROR
 )

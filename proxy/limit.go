@@ -47,22 +47,24 @@ func (s *Server) departLocked(ses *session) {
 
 // turnAway answers a client for whom there is no place, as a server does: before
 // any greeting, and so without an SQL state.
-func (s *Server) turnAway(client net.Conn) {
+func (s *Server) turnAway(client net.Conn, place *guest) {
 	defer client.Close()
 	s.cfg.Observe(HandshakeFailed{
 		Client: client.RemoteAddr().String(), Blame: ReasonLimit.Blame(), Reason: ReasonLimit,
 		Err: errTooMany,
 	})
-	client.SetDeadline(time.Now().Add(goodbyeTime))
-	if writePacket(client, wire.AppendErr(nil, &wire.Err{Number: 1040, Message: "Too many connections"}), 0) != nil {
+	until := time.Now().Add(goodbyeTime)
+	client.SetWriteDeadline(until)
+	if writePacket(client, wire.AppendErr(nil, &wire.Err{Number: errTooManyConnections, Message: "Too many connections"}), 0) != nil {
 		return
 	}
 	// What it has sent, a PROXY header for one, must be read: closing on unread
 	// bytes resets the connection, and takes the answer along.
 	closeWrite(client)
 	var b [512]byte
-	for {
-		if _, err := client.Read(b[:]); err != nil {
+	for place.await(client, until) == nil {
+		_, err := client.Read(b[:])
+		if place.heard(err) != nil {
 			return
 		}
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -33,8 +34,16 @@ func (h *handshake) readHeader() error {
 	if !h.cfg.trusts(h.client.RemoteAddr()) {
 		return nil
 	}
-	h.client.SetReadDeadline(time.Now().Add(headerTimeout))
-	header, err := proxyproto.Read(h.client.Conn)
+	var header proxyproto.Header
+	err := h.client.place.await(h.client.Conn, time.Now().Add(headerTimeout))
+	if err == nil {
+		header, err = proxyproto.Read(h.client.Conn)
+		err = h.client.place.heard(err)
+	}
+	if errors.Is(err, errEvicted) {
+		h.explain(err)
+		return failed(ReasonLimit, "PROXY header", err)
+	}
 	if err != nil {
 		h.refuse(&wire.Err{Number: errHandshake,
 			Message: withRemark("Bad handshake", "a PROXY header is expected from this address (--proxy-protocol-networks)")})

@@ -177,7 +177,7 @@ func (c *Conn) refuse(ctx context.Context) error {
 				refusal, _ = wire.ParseErr(p)
 			}
 			return nil
-		})
+		}, nil)
 		if err != nil {
 			return err
 		}

@@ -69,6 +69,7 @@ func relayAuth(client, server packetConn, a *authRelay) (last []byte, err error)
 // one by one, with nothing read ahead, since TLS may begin behind any.
 type endpoint struct {
 	net.Conn
+	place  *guest        // a client's in the lobby, or nil
 	next   byte          // the number of the next packet, in either direction
 	strict bool          // what comes must have that number
 	bound  time.Duration // for each packet
@@ -114,9 +115,11 @@ func (e *endpoint) deadline() time.Time {
 }
 
 func (e *endpoint) read() ([]byte, error) {
-	e.SetReadDeadline(e.deadline())
+	if err := e.place.await(e.Conn, e.deadline()); err != nil {
+		return nil, err
+	}
 	p, seq, err := e.readPacket()
-	if err != nil {
+	if err = e.place.heard(err); err != nil {
 		return nil, err
 	}
 	e.next = seq + 1

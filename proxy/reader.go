@@ -69,11 +69,18 @@ func (r *reader) used(n int) {
 
 // collect reads until have is n bytes.
 func (r *reader) collect(n int) (read int, err error) {
-	long := make([]byte, n)
-	have := copy(long, r.have())
+	long := append(make([]byte, 0, min(n, 2*bufSize)), r.have()...)
 	r.release()
-	read, err = io.ReadFull(r.src, long[have:])
-	r.long = long[:have+read]
+	for len(long) < n && err == nil {
+		long = room(long, n)
+		var k int
+		k, err = r.src.Read(long[len(long):cap(long)])
+		long, read = long[:len(long)+k], read+k
+	}
+	r.long = long
+	if len(long) == n {
+		err = nil
+	}
 	return read, err
 }
 

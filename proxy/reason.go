@@ -19,7 +19,7 @@ const (
 	ReasonMalformed         Reason = "malformed"          // the client speaks no MySQL
 	ReasonTimeout           Reason = "timeout"            // the client took too long
 	ReasonProxyProtocol     Reason = "proxy_protocol"     // no PROXY header, or a malformed one
-	ReasonLimit             Reason = "limit"              // --max-connections, --max-user-connections
+	ReasonLimit             Reason = "limit"              // --max-connections, --max-user-connections, --max-handshakes
 	ReasonShutdown          Reason = "shutdown"           // ours
 	ReasonServerRefused     Reason = "server_refused"     // too many connections, host blocked, no such database …
 	ReasonServerUnreachable Reason = "server_unreachable" // it can't be dialled
@@ -86,6 +86,8 @@ func failed(r Reason, doing string, err error) error {
 // from one that speaks something else.
 func clientFailed(doing string, err error) error {
 	switch {
+	case errors.Is(err, errEvicted):
+		return failed(ReasonLimit, doing, err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return failed(ReasonTimeout, doing, err)
 	case errors.Is(err, wire.ErrMalformed), errors.Is(err, errOutOfOrder), errors.Is(err, errTooLong):

@@ -131,7 +131,9 @@ func (k *route) readClient() {
 	b := k.loop.buf[:]
 	have := copy(b, k.pend)
 	if k.want > 0 {
-		b, have = k.pend[:k.want], len(k.pend)
+		have = len(k.pend)
+		k.pend = room(k.pend, k.want)
+		b = k.pend[:cap(k.pend)]
 	}
 	n, err := readFD(k.client.fd, b[have:])
 	switch {
@@ -194,7 +196,7 @@ func (k *route) keep(p []byte, want int) {
 	k.pooled, k.pend, k.want = nil, nil, want
 	switch {
 	case want > 0:
-		k.pend = append(make([]byte, 0, want), p...)
+		k.pend = append(make([]byte, 0, min(want, 2*len(p))), p...)
 	case len(p) > bufSize:
 		k.pend = bytes.Clone(p)
 	case len(p) > 0:
@@ -206,6 +208,15 @@ func (k *route) keep(p []byte, want int) {
 	if pooled != nil && k.pooled == nil {
 		buffers.Put(pooled)
 	}
+}
+
+// room is b with room behind it. It grows with what has come, up to want, which anybody
+// may promise.
+func room(b []byte, want int) []byte {
+	if len(b) < cap(b) {
+		return b
+	}
+	return append(make([]byte, 0, min(want, 2*cap(b))), b...)
 }
 
 // drop forgets what the client said and was not forwarded.

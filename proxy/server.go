@@ -52,6 +52,9 @@ type Config struct {
 	// handshake included, of all and of each user. 0: not bounded.
 	MaxConnections, MaxUserConnections int
 
+	// MaxHandshakes bounds the clients that have not logged in. 0: 128.
+	MaxHandshakes int
+
 	// Candidate tells from a statement's text, or its first 16 KiB, whether
 	// Intercept wants to see it. It is called for each statement of each session,
 	// with the session locked, so it must be cheap and call nothing here. multi:
@@ -85,6 +88,7 @@ type Server struct {
 	draining context.Context       // ends with the first Drain
 	closing  context.CancelFunc
 
+	lobby *lobby
 	loops loops
 	stats []*stats // of the pumps, then of each loop
 
@@ -109,6 +113,7 @@ func New(cfg Config) *Server {
 	s := &Server{
 		cfg:      cfg,
 		key:      key,
+		lobby:    newLobby(cfg.MaxHandshakes),
 		stats:    []*stats{new(stats)},
 		users:    make(map[string]int),
 		sessions: make(map[*session]struct{}),
@@ -176,8 +181,13 @@ func (s *Server) accept(ctx context.Context, l net.Listener, sessions *sync.Wait
 		switch {
 		case err == nil:
 			pause = 0
+			place := s.lobby.enter(ctx, conn)
+			if place == nil {
+				conn.Close()
+				return nil
+			}
 			sessions.Add(1)
-			go s.carry(ctx, conn, sessions.Done)
+			go s.carry(ctx, conn, place, sessions.Done)
 			continue
 		case ctx.Err() != nil, s.draining.Err() != nil:
 			return nil
@@ -196,10 +206,12 @@ func (s *Server) accept(ctx context.Context, l net.Listener, sessions *sync.Wait
 
 // carry runs one session from its first byte to its last, or to where a loop
 // takes it over. done is called when it is over.
-func (s *Server) carry(ctx context.Context, client net.Conn, done func()) {
+func (s *Server) carry(ctx context.Context, client net.Conn, place *guest, done func()) {
+	defer place.leave()
 	ses := newSession(s, client, done)
+	ses.place = place
 	if !s.add(ses) {
-		s.turnAway(client)
+		s.turnAway(client, place)
 		done()
 		return
 	}

@@ -25,6 +25,7 @@ type session struct {
 	addr  string // the client's
 	start time.Time
 	done  func() // to be called when it is over
+	place *guest // in the lobby
 
 	id        uint32
 	user      string
@@ -163,7 +164,7 @@ func (s *session) over() {
 }
 
 func (s *session) handshake(ctx context.Context, client net.Conn) (*handshake, error) {
-	h := newHandshake(s.srv, client, func(user string) bool { return s.srv.enter(s, user) })
+	h := newHandshake(s.srv, client, s.place, func(user string) bool { return s.srv.enter(s, user) })
 	if err := h.readHeader(); err != nil {
 		return nil, err
 	}
@@ -183,6 +184,7 @@ func (s *session) handshake(ctx context.Context, client net.Conn) (*handshake, e
 		h.server.Close()
 		return nil, err
 	}
+	s.place.loggedIn()
 	h.client.SetDeadline(time.Time{})
 	h.server.SetDeadline(time.Time{})
 	s.mu.Lock()

@@ -51,6 +51,7 @@ type config struct {
 
 	MaxConnections     int
 	MaxUserConnections int
+	MaxHandshakes      int
 }
 
 func (c *config) serverFlags(f *flag.FlagSet) {
@@ -79,6 +80,7 @@ func (c *config) serveFlags(f *flag.FlagSet) {
 	f.StringVar(&c.ServerProxyProtocol, "server-proxy-protocol", "off", "PROXY header sent to the server: off, v1, v2")
 	f.IntVar(&c.MaxConnections, "max-connections", 0, "how many clients may be connected; 0: no limit but the server's")
 	f.IntVar(&c.MaxUserConnections, "max-user-connections", 0, "how many connections one user may have; 0: no limit but the server's")
+	f.IntVar(&c.MaxHandshakes, "max-handshakes", 128, "how many clients may be connected that have not logged in; more wait, and those that don't go on leave")
 	f.DurationVar(&c.KeepOld, "keep-old", ghost.DefaultKeepOld, "how long the old table is kept as _TABLE_old after a copy; 0 drops it at once")
 	c.Bounds = ghost.DefaultBounds
 	f.DurationVar(&c.Bounds.Hold, "cutover-hold", c.Bounds.Hold, "for how long statements on the table are held in an attempt at its exclusive lock, at most")

@@ -19,7 +19,7 @@ import (
 // front is how clients are met and the server is reached, as the flags say.
 func (c *config) front(ctx context.Context, log logger) (proxy.Config, error) {
 	p := proxy.Config{
-		Server: c.Server, MaxConnections: c.MaxConnections, MaxUserConnections: c.MaxUserConnections,
+		Server: c.Server, MaxConnections: c.MaxConnections, MaxUserConnections: c.MaxUserConnections, MaxHandshakes: c.MaxHandshakes,
 		ServerTLSMode: proxy.TLSMode(c.ServerTLS), ServerProxyHeader: proxy.ProxyHeader(c.ServerProxyProtocol),
 	}
 	switch p.ServerTLSMode {
@@ -34,6 +34,9 @@ func (c *config) front(ctx context.Context, log logger) (proxy.Config, error) {
 	}
 	if c.MaxConnections < 0 || c.MaxUserConnections < 0 {
 		return p, usageError{fmt.Errorf("--max-connections and --max-user-connections: want 0 or more")}
+	}
+	if c.MaxHandshakes < 1 {
+		return p, usageError{fmt.Errorf("--max-handshakes: want 1 or more")}
 	}
 	for _, pair := range [][4]string{{"--tls-cert", c.TLSCert, "--tls-key", c.TLSKey}, {"--server-cert", c.ServerCert, "--server-key", c.ServerKey}} {
 		if (pair[1] == "") != (pair[3] == "") {

@@ -27,6 +27,7 @@ func TestFrontFlags(t *testing.T) {
 		{"--server-proxy-protocol v3", 2, "want off, v1 or v2"},
 		{"--proxy-protocol-networks 10.0.0.0/33", 2, "--proxy-protocol-networks"},
 		{"--max-connections -1", 2, "--max-connections"},
+		{"--max-handshakes 0", 2, "--max-handshakes"},
 		{"--tls-cert " + cert, 2, "--tls-cert and --tls-key go together"},
 		{"--server-key " + key, 2, "--server-cert and --server-key go together"},
 		{"--tls-client-ca " + cert, 2, "--tls-client-ca needs --tls-cert"},

@@ -197,8 +197,37 @@ func FuzzDecoders(f *testing.F) {
 		if at, ok := TextOffset(p, s); ok && (at < 1 || at > len(p)) {
 			t.Errorf("text at %d of %d", at, len(p))
 		}
-		if len(p) > 0 {
-			SetMoreResults(bytes.Clone(p), s)
+		SetMoreResults(bytes.Clone(p), s)
+	})
+}
+
+// A number, a text and a packet are what they were, and a number cut anywhere is none.
+func FuzzLenenc(f *testing.F) {
+	for _, n := range []uint64{0, 250, 251, 1<<16 - 1, 1 << 16, 1<<24 - 1, 1 << 24, 1<<64 - 1} {
+		f.Add(n, []byte("text"), byte(255))
+	}
+	f.Fuzz(func(t *testing.T, n uint64, text []byte, seq byte) {
+		b := AppendLenenc(nil, n)
+		for i := range b {
+			if v, size := Lenenc(b[:i]); size != 0 {
+				t.Fatalf("%x cut to %d bytes is %d", b, i, v)
+			}
+		}
+		if v, size := Lenenc(append(b, text...)); v != n || size != len(b) {
+			t.Fatalf("%d became %d, of %d bytes", n, v, size)
+		}
+		r := reader{b: AppendString(b, string(text))}
+		if v, s := r.lenenc(), r.lenencBytes(); v != n || !bytes.Equal(s, text) || r.bad || len(r.b) > 0 {
+			t.Fatalf("%d and %q became %d and %q", n, text, v, s)
+		}
+		// Lengths that lie take nothing that isn't there.
+		r = reader{b: text}
+		if s := r.lenencBytes(); r.bad != (s == nil) && len(s) > 0 || len(s) > len(text) {
+			t.Fatalf("%q of %q", s, text)
+		}
+		p, next := AppendPacket(nil, text, seq)
+		if size, got := ParseHeader(p); size != len(text) || got != seq || next != seq+1 || !bytes.Equal(p[HeaderLen:], text) {
+			t.Fatalf("%q became %q", text, p)
 		}
 	})
 }

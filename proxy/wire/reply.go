@@ -133,6 +133,9 @@ func AppendErr(b []byte, e *Err) []byte {
 
 // SetMoreResults sets SERVER_MORE_RESULTS_EXISTS in p, an OK or EOF packet.
 func SetMoreResults(p []byte, s Session) error {
+	if len(p) == 0 {
+		return ErrMalformed
+	}
 	at := 3
 	if p[0] == 0 || s.has(ClientDeprecateEOF) {
 		r := reader{b: p[1:]}

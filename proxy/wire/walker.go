@@ -15,7 +15,8 @@ import "encoding/binary"
 // answers (a file, authentication) before the walker knows that it was asked.
 type Walker struct {
 	session Session
-	queue   []inFlight // commands in flight, oldest first
+	queue   []inFlight // queue[first:] are the commands in flight, oldest first
+	first   int
 
 	client struct {
 		left int  // bytes of the current frame still to pass
@@ -70,12 +71,12 @@ func (w *Walker) Session() Session { return w.session }
 
 // Idle tells whether nothing is in flight, in either direction.
 func (w *Walker) Idle() bool {
-	return len(w.queue) == 0 && w.client.left == 0 && !w.client.cont &&
+	return w.InFlight() == 0 && w.client.left == 0 && !w.client.cont &&
 		w.server.n == 0 && w.server.left == 0 && !w.server.cont
 }
 
 // InFlight is the number of commands whose answer is not complete.
-func (w *Walker) InFlight() int { return len(w.queue) }
+func (w *Walker) InFlight() int { return len(w.queue) - w.first }
 
 // A Command is the beginning of a command.
 type Command struct {
@@ -151,7 +152,7 @@ func (w *Walker) frame(length int) {
 // expectsData tells whether the client's next packet answers a question of the
 // server's and is no command.
 func (w *Walker) expectsData(seq byte) bool {
-	if len(w.queue) == 0 {
+	if w.InFlight() == 0 {
 		return false
 	}
 	// Only the last command sent can be what the client still talks about.
@@ -199,9 +200,14 @@ func (w *Walker) Begin(p []byte, begun int64) (n int) {
 func (w *Walker) BeginWhole(cmd byte, begun int64) { w.enqueue(cmd, begun) }
 
 func (w *Walker) enqueue(cmd byte, begun int64) {
-	if Answered(cmd) {
-		w.queue = append(w.queue, inFlight{NewAnswer(cmd), begun})
+	if !Answered(cmd) {
+		return
 	}
+	if len(w.queue) == cap(w.queue) && w.first > len(w.queue)/2 {
+		w.queue = w.queue[:copy(w.queue, w.queue[w.first:])]
+		w.first = 0
+	}
+	w.queue = append(w.queue, inFlight{NewAnswer(cmd), begun})
 }
 
 // ClientLeft is how many bytes of the client's current frame are still to pass.
@@ -329,11 +335,11 @@ func (w *Walker) packet(head []byte, length int) {
 		return
 	}
 	s.pending = Event{}
-	if len(w.queue) == 0 {
+	if w.InFlight() == 0 {
 		s.pending = Event{Kind: Goodbye}
 		return
 	}
-	a := &w.queue[0]
+	a := &w.queue[w.first]
 	step := a.Packet(head, length, w.session)
 	switch {
 	case a.HasStatus:
@@ -360,7 +366,15 @@ func (w *Walker) passed() (Event, bool) {
 	return ev, true
 }
 
+// keptQueue is how long a queue may be that an idle session keeps.
+const keptQueue = 16
+
 func (w *Walker) pop() {
-	copy(w.queue, w.queue[1:])
-	w.queue = w.queue[:len(w.queue)-1]
+	if w.first++; w.first < len(w.queue) {
+		return
+	}
+	w.queue, w.first = w.queue[:0], 0
+	if cap(w.queue) > keptQueue {
+		w.queue = nil
+	}
 }
