@@ -162,7 +162,6 @@ func TestLobbyShowsTheSlowestOut(t *testing.T) {
 		}
 		g.loggedIn()
 		l.places = 2
-		began = time.Now()
 		go func() { entered <- l.enter(t.Context(), nil) }()
 		synctest.Wait()
 		if _, err := in[2].client.Read(make([]byte, 1)); in[2].heard(err) != errEvicted {
