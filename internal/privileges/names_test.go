@@ -3,6 +3,7 @@ package privileges
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -67,17 +68,24 @@ func TestAttachIsByAccount(t *testing.T) {
 		if err != nil {
 			st.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), 700*time.Millisecond)
-		defer cancel()
-		c, err := db.Connect(ctx)
+		c, err := db.Connect(context.Background())
 		if err != nil {
 			st.Fatal(err)
 		}
-		defer c.Close()
-		_, err = c.(driver.ExecerContext).ExecContext(ctx, statement, nil)
-		if err == nil || !strings.Contains(err.Error(), "deadline") {
+		ctx, leave := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() {
+			_, err := c.(driver.ExecerContext).ExecContext(ctx, statement, nil)
+			done <- err
+		}()
+		st.await("it is taken", func() bool {
+			return st.value(st.root, "SELECT COUNT(*) FROM midflight.migrations WHERE NOT client_gone AND phase NOT IN ('completed', 'canceled', 'failed')") == "1"
+		})
+		leave()
+		if err := <-done; !errors.Is(err, context.Canceled) {
 			st.Errorf("from %s: %v", host, err)
 		}
+		c.Close()
 	}
 	gone := func(n int) func() bool {
 		return func() bool {
@@ -90,8 +98,8 @@ func TestAttachIsByAccount(t *testing.T) {
 	st.await("the second has a migration of his own", gone(2))
 	for range 2 {
 		send("127.0.0.2") // but not two
+		st.await("the second has gone again", gone(2))
 	}
-	st.await("the second has gone again", gone(2))
 	for _, id := range strings.Split(st.value(st.root, "SELECT GROUP_CONCAT(id) FROM midflight.migrations WHERE client_gone AND phase NOT IN ('completed', 'canceled', 'failed')"), ",") {
 		st.exec(st.root, "CALL midflight.cancel("+id+")")
 	}

@@ -74,7 +74,6 @@ func (st site) viewAttack(column string) {
 		st.Fatal(err)
 	}
 	st.watch(reader, shadow, id)
-	st.Log(says(st.root, "SELECT event FROM midflight.events WHERE migration_id = "+id), says(st.root, "SELECT phase, error FROM midflight.migrations WHERE id = "+id), says(reader, "SELECT * FROM "+shadow))
 }
 
 // watch looks for what nobody may see until the migration has ended.

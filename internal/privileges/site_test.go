@@ -47,8 +47,14 @@ func deployed(t testing.TB, f testmysql.Flavor) []string {
 	return statements
 }
 
+// each runs a test on both servers, side by side: it waits for their disks.
 func each(t *testing.T, test func(site)) {
-	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) { test(at(t, s)) })
+	for _, f := range []testmysql.Flavor{testmysql.MySQL, testmysql.MariaDB} {
+		t.Run(string(f), func(t *testing.T) {
+			t.Parallel()
+			test(at(t, testmysql.Shared(t, f)))
+		})
+	}
 }
 
 func at(t *testing.T, s *testmysql.Server, args ...string) site {
