@@ -3,6 +3,7 @@ package oracle
 import (
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"testing"
 
@@ -25,6 +26,9 @@ func TestFailover(t *testing.T) {
 		name string
 		lags string // the phase from which on nothing reaches the replica; "": all does
 	}{{"with all", ""}, {"without the latest changes", "ready"}, {"with half of the copy", "copying"}} {
+		if c.lags != "copying" && os.Getenv("KILLS") == "" {
+			continue // it has the others in it
+		}
 		t.Run(c.name, func(t *testing.T) {
 			source, replica := testmysql.Start(t, testmysql.MySQL), testmysql.Start(t, testmysql.MySQL)
 			source.Exec(t, "CREATE USER repl@'%' IDENTIFIED BY 'secret'", "GRANT REPLICATION SLAVE ON *.* TO repl@'%'", "RESET BINARY LOGS AND GTIDS")
