@@ -26,7 +26,7 @@ const bellBound = 50 * time.Millisecond
 const listenBound = 2 * lookForOthers
 
 // lookForOthers is how often it is asked whether others are about to swap.
-const lookForOthers = time.Second
+const lookForOthers = 200 * time.Millisecond
 
 func bellName(id int64) string { return fmt.Sprintf("midflight.bell.%d", id) }
 func doneName(id int64) string { return fmt.Sprintf("midflight.done.%d", id) }
