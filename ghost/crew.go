@@ -8,8 +8,8 @@ type crew struct {
 	all  []*worker
 }
 
-func newCrew(r *run, init []string) *crew {
-	return &crew{make: func() *worker { return r.worker(init...) }}
+func newCrew(make func(init ...string) *worker, init []string) *crew {
+	return &crew{make: func() *worker { return make(init...) }}
 }
 
 func (c *crew) take() *worker {

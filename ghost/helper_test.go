@@ -32,7 +32,7 @@ func TestHelperIsMadeAgain(t *testing.T) {
 		s := &syncer{
 			run: r, ctx: ctx,
 			txs: make(chan binlog.Tx), streamE: make(chan error), done: make(chan func() error), busy: map[job]int{},
-			appliers: newCrew(r, nil), backlog: backlog.New[*binlog.TxID](), last: &binlog.TxID{}, verify: verify.New(true), second: time.NewTicker(time.Hour), tick: time.NewTicker(time.Hour),
+			appliers: newCrew(r.worker, nil), backlog: backlog.New[*binlog.TxID](), last: &binlog.TxID{}, verify: verify.New(true), second: time.NewTicker(time.Hour), tick: time.NewTicker(time.Hour),
 		}
 		defer s.appliers.close()
 		if _, err := s.makeHelper(ctx, plan.Plan{}); err != nil {

@@ -25,6 +25,11 @@ func (c *Config) worker(id int64, init ...string) *worker {
 	return &worker{db: c.DB, init: init, admit: func(ctx context.Context, conn *sql.Conn) error { return c.Store.Admit(ctx, conn, id) }}
 }
 
+// reader is one that writes nothing which matters to who takes the migration over.
+func (c *Config) reader(init ...string) *worker {
+	return &worker{db: c.DB, init: init, admit: func(context.Context, *sql.Conn) error { return nil }}
+}
+
 func (r *run) worker(init ...string) *worker { return r.Config.worker(r.status.ID, init...) }
 
 // alone runs one statement that must not be run when the migration is not ours.

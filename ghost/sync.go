@@ -116,7 +116,7 @@ func newSyncer(ctx context.Context, r *run, changes *binlog.Subscription, v *bin
 		received:   changes.From, applied: changes.From,
 		txs: make(chan binlog.Tx, 256), streamE: make(chan error, 1),
 		done: make(chan func() error), busy: map[job]int{},
-		copiers: newCrew(r, session), appliers: newCrew(r, session), verifiers: newCrew(r, session),
+		copiers: newCrew(r.worker, session), appliers: newCrew(r.worker, session), verifiers: newCrew(r.reader, session),
 		width: width, rowBytes: r.rowBytes(), warm: r.warmRows(ctx),
 		backlog: backlog.New[*binlog.TxID](), last: &binlog.TxID{},
 		copied: backlog.NewCopied(p.Key.Integers() && !p.Numbers()),

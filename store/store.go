@@ -30,6 +30,8 @@ type Store struct {
 
 	mu    sync.Mutex
 	alive *sql.Conn // has the lock by the owner's name
+	start string    // of the server, as of asked
+	asked time.Time
 }
 
 // Open makes what is missing of the schema, brings what an older version made up

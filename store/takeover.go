@@ -87,22 +87,40 @@ WHERE id = ? AND owner = ? AND phase NOT IN ('completed', 'failed', 'canceled')`
 	return n > 0, err
 }
 
-// serverStart is when the server was started, give or take a second.
-const serverStart = `UTC_TIMESTAMP() - INTERVAL (SELECT CAST(variable_value AS SIGNED) FROM %s.global_status WHERE variable_name = 'UPTIME') SECOND`
-
-func (s *Store) serverStart() string {
-	if s.flavor.MariaDB {
-		return fmt.Sprintf(serverStart, "information_schema")
+// serverStart is when the server was started, give or take a second. To ask is dear (the
+// server counts all that it counts together), and no server is started again within
+// startAnew.
+func (s *Store) serverStart(ctx context.Context) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Since(s.asked) < startAnew {
+		return s.start, nil
 	}
-	return fmt.Sprintf(serverStart, "performance_schema")
+	from := "performance_schema"
+	if s.flavor.MariaDB {
+		from = "information_schema"
+	}
+	asked := time.Now()
+	err := s.db.QueryRowContext(ctx, "SELECT /* midflight */ CAST(UTC_TIMESTAMP() - INTERVAL (SELECT CAST(variable_value AS SIGNED) FROM "+from+".global_status WHERE variable_name = 'UPTIME') SECOND AS CHAR)").Scan(&s.start)
+	if err != nil {
+		return "", fmt.Errorf("ask when the server was started: %w", err)
+	}
+	s.asked = asked
+	return s.start, nil
 }
+
+const startAnew = 300 * time.Millisecond
 
 // Admit implements ghost.Store. The lock on the migration's row is for the order: who
 // adopts it either waits for this, and finds the connection, or is seen here.
 func (s *Store) Admit(ctx context.Context, conn *sql.Conn, id int64) error {
+	start, err := s.serverStart(ctx)
+	if err != nil {
+		return err
+	}
 	result, err := conn.ExecContext(ctx, `INSERT /* midflight */ INTO midflight.sessions (connection_id, server_start, migration_id, owner)
-SELECT CONNECTION_ID(), `+s.serverStart()+`, id, owner FROM midflight.migrations WHERE id = ? AND owner = ? LOCK IN SHARE MODE
-ON DUPLICATE KEY UPDATE migration_id = VALUES(migration_id), owner = VALUES(owner)`, id, s.owner)
+SELECT CONNECTION_ID(), ?, id, owner FROM midflight.migrations WHERE id = ? AND owner = ? LOCK IN SHARE MODE
+ON DUPLICATE KEY UPDATE migration_id = VALUES(migration_id), owner = VALUES(owner)`, start, id, s.owner)
 	if err != nil {
 		return fmt.Errorf("have a connection admitted to migration %d: %w", id, err)
 	}
@@ -119,8 +137,12 @@ ON DUPLICATE KEY UPDATE migration_id = VALUES(migration_id), owner = VALUES(owne
 
 // Admitted implements ghost.Store.
 func (s *Store) Admitted(ctx context.Context, id int64) ([]uint64, error) {
+	start, err := s.serverStart(ctx)
+	if err != nil {
+		return nil, err
+	}
 	rows, err := s.db.QueryContext(ctx, `SELECT /* midflight */ s.connection_id FROM midflight.sessions s JOIN information_schema.processlist p ON p.id = s.connection_id
-WHERE s.migration_id = ? AND p.user = SUBSTRING_INDEX(USER(), '@', 1) AND ABS(TIMESTAMPDIFF(SECOND, s.server_start, `+s.serverStart()+`)) <= 2`, id)
+WHERE s.migration_id = ? AND p.user = SUBSTRING_INDEX(USER(), '@', 1) AND ABS(TIMESTAMPDIFF(SECOND, s.server_start, ?)) <= 2`, id, start)
 	if err != nil {
 		return nil, fmt.Errorf("look for connections of migration %d: %w", id, err)
 	}
