@@ -18,12 +18,9 @@ servers: ## get a MySQL and a MariaDB server into the cache
 drivers: ## get other people's drivers and ORMs into the cache
 	scripts/drivers
 
-# They begin first, so that none is alone at the end.
-LONGEST = ./internal/oracle ./proxy ./intercept ./internal/hardcases ./internal/drivers ./binlog
-
 test: servers drivers ## run all tests, on real servers, with real drivers
 	env="$$(scripts/servers env && scripts/drivers env)" && eval "$$env" && \
-	MIDFLIGHT_REQUIRE_SERVERS=1 go test -vet=off -count=1 -p 3 -timeout 18m $(LONGEST) ./...
+	MIDFLIGHT_REQUIRE_SERVERS=1 go test -vet=off -count=1 -p 3 -timeout 19m ./...
 
 test-fast: ## run the tests that take seconds
 	go test -short ./...
