@@ -136,7 +136,7 @@ func (s *syncer) mustBeAsItWas(ctx context.Context) error {
 
 // definitionOf is the server's text of a table, without the number that changes
 // by itself.
-func definitionOf(ctx context.Context, db *sql.DB, t schema.Name) (string, error) {
+func definitionOf(ctx context.Context, db mysqld.Queryer, t schema.Name) (string, error) {
 	text, err := schema.CreateStatement(ctx, db, t)
 	return nextNumber.ReplaceAllString(text, ""), err
 }

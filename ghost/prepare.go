@@ -320,7 +320,7 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 	}
 	tables := rowsql.Tables{ID: r.status.ID, Original: r.original.Name, Key: p.Key, Columns: p.Columns, Lossy: !strict, NullIsNow: !strict || r.Flavor.MariaDB, CutsTexts: r.Flavor.MariaDB, First: firstNumber(r.request.Statement)}
 	if r.resume != nil {
-		return r.adopt(ctx, p, tables)
+		return r.adopt(ctx, conn, p, tables)
 	}
 	if err := r.mustHaveRoom(ctx); errors.As(err, &refusal) {
 		return r.smallOr(ctx, refusal)
@@ -366,7 +366,7 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 	if err := r.deferIndexes(ctx, altered, p); err != nil {
 		return p, err
 	}
-	return p, r.describeShadow(ctx)
+	return p, r.describeShadow(ctx, conn)
 }
 
 // mustBeFree refuses to touch a table that we did not make, and drops one of

@@ -47,14 +47,16 @@ func (r *run) facts(server string) (Facts, error) {
 	}, nil
 }
 
-// describeShadow remembers how the shadow table was when its copy began.
-func (r *run) describeShadow(ctx context.Context) (err error) {
-	r.shadowAs, err = definitionOf(ctx, r.DB, r.shadow)
+// describeShadow remembers how the shadow table was when its copy began. conn has the
+// user's settings: whoever opens a table first decides for the others how many digits a
+// division in a generated column has (div_precision_increment; seen on MySQL 9.7).
+func (r *run) describeShadow(ctx context.Context, conn *sql.Conn) (err error) {
+	r.shadowAs, err = definitionOf(ctx, conn, r.shadow)
 	return wrap(err, "read the definition of the new table")
 }
 
 // adopt takes the shadow table that was made for the same plan.
-func (r *run) adopt(ctx context.Context, p plan.Plan, tables rowsql.Tables) (plan.Plan, error) {
+func (r *run) adopt(ctx context.Context, conn *sql.Conn, p plan.Plan, tables rowsql.Tables) (plan.Plan, error) {
 	facts := r.resume.Facts
 	definition, err := definitionOf(ctx, r.DB, r.original.Name)
 	if err != nil {
@@ -77,7 +79,7 @@ func (r *run) adopt(ctx context.Context, p plan.Plan, tables rowsql.Tables) (pla
 	}
 	tables.Shadow = r.shadow
 	r.tables, r.deferred, r.shadowAs = tables, facts.Deferred, facts.ShadowAs
-	now, err := definitionOf(ctx, r.DB, r.shadow)
+	now, err := definitionOf(ctx, conn, r.shadow)
 	if errors.Is(err, schema.ErrNotFound) || mysqld.Number(err) == mysqld.ErrNoSuchTable {
 		return p, &unfit{"the new table " + r.shadow.String() + " is not there any more"}
 	}
@@ -85,7 +87,7 @@ func (r *run) adopt(ctx context.Context, p plan.Plan, tables rowsql.Tables) (pla
 		return p, err
 	}
 	if !sameShadow(now, facts.ShadowAs, facts.Deferred) { // a swap that was broken off leaves it without its helper
-		if now, err = r.helperAgain(ctx); err != nil {
+		if now, err = r.helperAgain(ctx, conn); err != nil {
 			return p, err
 		}
 	}
@@ -97,13 +99,13 @@ func (r *run) adopt(ctx context.Context, p plan.Plan, tables rowsql.Tables) (pla
 
 // helperAgain makes what the shadow has for the time of the copy, and returns its
 // definition.
-func (r *run) helperAgain(ctx context.Context) (string, error) {
+func (r *run) helperAgain(ctx context.Context, conn *sql.Conn) (string, error) {
 	w := r.worker()
 	defer w.close()
 	if err := r.rebuildHelper(ctx, w); err != nil && !mysqld.IsServerError(err) {
 		return "", err
 	}
-	return definitionOf(ctx, r.DB, r.shadow)
+	return definitionOf(ctx, conn, r.shadow)
 }
 
 // sameShadow compares two definitions but for the table's name and the indexes that are
