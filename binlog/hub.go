@@ -91,8 +91,8 @@ func (h *Hub) subscribe(ctx context.Context, watch []Watch) (*Subscription, erro
 }
 
 // Resume goes on from a place, by a stream of its own. server is what Server told of the
-// subscription that had come so far; a place by GTIDs is one on every server of a history. LostPosition: the server can't serve it, here or in
-// Next.
+// subscription that had come so far; a place by GTIDs is one on every server of a
+// history. LostPosition: the server can't serve it, here or in Next.
 func (h *Hub) Resume(ctx context.Context, from Position, server string, watch []Watch) (*Subscription, error) {
 	tables, err := newTableSet(watch, h.fences)
 	if err != nil {
