@@ -46,7 +46,7 @@ const askAgain = "Send the statement again, or let the server run it and block t
 func (s *syncer) native(ctx context.Context, rows string) (warned serverWarnings, verdict, err error) {
 	sc := rowsScratch(s.status.ID, s.original.Name)
 	defer sc.drop(context.WithoutCancel(ctx), s.DB)
-	plain := s.reader(
+	plain := s.worker(
 		"SET /* midflight */ SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', foreign_key_checks = 0",
 		// Else INSERT … SELECT locks the original's rows, and writers get 1213.
 		"SET /* midflight */ SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",

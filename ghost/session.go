@@ -25,7 +25,7 @@ func (c *Config) worker(id int64, init ...string) *worker {
 	return &worker{db: c.DB, init: init, admit: func(ctx context.Context, conn *sql.Conn) error { return c.Store.Admit(ctx, conn, id) }}
 }
 
-// reader is one that writes nothing which matters to who takes the migration over.
+// reader is one that writes nothing.
 func (c *Config) reader(init ...string) *worker {
 	return &worker{db: c.DB, init: init, admit: func(context.Context, *sql.Conn) error { return nil }}
 }

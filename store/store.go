@@ -30,8 +30,10 @@ type Store struct {
 
 	mu    sync.Mutex
 	alive *sql.Conn // has the lock by the owner's name
-	start string    // of the server, as of asked
-	asked time.Time
+
+	startMu sync.Mutex // not mu: to announce takes as long as the server does
+	start   string     // of the server, as of asked
+	asked   time.Time
 }
 
 // Open makes what is missing of the schema, brings what an older version made up
@@ -242,10 +244,8 @@ func (s *Store) Finish(ctx context.Context, st ghost.Status, r ghost.Result) err
 		return fmt.Errorf("record the end: %w", err)
 	}
 	defer tx.Rollback()
-	if mine, err := s.mine(ctx, tx, st.ID, " FOR UPDATE"); err != nil {
-		return fmt.Errorf("record the end: %w", err)
-	} else if !mine {
-		return ghost.ErrTakenOver
+	if err := s.mustBeMine(ctx, tx, st.ID); err != nil {
+		return err
 	}
 	if err := s.save(ctx, tx, st); err != nil {
 		return err
@@ -297,6 +297,9 @@ func (s *Store) SaveTriggers(ctx context.Context, id int64, triggers []schema.Tr
 		return fmt.Errorf("record the triggers: %w", err)
 	}
 	defer tx.Rollback()
+	if err := s.mustBeMine(ctx, tx, id); err != nil {
+		return err
+	}
 	if _, err := tx.ExecContext(ctx, "DELETE /* midflight */ FROM midflight.triggers WHERE migration_id = ?", id); err != nil {
 		return fmt.Errorf("record the triggers: %w", err)
 	}

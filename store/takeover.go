@@ -34,6 +34,18 @@ func (s *Store) mine(ctx context.Context, db queryer, id int64, lock string) (bo
 	return owner == s.owner, err
 }
 
+// mustBeMine keeps others from taking the migration over until tx ends.
+func (s *Store) mustBeMine(ctx context.Context, tx *sql.Tx, id int64) error {
+	mine, err := s.mine(ctx, tx, id, " LOCK IN SHARE MODE")
+	if err != nil {
+		return fmt.Errorf("ask whose the migration is: %w", err)
+	}
+	if !mine {
+		return ghost.ErrTakenOver
+	}
+	return nil
+}
+
 // Orphans implements ghost.Store.
 func (s *Store) Orphans(ctx context.Context, of schema.Name) ([]ghost.Orphan, error) {
 	query, args := `SELECT /* midflight */ id, schema_name, table_name, phase, strategy, reason, rows_copied, rows_estimate, owner, request, user, host, connection_id FROM midflight.migrations
@@ -91,8 +103,8 @@ WHERE id = ? AND owner = ? AND phase NOT IN ('completed', 'failed', 'canceled')`
 // server counts all that it counts together), and no server is started again within
 // startAnew.
 func (s *Store) serverStart(ctx context.Context) (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.startMu.Lock()
+	defer s.startMu.Unlock()
 	if time.Since(s.asked) < startAnew {
 		return s.start, nil
 	}
@@ -247,6 +259,9 @@ func (s *Store) Begin(ctx context.Context, id int64, f ghost.Facts, from binlog.
 		return fmt.Errorf("record the tables' definitions: %w", err)
 	}
 	defer tx.Rollback()
+	if err := s.mustBeMine(ctx, tx, id); err != nil {
+		return err
+	}
 	if _, err := tx.ExecContext(ctx, "DELETE /* midflight */ FROM midflight.chunks WHERE migration_id = ?", id); err != nil {
 		return fmt.Errorf("record the tables' definitions: %w", err)
 	}
@@ -266,10 +281,8 @@ func (s *Store) Checkpoint(ctx context.Context, id int64, c ghost.Checkpoint) er
 		return fmt.Errorf("record a checkpoint: %w", err)
 	}
 	defer tx.Rollback()
-	if mine, err := s.mine(ctx, tx, id, " LOCK IN SHARE MODE"); err != nil {
-		return fmt.Errorf("record a checkpoint: %w", err)
-	} else if !mine {
-		return ghost.ErrTakenOver
+	if err := s.mustBeMine(ctx, tx, id); err != nil {
+		return err
 	}
 	if _, err := tx.ExecContext(ctx, `UPDATE /* midflight */ midflight.checkpoints SET watermark = ?, position = ?, rows_in_shadow = ?, updated_at = UTC_TIMESTAMP(6) WHERE migration_id = ?`,
 		hex.EncodeToString([]byte(c.Watermark)), c.Position.String(), c.Rows, id); err != nil {
