@@ -277,7 +277,6 @@ func (s *syncer) receive(tx binlog.Tx) error {
 		}
 	}
 	s.last, s.received = id, tx.After
-	s.advance()
 	s.look = true
 	return nil
 }
