@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"midflight/binlog"
@@ -17,12 +18,7 @@ func (r *run) inServer(ctx context.Context, p plan.Plan) ([]Warning, error) {
 		algorithm, lock = "INPLACE", "NONE"
 	}
 	statement := text(r.request.Statement, r.request.Table, algorithm, lock)
-	// Whoever finds that we are gone asks by it whether the change was made.
-	before, err := definitionOf(ctx, r.DB, r.request.Table)
-	if err == nil {
-		err = r.Store.Begin(ctx, r.status.ID, Facts{Version: factsVersion, Definition: before}, binlog.Position{})
-	}
-	if err != nil {
+	if err := r.describeBefore(ctx); err != nil {
 		return nil, err
 	}
 	r.enter(ctx, CuttingOver)
@@ -65,6 +61,32 @@ func (r *run) inServer(ctx context.Context, p plan.Plan) ([]Warning, error) {
 			return nil, err
 		}
 	}
+}
+
+// describeBefore records the table as it is: whoever finds that we are gone asks by it
+// whether the change was made.
+func (r *run) describeBefore(ctx context.Context) error {
+	before, err := definitionOf(ctx, r.DB, r.request.Table)
+	if err != nil {
+		return err
+	}
+	tried, err := definitionOf(ctx, r.DB, r.scratch.table) // with the change
+	if err != nil {
+		return err
+	}
+	return r.Store.Begin(ctx, r.status.ID, Facts{Version: factsVersion, Definition: before, Shows: shows(before, tried)}, binlog.Position{})
+}
+
+// shows tells whether a change is seen in the definition. A twin that was made with LIKE
+// has no foreign keys.
+func shows(before, tried string) bool {
+	var lines []string
+	for line := range strings.Lines(before) {
+		if !strings.Contains(line, " FOREIGN KEY (") {
+			lines = append(lines, line)
+		}
+	}
+	return !sameShadow(tried, strings.Join(lines, ""), nil)
 }
 
 // maxLost is how often a change in place is begun anew.

@@ -159,7 +159,8 @@ func (q *Queue) bury(ctx context.Context, s Status, why error) error {
 }
 
 // wasAltered tells whether a change that needs no copy was made: the server does it
-// whole or not at all. One that doesn't show in the definition may be made again.
+// whole or not at all. One that doesn't show must not be made again: DROP COLUMN a, ADD
+// COLUMN a would take what was written since.
 func (q *Queue) wasAltered(ctx context.Context, s Status, before *Resume) (bool, error) {
 	if before == nil {
 		return false, nil
@@ -167,6 +168,9 @@ func (q *Queue) wasAltered(ctx context.Context, s Status, before *Resume) (bool,
 	now, err := definitionOf(ctx, q.DB, s.Table)
 	if mysqld.Number(err) == mysqld.ErrNoSuchTable || errors.Is(err, schema.ErrNotFound) {
 		return false, nil // what is tried next will say it
+	}
+	if err == nil && now == before.Definition && !before.Shows {
+		return false, obstacle("Midflight was gone while the server changed the table, and its definition doesn't tell whether that was done. Look at the table before you send the statement again")
 	}
 	return now != before.Definition, err
 }

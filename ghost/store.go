@@ -126,6 +126,7 @@ type Checkpoint struct {
 type Facts struct {
 	Version    int // of this record; another one is not gone on from
 	Definition string
+	Shows      bool // of a change in place: the definition will tell whether it was made
 	// Of a copy:
 	Shadow, Old schema.Name
 	ShadowAs    string // its definition

@@ -255,6 +255,66 @@ func (x *trial) takenOver(t *testing.T, second *testmidflight.Midflight) {
 	}
 }
 
+// TestMidflightIsKilledInPlace ends it by kill -9 when it sends a change that needs no copy,
+// before or after the server gets it. The next one tells by the definition whether it was
+// made; where that doesn't show it is not made again, since it would take what was written
+// meanwhile.
+func TestMidflightIsKilledInPlace(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts Midflight often")
+	}
+	t.Parallel() // most of it is waiting
+	testmysql.Each(t, func(t *testing.T, server *testmysql.Server) {
+		t.Parallel()
+		for _, c := range []struct {
+			change  string
+			verdict cutter.Verdict // Pass: the server gets it
+			phase   string
+		}{
+			{"ADD COLUMN x INT", cutter.Pass, "completed"},
+			{"ADD COLUMN x INT", cutter.Cut, "completed"},
+			{"DROP COLUMN b, ADD COLUMN b INT", cutter.Pass, "failed"},
+			{"DROP COLUMN b, ADD COLUMN b INT", cutter.Cut, "failed"},
+		} {
+			t.Run(c.change+" "+c.verdict.String(), func(t *testing.T) {
+				s, r := cutSite(t, server)
+				on := s.twins(t, "t")
+				direct := session(t, server.Addr, on[0].Schema, "CREATE TABLE t (id INT PRIMARY KEY, b INT)", "INSERT INTO t VALUES (1, 1)")
+				killed := make(chan struct{})
+				var once sync.Once
+				r.Judge(func(cmd cutter.Command) (v cutter.Verdict) {
+					if strings.Contains(cmd.Text, "ALGORITHM=INSTANT") && strings.Contains(cmd.Text, on[0].Schema) {
+						once.Do(func() { s.midflight.Kill9(); close(killed); v = c.verdict })
+					}
+					return v
+				})
+				if _, err := s.session(t, on[0].Schema).ExecContext(t.Context(), "ALTER TABLE t "+c.change); err == nil {
+					t.Error("the client was told that it is done")
+				}
+				<-killed
+				await(t, "the server's end of it", func() bool {
+					return len(twins.List(t, s.root, "SELECT id FROM information_schema.processlist WHERE info LIKE '%ALGORITHM=INSTANT%' AND id <> CONNECTION_ID()")) == 0
+				})
+				made := c.verdict == cutter.Pass && c.phase == "failed"
+				if made {
+					await(t, "the change", func() bool { return twins.List(t, direct, "SELECT COUNT(*) FROM t WHERE b IS NULL")[0] == "1" })
+				}
+				mustExec(t, direct, "UPDATE t SET b = 5")
+				s.midflight = testmidflight.Start(t, server)
+				awaitPhase(t, s.root, on[0].Schema, c.phase)
+				if got := twins.List(t, direct, "SELECT b FROM t"); got[0] != "5" {
+					t.Errorf("b is %s", got)
+				}
+				if columns := twins.List(t, s.root, "SELECT column_name FROM information_schema.columns WHERE table_schema = ? AND table_name = 't' ORDER BY 1", on[0].Schema); c.phase == "completed" && len(columns) != 3 {
+					t.Errorf("the columns are %q", columns)
+				}
+				twins.NothingLeft(t, s.root, on[0], false)
+				s.midflight.Stop()
+			})
+		}
+	})
+}
+
 // completed waits until somebody has completed the migration, and judges it; lost are the
 // writers whose connections are.
 func (x *trial) completed(t *testing.T, lost ...*writer) {
