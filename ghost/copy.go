@@ -89,7 +89,7 @@ const staleEnds = 10 * time.Second
 // mayCopy is how many chunks may be under way. The apply goes first: what waits to be
 // applied takes memory, and must not become ever more.
 func (s *syncer) mayCopy() int {
-	if !s.mayWork() {
+	if !s.brake.MayCopy(time.Now()) || !s.mayWork() {
 		return 0
 	}
 	n := s.width
@@ -120,6 +120,7 @@ func (s *syncer) copyRange(r chunk.Range) {
 			if err != nil {
 				return err
 			}
+			s.brake.Worked(time.Now(), took)
 			s.copied.Commit(r)
 			s.ranges = append(s.ranges, r)
 			s.verify.Add(r)

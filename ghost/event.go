@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"midflight/schema"
+	"midflight/throttle"
 )
 
 // An Event is something that happened in a migration, told outward: logs and
@@ -32,6 +33,20 @@ type ChunkCopied struct {
 type KeysApplied struct {
 	Keys int
 	Took time.Duration
+}
+
+// Throttled: for a time no rows were copied.
+type Throttled struct {
+	ID     int64
+	Signal throttle.Signal // what for
+	For    time.Duration
+}
+
+// Broken: the circuit breaker has stopped the migration until somebody says resume.
+type Broken struct {
+	ID    int64
+	Table schema.Name
+	Why   string
 }
 
 // CutOverTried: an attempt at the exclusive lock has ended.
@@ -122,6 +137,8 @@ func (ChoresFailed) event()  {}
 func (PhaseChanged) event()  {}
 func (ChunkCopied) event()   {}
 func (KeysApplied) event()   {}
+func (Throttled) event()     {}
+func (Broken) event()        {}
 func (CutOverTried) event()  {}
 func (BlockerKilled) event() {}
 func (Blocked) event()       {}
@@ -148,6 +165,12 @@ func (e Left) String() string {
 func (e PhaseChanged) String() string { return fmt.Sprintf("m%d %s: %s", e.ID, e.Table, e.Phase) }
 func (e ChunkCopied) String() string  { return fmt.Sprintf("copied %d rows in %s", e.Rows, e.Took) }
 func (e KeysApplied) String() string  { return fmt.Sprintf("applied %d keys in %s", e.Keys, e.Took) }
+func (e Throttled) String() string {
+	return fmt.Sprintf("m%d: no rows copied for %s, because of %s", e.ID, e.For.Round(time.Millisecond), e.Signal)
+}
+func (e Broken) String() string {
+	return fmt.Sprintf("m%d %s: stopped until CALL midflight.resume(%d): %s", e.ID, e.Table, e.ID, e.Why)
+}
 func (e CutOverTried) String() string {
 	who := fmt.Sprintf("m%d", e.ID)
 	if e.ID == 0 {

@@ -26,6 +26,7 @@ type Config struct {
 	DB      *sql.DB // our own connections to Server
 	Store   Store
 	Door    Door          // nil: no proxy in front, nothing is held
+	Gate    Gate          // nil: nothing is throttled but by what Door feels
 	KeepOld time.Duration // how long old tables are kept; 0: dropped right after the swap
 	Bounds  Bounds        // zero: DefaultBounds
 	Memory  int           // bytes, of each migration's changed keys; zero: DefaultMemory
@@ -55,6 +56,9 @@ func NewQueue(c Config) *Queue {
 	}
 	if c.Door == nil {
 		c.Door = open{}
+	}
+	if c.Gate == nil {
+		c.Gate = ungated{}
 	}
 	if c.Observe == nil {
 		c.Observe = func(Event) {}
@@ -370,7 +374,7 @@ func (q *Queue) again(ctx context.Context, r *run, why string) (ended bool, err 
 	}
 	before := r.status
 	fresh := newAttempt(before.ID, before.Table)
-	fresh.status.RowsCopied, fresh.status.RowsTotal = before.RowsCopied, before.RowsTotal
+	fresh.status.RowsCopied, fresh.status.RowsTotal, fresh.status.Throttled = before.RowsCopied, before.RowsTotal, before.Throttled
 	found, err := q.takeUp(ctx, &fresh, before)
 	if err != nil {
 		return false, err

@@ -10,6 +10,7 @@ import (
 	"midflight/mysqld"
 	"midflight/parser"
 	"midflight/schema"
+	"midflight/throttle"
 )
 
 // A Request is one schema change that a session asked for, with all of the
@@ -95,7 +96,9 @@ type Status struct {
 	Building   int           // indexes that are being built
 	Backlog    int
 	WaitingFor string
-	waiting    string // the same without others' statements; "": WaitingFor has none
+	// Throttled is for how long rows were not copied, by what for.
+	Throttled map[throttle.Signal]time.Duration
+	waiting   string // the same without others' statements; "": WaitingFor has none
 }
 
 // String is the line that SHOW PROCESSLIST shows.

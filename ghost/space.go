@@ -3,10 +3,10 @@ package ghost
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"midflight/ghost/plan"
+	"midflight/mysqld"
 )
 
 // mustHaveRoom refuses a copy for which the disk has no room, where that can be told: the
@@ -20,35 +20,24 @@ FROM information_schema.tables WHERE table_schema = ? AND table_name = ?`, r.ori
 	if err != nil {
 		return fmt.Errorf("ask how large %s is: %w", r.original.Name, err)
 	}
-	if !oursToSee(datadir, r.original.Name.Schema, r.original.Name.Table) {
+	if !mysqld.IsHere(datadir, r.original.Name.Schema, r.original.Name.Table) {
 		return nil
 	}
 	need := room{table: data + indexes, binlog: data}
 	for _, dir := range []string{datadir, filepath.Dir(binlogs)} {
-		free, device, err := freeSpace(dir)
+		space, err := mysqld.SpaceOf(dir)
 		if err != nil {
 			continue // nobody can tell
 		}
-		_, other, err := freeSpace(filepath.Dir(binlogs))
-		if lacks := need.on(dir == datadir, err == nil && device == other); lacks > free {
+		other, err := mysqld.SpaceOf(filepath.Dir(binlogs))
+		if lacks := need.on(dir == datadir, err == nil && space.Device == other.Device); lacks > space.Free {
 			return &plan.Refusal{
-				Reason: fmt.Sprintf("the new table and its rows in the binlog need about %s in %s, and %s are free", size(lacks), dir, size(free)),
+				Reason: fmt.Sprintf("the new table and its rows in the binlog need about %s in %s, and %s are free", size(lacks), dir, size(space.Free)),
 				Hint:   "Make room there. " + plan.AskDirect,
 			}
 		}
 	}
 	return nil
-}
-
-// oursToSee: the server's files are those of this machine. A container may have the same
-// path, but not the table's file in it.
-func oursToSee(datadir, schema, table string) bool {
-	for _, ending := range []string{".ibd", ".frm"} {
-		if _, err := os.Stat(filepath.Join(datadir, schema, table+ending)); err == nil {
-			return true
-		}
-	}
-	return false
 }
 
 // A room is what a copy needs, in bytes.

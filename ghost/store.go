@@ -59,6 +59,8 @@ type Store interface {
 	// Called is the latest call of a migration after last that is in force; its ID is 0
 	// without one.
 	Called(ctx context.Context, id, last int64) (Call, error)
+	// Stop is like an operator's word to pause, with the reason in the history.
+	Stop(ctx context.Context, id int64, why string) error
 	// Control reads the operator's wishes.
 	Control(ctx context.Context, id int64) (Control, error)
 	// Invisible records the columns that the migration publishes INVISIBLE.
@@ -109,6 +111,7 @@ type Store interface {
 // Control is what an operator may want of a running migration.
 type Control struct {
 	Paused, Cancel, CutOver bool
+	Ratio                   float64 // 0 to 1: the part of the time that the copy rests
 }
 
 // A Checkpoint is what the shadow table is known to hold.

@@ -1,6 +1,7 @@
 package ghost
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"midflight/ghost/pace"
 	"midflight/ghost/plan"
 	"midflight/ghost/verify"
+	"midflight/throttle"
 )
 
 // A syncer keeps the shadow table in step with the original: it owns the
@@ -86,6 +88,10 @@ type syncer struct {
 	pace pace.Pace
 	felt pace.Latency // as of the latest tick
 
+	brake  throttle.Brake
+	waited map[throttle.Signal]time.Duration // before this attempt
+	leave  func()                            // the gate
+
 	fences  map[string]bool // tokens that have come back
 	fenceNo int
 }
@@ -126,6 +132,8 @@ func newSyncer(ctx context.Context, r *run, changes *binlog.Subscription, v *bin
 	}
 	s.second, s.tick = time.NewTicker(time.Second), time.NewTicker(pace.Tick)
 	s.pace, s.felt = pace.New(width+1, r.listener.begin()), r.Door.Felt()
+	s.leave = r.Gate.Enter()
+	s.brake, s.waited = throttle.NewBrake(time.Now(), r.Gate.State().Late), r.status.Throttled
 	s.began = s.hiding()
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.wait.Add(1)
@@ -153,6 +161,7 @@ func (s *syncer) stop() {
 	s.second.Stop()
 	s.tick.Stop()
 	s.listener.end()
+	s.leave()
 	s.cancel()
 	finished := make(chan struct{})
 	go func() { s.wait.Wait(); close(finished) }()
@@ -327,6 +336,7 @@ func (s *syncer) housekeep() {
 		return
 	}
 	s.progress()
+	s.bookWaits()
 	status := s.status
 	s.shown.Store(&status)
 	s.applyAgain()
@@ -374,8 +384,6 @@ func (s *syncer) progress() {
 		st.WaitingFor = "sessions with sql_log_bin = 0, whose changes are not in the binlog: all rows are compared again"
 	case st.Phase != Copying && s.verify.On() && len(s.unseen) > 0:
 		st.WaitingFor = "changes that the binlog has without their keys: all rows are compared again"
-	case s.control.Paused && s.copying:
-		st.WaitingFor = "CALL midflight.resume"
 	case st.Phase != Ready || s.request.CutOver.Open(time.Now(), s.control.CutOver):
 	case s.request.CutOver.Manual:
 		st.WaitingFor = "CALL midflight.cutover"
@@ -385,7 +393,7 @@ func (s *syncer) progress() {
 	if len(s.readers) > 0 && !s.building.IsZero() {
 		st.WaitingFor, st.waiting = describe(s.readers), who(s.readers)
 	}
-	if why := s.pace.Reason(); st.WaitingFor == "" && why != "" && s.copying {
+	if why := cmp.Or(s.throttledBy(), s.pace.Reason()); st.WaitingFor == "" && (s.copying || st.Phase == Verifying || s.control.Paused) {
 		st.WaitingFor = why
 	}
 	s.foresee()

@@ -63,7 +63,7 @@ func (s *syncer) dispatchVerify() {
 // isn't needed before the pages get cold: the building of the indexes leaves more room.
 func (s *syncer) mayVerify() int {
 	switch {
-	case !s.mayWork(), s.copying && !s.behind():
+	case !s.brake.MayRead(time.Now()), !s.mayWork(), s.copying && !s.behind():
 		return 0
 	case s.copying:
 		return 1

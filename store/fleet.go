@@ -19,6 +19,9 @@ func (s *Store) register(ctx context.Context) error {
 	if _, err := s.db.ExecContext(ctx, "DELETE /* midflight */ FROM midflight.proxies WHERE IS_FREE_LOCK(CONCAT('midflight.owner.', owner))"); err != nil {
 		return fmt.Errorf("list this Midflight: %w", err)
 	}
+	if _, err := s.db.ExecContext(ctx, "DELETE /* midflight */ FROM midflight.heartbeats WHERE owner NOT IN (SELECT owner FROM midflight.proxies)"); err != nil {
+		return fmt.Errorf("list this Midflight: %w", err)
+	}
 	_, err = s.db.ExecContext(ctx, "INSERT /* midflight */ INTO midflight.proxies (owner, host, pid, started_at) VALUES (?, ?, ?, UTC_TIMESTAMP(6))", s.owner, host, os.Getpid())
 	return wrap(err, "list this Midflight")
 }

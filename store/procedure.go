@@ -6,6 +6,7 @@ import "fmt"
 // EXECUTE privilege says who may.
 type procedure struct {
 	name, set, comment string
+	also               string // further parameters
 	refused            string // an SQL expression: why not, of standing (the phase) and hidden (invisible_columns); NULL: it is accepted
 }
 
@@ -17,17 +18,20 @@ const (
 )
 
 var procedures = []procedure{
-	{"pause", "pause_requested = TRUE", "Stops the row copy; changes are applied meanwhile", running},
-	{"resume", "pause_requested = FALSE", "Goes on after pause", running},
-	{"cutover", "cutover_requested = TRUE", "Gives leave to swap the tables", running},
-	{"cancel", "cancel_requested = TRUE", "Ends the migration; the table stays as it was", running},
-	{"reveal", "reveal_requested = TRUE", "Makes the columns visible that the migration has published INVISIBLE", publishing},
+	{name: "pause", set: "pause_requested = TRUE", comment: "Stops the row copy; changes are applied meanwhile", refused: running},
+	{name: "resume", set: "pause_requested = FALSE", comment: "Goes on after pause", refused: running},
+	{name: "cutover", set: "cutover_requested = TRUE", comment: "Gives leave to swap the tables", refused: running},
+	{name: "cancel", set: "cancel_requested = TRUE", comment: "Ends the migration; the table stays as it was", refused: running},
+	{name: "reveal", set: "reveal_requested = TRUE", comment: "Makes the columns visible that the migration has published INVISIBLE", refused: publishing},
+	{name: "throttle", also: ", IN ratio DOUBLE, IN minutes DOUBLE", comment: "Has the copy rest for a part of the time, 0 to 1, for so many minutes",
+		set:     "throttle_ratio = ratio, throttle_until = UTC_TIMESTAMP(6) + INTERVAL ROUND(60 * minutes) SECOND",
+		refused: "COALESCE(" + running + ", CASE WHEN ratio IS NULL OR minutes IS NULL OR ratio < 0 OR ratio > 1 OR minutes < 0 OR minutes > 527040 THEN ' can not be throttled so: want a ratio of 0 to 1, and minutes' END)"},
 }
 
 // text is one CREATE PROCEDURE; a migration that it is not for, or that never was,
 // is an error of the caller's.
 func (p procedure) text() string {
-	return fmt.Sprintf(`CREATE PROCEDURE midflight.%s(IN migration BIGINT) SQL SECURITY DEFINER MODIFIES SQL DATA COMMENT '%s'
+	return fmt.Sprintf(`CREATE PROCEDURE midflight.%s(IN migration BIGINT%s) SQL SECURITY DEFINER MODIFIES SQL DATA COMMENT '%s'
 BEGIN
   DECLARE standing VARCHAR(16) DEFAULT NULL;
   DECLARE hidden TEXT DEFAULT NULL;
@@ -42,5 +46,5 @@ BEGIN
     SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = sentence;
   END IF;
   UPDATE midflight.migrations SET %s WHERE id = migration;
-END`, p.name, p.comment, p.refused, p.set)
+END`, p.name, p.also, p.comment, p.refused, p.set)
 }

@@ -38,6 +38,9 @@ CREATE TABLE IF NOT EXISTS midflight.migrations (
   cutover_requested BOOLEAN NOT NULL DEFAULT FALSE,
   invisible_columns TEXT NULL COMMENT 'published INVISIBLE by @midflight_new_columns: a JSON list',
   reveal_requested BOOLEAN NOT NULL DEFAULT FALSE,
+  throttled TEXT NULL COMMENT 'seconds for which it has waited, by what for: JSON',
+  throttle_ratio DOUBLE NOT NULL DEFAULT 0 COMMENT 'part of the time that the copy rests',
+  throttle_until DATETIME(6) NULL,
   KEY by_table (schema_name, table_name),
   KEY by_phase (phase),
   KEY by_reveal (reveal_requested),
@@ -118,3 +121,16 @@ CREATE TABLE IF NOT EXISTS midflight.triggers (
   definition JSON NOT NULL,
   PRIMARY KEY (migration_id, position)
 ) ENGINE=InnoDB COMMENT='triggers on their way to the new table';
+
+CREATE TABLE IF NOT EXISTS midflight.heartbeats (
+  owner VARCHAR(40) NOT NULL PRIMARY KEY,
+  number BIGINT NOT NULL,
+  sent_at BIGINT NOT NULL COMMENT 'microseconds since 1970, of the Midflight''s clock'
+) ENGINE=InnoDB COMMENT='by which the replicas'' lag is known';
+
+CREATE TABLE IF NOT EXISTS midflight.limits (
+  name VARCHAR(64) NOT NULL PRIMARY KEY,
+  value VARCHAR(255) NOT NULL,
+  set_by VARCHAR(288) NOT NULL,
+  set_at DATETIME(6) NOT NULL
+) ENGINE=InnoDB COMMENT='rules of when rows are copied, instead of the configuration''s';

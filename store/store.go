@@ -59,9 +59,12 @@ func Open(ctx context.Context, db *sql.DB) (*Store, error) {
 		}
 	}
 	for _, p := range procedures {
-		if err := p.create(ctx, db); err != nil {
+		if err := create(ctx, db, p.name, p.comment, p.text()); err != nil {
 			return nil, err
 		}
+	}
+	if err := create(ctx, db, "limit", limitComment, limitProcedure()); err != nil {
+		return nil, err
 	}
 	flavor, err := mysqld.ReadFlavor(ctx, db)
 	if err != nil {
@@ -101,16 +104,16 @@ func created(statement string) string {
 
 // create makes the procedure, or makes it anew where its text is another
 // version's. (Replacing it each time would make a gap for somebody's CALL.)
-func (p procedure) create(ctx context.Context, db *sql.DB) error {
+func create(ctx context.Context, db *sql.DB, name, comment, text string) error {
 	var there int
-	err := db.QueryRowContext(ctx, `SELECT COUNT(*) FROM information_schema.routines WHERE routine_schema = 'midflight' AND routine_name = ? AND routine_comment = ?`, p.name, p.comment).Scan(&there)
+	err := db.QueryRowContext(ctx, `SELECT COUNT(*) FROM information_schema.routines WHERE routine_schema = 'midflight' AND routine_name = ? AND routine_comment = ?`, name, strings.ReplaceAll(comment, "''", "'")).Scan(&there)
 	if err == nil && there == 0 {
-		if _, err = db.ExecContext(ctx, "DROP PROCEDURE IF EXISTS midflight."+p.name); err == nil {
-			_, err = db.ExecContext(ctx, p.text())
+		if _, err = db.ExecContext(ctx, "DROP PROCEDURE IF EXISTS midflight."+mysqld.QuoteName(name)); err == nil {
+			_, err = db.ExecContext(ctx, text)
 		}
 	}
 	if err != nil && mysqld.Number(err) != mysqld.ErrProcedureExists { // another Midflight, which begins in this moment, has made it
-		return fmt.Errorf("create the procedure midflight.%s: %w", p.name, err)
+		return fmt.Errorf("create the procedure midflight.%s: %w", name, err)
 	}
 	return nil
 }
@@ -225,10 +228,10 @@ type execer interface {
 
 func (s *Store) save(ctx context.Context, db execer, st ghost.Status) error {
 	_, err := db.ExecContext(ctx, `UPDATE /* midflight */ midflight.migrations
-SET phase = ?, strategy = ?, reason = ?, rows_copied = ?, rows_estimate = ?, progress = ?, eta_seconds = ?, eta_error_seconds = ?, rows_per_second = ?, backlog = ?, waiting_for = ?,
+SET phase = ?, strategy = ?, reason = ?, rows_copied = ?, rows_estimate = ?, progress = ?, eta_seconds = ?, eta_error_seconds = ?, rows_per_second = ?, backlog = ?, waiting_for = ?, throttled = ?,
   started_at = IF(? = 'queued', NULL, COALESCE(started_at, UTC_TIMESTAMP(6))), ready_at = IF(? = 'ready', COALESCE(ready_at, UTC_TIMESTAMP(6)), ready_at)
 WHERE id = ? AND owner = ?`,
-		st.Phase, st.Strategy, st.Reason, st.RowsCopied, st.RowsTotal, st.Progress, eta(st, st.ETA), eta(st, st.ETAError), st.Rate, st.Backlog, st.WaitingFor, st.Phase, st.Phase, st.ID, s.owner)
+		st.Phase, st.Strategy, st.Reason, st.RowsCopied, st.RowsTotal, st.Progress, eta(st, st.ETA), eta(st, st.ETAError), st.Rate, st.Backlog, st.WaitingFor, throttled(st.Throttled), st.Phase, st.Phase, st.ID, s.owner)
 	return err
 }
 
@@ -270,14 +273,18 @@ SET error_number = ?, error = ?, error_state = ?, records = ?, completed_at = UT
 
 // Log implements ghost.Store.
 func (s *Store) Log(ctx context.Context, id int64, what string) error {
-	_, err := s.db.ExecContext(ctx, "INSERT /* midflight */ INTO midflight.events (migration_id, happened_at, event) VALUES (?, UTC_TIMESTAMP(6), ?)", id, what)
+	return log(ctx, s.db, id, what)
+}
+
+func log(ctx context.Context, db execer, id int64, what string) error {
+	_, err := db.ExecContext(ctx, "INSERT /* midflight */ INTO midflight.events (migration_id, happened_at, event) VALUES (?, UTC_TIMESTAMP(6), ?)", id, what)
 	return err
 }
 
 // Control implements ghost.Store.
 func (s *Store) Control(ctx context.Context, id int64) (c ghost.Control, err error) {
-	err = s.db.QueryRowContext(ctx, "SELECT /* midflight */ pause_requested, cancel_requested, cutover_requested FROM midflight.migrations WHERE id = ?", id).
-		Scan(&c.Paused, &c.Cancel, &c.CutOver)
+	err = s.db.QueryRowContext(ctx, "SELECT /* midflight */ pause_requested, cancel_requested, cutover_requested, IF(throttle_until > UTC_TIMESTAMP(6), throttle_ratio, 0) FROM midflight.migrations WHERE id = ?", id).
+		Scan(&c.Paused, &c.Cancel, &c.CutOver, &c.Ratio)
 	if errors.Is(err, sql.ErrNoRows) { // somebody deleted the record
 		return ghost.Control{Cancel: true}, nil
 	}

@@ -48,7 +48,7 @@ func (s *Store) mustBeMine(ctx context.Context, tx *sql.Tx, id int64) error {
 
 // Orphans implements ghost.Store.
 func (s *Store) Orphans(ctx context.Context, of schema.Name) ([]ghost.Orphan, error) {
-	query, args := `SELECT /* midflight */ id, schema_name, table_name, phase, strategy, reason, rows_copied, rows_estimate, owner, request, user, host, connection_id FROM midflight.migrations
+	query, args := `SELECT /* midflight */ id, schema_name, table_name, phase, strategy, reason, rows_copied, rows_estimate, throttled, owner, request, user, host, connection_id FROM midflight.migrations
 WHERE phase NOT IN ('completed', 'failed', 'canceled') AND owner <> ?`, []any{s.owner}
 	if of != (schema.Name{}) {
 		query, args = query+" AND schema_name = ? AND table_name = ?", append(args, of.Schema, of.Table)
@@ -61,9 +61,11 @@ WHERE phase NOT IN ('completed', 'failed', 'canceled') AND owner <> ?`, []any{s.
 	var all []ghost.Orphan
 	for rows.Next() {
 		o := ghost.Orphan{Status: ghost.Status{ETA: -1}}
-		if err := rows.Scan(&o.ID, &o.Table.Schema, &o.Table.Table, &o.Phase, &o.Strategy, &o.Reason, &o.RowsCopied, &o.RowsTotal, &o.Owner, &o.Request, &o.User, &o.Host, &o.Session); err != nil {
+		var waited []byte
+		if err := rows.Scan(&o.ID, &o.Table.Schema, &o.Table.Table, &o.Phase, &o.Strategy, &o.Reason, &o.RowsCopied, &o.RowsTotal, &waited, &o.Owner, &o.Request, &o.User, &o.Host, &o.Session); err != nil {
 			return nil, err
 		}
+		o.Throttled = parseThrottled(waited)
 		all = append(all, o)
 	}
 	if err := rows.Err(); err != nil {

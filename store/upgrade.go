@@ -32,6 +32,9 @@ var changed = []changedColumn{
 	{"migrations", "client_gone", 0, "BOOLEAN NOT NULL DEFAULT FALSE COMMENT 'nobody waits for the answer; who sends the same statement again does' AFTER client_at", ""},
 	{"checkpoints", "facts", 0, "LONGTEXT NULL COMMENT 'what the tables were like when the copy began: JSON' AFTER rows_in_shadow", ""},
 	{"migrations", "invisible_columns", 0, "TEXT NULL COMMENT 'published INVISIBLE by @midflight_new_columns: a JSON list'", ""},
+	{"migrations", "throttled", 0, "TEXT NULL COMMENT 'seconds for which it has waited, by what for: JSON'", ""},
+	{"migrations", "throttle_ratio", 0, "DOUBLE NOT NULL DEFAULT 0 COMMENT 'part of the time that the copy rests'", ""},
+	{"migrations", "throttle_until", 0, "DATETIME(6) NULL", ""},
 	{"migrations", "reveal_requested", 0, "BOOLEAN NOT NULL DEFAULT FALSE", ", ADD KEY by_reveal (reveal_requested)"},
 }
 

@@ -5,6 +5,7 @@ package throttle
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -26,10 +27,10 @@ const (
 	TableErrors    Signal = "table_errors"    // AppErrors, of the same
 
 	// What is nobody's value:
-	Paused  Signal = "paused"  // the operator's word
-	Ratio   Signal = "ratio"   // CALL midflight.throttle
-	Window  Signal = "window"  // it is not the time for it
-	Breaker Signal = "breaker" // stopped until somebody says resume
+	Paused      Signal = "paused"   // the operator's word, or the breaker's
+	Ratio       Signal = "ratio"    // CALL midflight.throttle
+	Sampling    Signal = "sampling" // nothing is known yet
+	OutOfWindow Signal = "window"   // it is not the time for it
 )
 
 // A Reading is what a signal shows.
@@ -54,9 +55,14 @@ func (r Reading) Load() float64 {
 		return 0
 	case r.Signal == DiskFree: // the less the worse
 		return r.Limit / max(r.Value, 1e-9)
+	case r.Signal.compares():
+		return (r.Value - 1) / max(r.Limit-1, 1e-9)
 	}
 	return r.Value / r.Limit
 }
+
+// compares: the value is in times of what it was, so 1 is no load.
+func (s Signal) compares() bool { return s == AppLatency || s == TableLatency }
 
 // wrong says why the reading forbids work whatever its value is; "" when it doesn't.
 func (r Reading) wrong(now time.Time) string {
@@ -99,5 +105,13 @@ func (s Signal) Format(v float64) string {
 	case AppLatency, TableLatency:
 		return fmt.Sprintf("%.3g ×", v)
 	}
-	return fmt.Sprintf("%.6g", v)
+	return strconv.FormatFloat(v, 'f', -1, 64)
+}
+
+// State is what is known for whoever copies.
+type State struct {
+	Rules    Rules
+	Readings []Reading
+	Late     bool   // there are replicas: what is done now shows later
+	Missing  string // what isn't known yet, so nothing is done; "": all is
 }

@@ -13,6 +13,8 @@ import (
 
 	"midflight/ghost"
 	"midflight/mysqld"
+	"midflight/signals"
+	"midflight/throttle"
 )
 
 // config is everything that can be set. Each field is a flag, an environment
@@ -28,6 +30,9 @@ type config struct {
 	KeepOld      time.Duration
 	Bounds       ghost.Bounds
 	MemoryMiB    int
+	Rules        throttle.Rules
+	Replicas     signals.Replicas
+	Query        string
 	LogLevel     string
 	Drain        time.Duration
 
@@ -90,6 +95,17 @@ func (c *config) serveFlags(f *flag.FlagSet) {
 		return err
 	})
 	f.DurationVar(&c.Bounds.BlockedAfter, "cutover-blocked-after", c.Bounds.BlockedAfter, "see --cutover-blocked")
+	c.Rules = throttle.DefaultRules
+	f.Func("limit", "beyond what no rows are copied, `RULE=VALUE` with commas between, the value off for no limit: "+strings.Join(throttle.Names(), ", ")+" (docs/throttling.md). CALL midflight.limit changes them while it runs", func(s string) (err error) {
+		c.Rules, err = c.Rules.WithAll(s)
+		return err
+	})
+	c.Replicas = signals.Replicas{Find: true}
+	f.Func("replicas", "whose lag is watched: auto (those that read the server's binlog, and theirs), none, or `HOST:PORT` with commas between; asked with Midflight's own account", func(s string) (err error) {
+		c.Replicas, err = signals.ParseReplicas(s)
+		return err
+	})
+	f.StringVar(&c.Query, "throttle-query", "", "a `SELECT` of one number, asked each second while rows are copied: none are when it is at the limit query (1) or above")
 	f.IntVar(&c.MemoryMiB, "memory", ghost.DefaultMemory>>20, "MiB that each migration's changed keys may take; when it is full, changes wait in the server's binlog")
 	f.DurationVar(&c.Drain, "drain", 30*time.Second, "on SIGTERM, for how long clients may end their transactions before their connections are cut; 0: not at all. SIGUSR2 hands over to a new process of the binary, with the same arguments, and drains then")
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")

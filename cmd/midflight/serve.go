@@ -19,6 +19,7 @@ import (
 	"midflight/mysqld"
 	"midflight/page"
 	"midflight/proxy"
+	"midflight/signals"
 	"midflight/store"
 )
 
@@ -83,8 +84,12 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 	series := metrics.New()
 	door := new(door)
+	sampler := signals.New(signals.Config{
+		Server: c.account(), Flavor: flavor, DB: db, Store: keep, Rules: c.Rules, Replicas: c.Replicas, Query: c.Query,
+		Observe: func(err error) { log.Warn("signals", zap.Error(err)) },
+	})
 	queue := ghost.NewQueue(ghost.Config{
-		Server: c.account(), Flavor: flavor, DB: db, Store: keep, Door: door, KeepOld: c.KeepOld, Bounds: c.Bounds, Memory: c.MemoryMiB << 20,
+		Server: c.account(), Flavor: flavor, DB: db, Store: keep, Door: door, Gate: sampler, KeepOld: c.KeepOld, Bounds: c.Bounds, Memory: c.MemoryMiB << 20,
 		Observe: func(e ghost.Event) { log.migration(e); series.Migration(e) },
 	})
 	interceptor := &intercept.Interceptor{Flavor: flavor, Queue: queue,
@@ -106,6 +111,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	engine, stopEngine := context.WithCancel(atOnce)
 	web, stopHTTP := context.WithCancel(atOnce)
 	sessionsEnd, ended := context.WithCancel(atOnce)
+	g.Go(func() error { return sampler.Run(engine) })
 	g.Go(func() error {
 		err := queue.Run(engine)
 		keep.Close() // the next Midflight waits for it

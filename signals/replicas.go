@@ -1,0 +1,292 @@
+package signals
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"midflight/mysqld"
+	"midflight/throttle"
+)
+
+// Replicas says which are watched: those that are found, and theirs, or those that are named.
+type Replicas struct {
+	Find  bool
+	Named []string // HOST:PORT
+}
+
+// ParseReplicas reads auto, none or a list of HOST:PORT with commas between.
+func ParseReplicas(s string) (Replicas, error) {
+	switch strings.ToLower(strings.TrimSpace(s)) {
+	case "auto":
+		return Replicas{Find: true}, nil
+	case "none", "":
+		return Replicas{}, nil
+	}
+	var r Replicas
+	for _, addr := range strings.Split(s, ",") {
+		addr = strings.TrimSpace(addr)
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return Replicas{}, fmt.Errorf("%q is no replica's address: want auto, none, or HOST:PORT with commas between", addr)
+		}
+		r.Named = append(r.Named, addr)
+	}
+	return r, nil
+}
+
+const lostSource = "replicas that are not found"
+
+// longGone: a replica that neither its source lists nor anybody reaches is taken for one
+// that was taken out of service.
+const longGone = time.Minute
+
+// watchReplicas watches each replica that is named or found, in a goroutine of its own.
+func (s *Sampler) watchReplicas(ctx context.Context) {
+	watchers := map[string]*watcher{} // by their addresses
+	var running sync.WaitGroup
+	defer running.Wait()
+	s.repeat(ctx, 2*sampleEvery, func(ctx context.Context, _ bool) {
+		list, err := s.listReplicas(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			s.publish(lostSource, throttle.Reading{Signal: throttle.ReplicaLag, At: time.Now(), Problem: err.Error()})
+			return
+		}
+		s.forget(lostSource)
+		listed := map[string]bool{}
+		for _, r := range list {
+			listed[r.addr] = true
+			if watchers[r.addr] != nil {
+				continue
+			}
+			w, err := s.newWatcher(r)
+			if err != nil {
+				s.Observe(err)
+				continue
+			}
+			watching, stop := context.WithCancel(ctx)
+			w.stop = stop
+			watchers[r.addr] = w
+			running.Add(1)
+			go func() {
+				defer running.Done()
+				defer w.db.Close()
+				w.run(watching)
+			}()
+		}
+		for addr, w := range watchers {
+			if !listed[addr] && w.gone(time.Now()) {
+				w.stop()
+				delete(watchers, addr)
+			}
+		}
+		s.mu.Lock()
+		s.replicas, s.found = len(watchers), time.Now()
+		s.mu.Unlock()
+	})
+	for _, w := range watchers {
+		w.stop()
+	}
+}
+
+// A replica is a server that follows ours, or follows one that does.
+type replica struct {
+	addr   string
+	source int64 // the id of the server that it follows; 0: not known
+}
+
+func (s *Sampler) listReplicas(ctx context.Context) (list []replica, err error) {
+	for _, addr := range s.Replicas.Named {
+		list = append(list, replica{addr: addr})
+	}
+	if !s.Replicas.Find {
+		return list, nil
+	}
+	bound, cancel := context.WithTimeout(ctx, 2*patience)
+	defer cancel()
+	host, _, _ := net.SplitHostPort(s.Server.Addr)
+	return s.follow(bound, s.DB, s.Flavor, host, map[int64]bool{})
+}
+
+// follow finds the replicas of a server, and theirs. What reads the binlog and is no server
+// (Debezium, a Midflight) is none.
+func (s *Sampler) follow(ctx context.Context, db *sql.DB, flavor mysqld.Flavor, host string, seen map[int64]bool) (list []replica, err error) {
+	id, err := serverID(ctx, db)
+	if err != nil || seen[id] {
+		return nil, err
+	}
+	seen[id] = true
+	readers, err := binlogReaders(ctx, db, flavor, s.Server.User)
+	if err != nil || len(readers) == 0 {
+		return nil, err
+	}
+	entries, err := registered(ctx, db, flavor)
+	if err != nil {
+		return nil, err
+	}
+	found := 0
+	for _, e := range entries {
+		for _, addr := range e.candidates(readers, host) {
+			at, err := mysqld.Open(mysqld.Config{Addr: addr, User: s.Server.User, Password: s.Server.Password})
+			if err != nil {
+				continue
+			}
+			theirs, err := s.ifIs(ctx, at, e, addr, seen)
+			at.Close()
+			if err == nil {
+				found++
+				list = append(append(list, replica{addr, id}), theirs...)
+				break
+			}
+		}
+	}
+	if found < len(readers) {
+		return nil, fmt.Errorf("%d of the %d replicas, which read the binlog from %s, are not found or can't be asked by the account %s. Name them (--replicas), or set their report_host and give them the account",
+			len(readers)-found, len(readers), strings.Join(readers, ", "), s.Server.User)
+	}
+	return list, nil
+}
+
+// ifIs is an error unless the server at the address is the one that has registered; it
+// returns its replicas.
+func (s *Sampler) ifIs(ctx context.Context, db *sql.DB, e entry, addr string, seen map[int64]bool) ([]replica, error) {
+	bound, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	id, err := serverID(bound, db)
+	if err != nil {
+		return nil, err
+	}
+	if id != e.id {
+		return nil, fmt.Errorf("it is another server")
+	}
+	flavor, err := mysqld.ReadFlavor(bound, db)
+	if err != nil {
+		return nil, err
+	}
+	host, _, _ := net.SplitHostPort(addr)
+	return s.follow(ctx, db, flavor, host, seen)
+}
+
+func serverID(ctx context.Context, db *sql.DB) (id int64, err error) {
+	err = db.QueryRowContext(ctx, "SELECT /* midflight */ @@GLOBAL.server_id").Scan(&id)
+	return id, err
+}
+
+// binlogReaders are the hosts from which replicas read the binlog, one for each. MySQL's
+// say what they are (connection attributes, manual 29.12.9); of MariaDB's is known that
+// they are none of ours.
+func binlogReaders(ctx context.Context, db *sql.DB, flavor mysqld.Flavor, ours string) ([]string, error) {
+	query, args := `SELECT /* midflight */ p.host FROM information_schema.processlist p
+JOIN performance_schema.session_connect_attrs a ON a.processlist_id = p.id AND a.attr_name = '_client_role' AND a.attr_value = 'binary_log_listener'
+WHERE p.command LIKE 'Binlog Dump%'`, []any(nil)
+	if flavor.MariaDB {
+		query, args = "SELECT /* midflight */ host FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%' AND user <> ?", []any{ours}
+	}
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("ask who reads the binlog: %w", err)
+	}
+	defer rows.Close()
+	var hosts []string
+	for rows.Next() {
+		var host string
+		if err := rows.Scan(&host); err != nil {
+			return nil, err
+		}
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		hosts = append(hosts, host)
+	}
+	return hosts, rows.Err()
+}
+
+// An entry is what a replica tells of itself when it registers.
+type entry struct {
+	id         int64
+	host, port string // host: report_host; "" where that is not set
+}
+
+// candidates are the addresses at which it may be.
+func (e entry) candidates(readers []string, source string) (addrs []string) {
+	hosts := readers
+	if e.host != "" {
+		hosts = append([]string{e.host}, readers...)
+	}
+	seen := map[string]bool{}
+	for _, h := range hosts {
+		if h == "localhost" && source != "" { // by a socket: of the same machine as its source
+			h = source
+		}
+		if addr := net.JoinHostPort(h, e.port); !seen[addr] {
+			seen[addr] = true
+			addrs = append(addrs, addr)
+		}
+	}
+	return addrs
+}
+
+// registered lists who has registered as a replica.
+func registered(ctx context.Context, db *sql.DB, flavor mysqld.Flavor) (list []entry, err error) {
+	query := "SHOW /* midflight */ REPLICAS"
+	if flavor.MariaDB || flavor.Version < 80022 {
+		query = "SHOW /* midflight */ SLAVE HOSTS"
+	}
+	all, err := rowMaps(ctx, db, query)
+	if err != nil {
+		return nil, fmt.Errorf("ask for the replicas: %w", err)
+	}
+	for _, row := range all {
+		e := entry{host: row["Host"], port: row["Port"]}
+		fmt.Sscan(first(row, "Server_Id", "Server_id"), &e.id)
+		list = append(list, e)
+	}
+	return list, nil
+}
+
+// rowMaps reads a SHOW statement, whose columns differ from version to version.
+func rowMaps(ctx context.Context, db *sql.DB, query string) ([]map[string]string, error) {
+	rows, err := db.QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	names, err := rows.Columns()
+	if err != nil {
+		return nil, err
+	}
+	var all []map[string]string
+	for rows.Next() {
+		values, into := make([]sql.NullString, len(names)), make([]any, len(names))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		if err := rows.Scan(into...); err != nil {
+			return nil, err
+		}
+		row := map[string]string{}
+		for i, name := range names {
+			if values[i].Valid {
+				row[name] = values[i].String
+			}
+		}
+		all = append(all, row)
+	}
+	return all, rows.Err()
+}
+
+// first of the columns that is there: terms have changed.
+func first(row map[string]string, names ...string) string {
+	for _, n := range names {
+		if v, ok := row[n]; ok {
+			return v
+		}
+	}
+	return ""
+}

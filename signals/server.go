@@ -1,0 +1,121 @@
+package signals
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"midflight/mysqld"
+	"midflight/throttle"
+)
+
+const serverSource = "server"
+
+// watchServer samples what the server tells of itself.
+func (s *Sampler) watchServer(ctx context.Context) {
+	var flow flowControl
+	s.repeat(ctx, sampleEvery, func(ctx context.Context, _ bool) {
+		bound, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		readings := []throttle.Reading{
+			s.reading(throttle.ThreadsRunning, bound, s.threadsRunning),
+			s.reading(throttle.HistoryList, bound, s.historyList),
+		}
+		if free, ok := s.diskFree(bound); ok {
+			readings = append(readings, free)
+		}
+		if s.Query != "" {
+			readings = append(readings, s.reading(throttle.Query, bound, s.ownQuery))
+		}
+		if paused, ok := flow.read(bound, s.DB, s.Flavor); ok {
+			readings = append(readings, paused)
+		}
+		if ctx.Err() == nil {
+			s.publish(serverSource, readings...)
+		}
+	})
+}
+
+// reading asks for one value.
+func (s *Sampler) reading(signal throttle.Signal, ctx context.Context, ask func(context.Context) (float64, error)) throttle.Reading {
+	v, err := ask(ctx)
+	r := throttle.Reading{Signal: signal, Value: v, At: time.Now()}
+	if err != nil {
+		r.Problem = "it can't be told: " + err.Error()
+	}
+	return r
+}
+
+// threadsRunning doesn't count our own: whoever gives way to his own work never ends it
+// (spirit's issue 1227).
+func (s *Sampler) threadsRunning(ctx context.Context) (float64, error) {
+	const query = `SELECT /* midflight */ COUNT(*) FROM information_schema.processlist
+WHERE command NOT IN ('Sleep', 'Daemon', 'Binlog Dump', 'Binlog Dump GTID', 'Slave_IO', 'Slave_SQL', 'Slave_worker') AND user NOT IN (?, 'system user', 'event_scheduler')
+  AND COALESCE(state, '') <> 'User sleep'`
+	var n float64
+	err := s.DB.QueryRowContext(ctx, query, s.Server.User).Scan(&n)
+	return n, err
+}
+
+// historyList is how many undo records wait to be purged: each makes old versions of rows
+// that somebody's reads must go through.
+func (s *Sampler) historyList(ctx context.Context) (float64, error) {
+	query := "SELECT /* midflight */ count FROM information_schema.innodb_metrics WHERE name = 'trx_rseg_history_len'"
+	if s.Flavor.MariaDB {
+		query = "SELECT /* midflight */ CAST(variable_value AS SIGNED) FROM information_schema.global_status WHERE variable_name = 'Innodb_history_list_length'"
+	}
+	var n float64
+	err := s.DB.QueryRowContext(ctx, query).Scan(&n)
+	return n, err
+}
+
+// diskFree is known where the server's files are on this machine.
+func (s *Sampler) diskFree(ctx context.Context) (r throttle.Reading, ok bool) {
+	var datadir string
+	if err := s.DB.QueryRowContext(ctx, "SELECT /* midflight */ @@GLOBAL.datadir").Scan(&datadir); err != nil || !mysqld.IsHere(datadir, "midflight", "migrations") {
+		return r, false
+	}
+	space, err := mysqld.SpaceOf(datadir)
+	if err != nil {
+		return r, false
+	}
+	return throttle.Reading{Signal: throttle.DiskFree, Value: float64(space.Free) / float64(space.Total), At: time.Now()}, true
+}
+
+// ownQuery is the operator's.
+func (s *Sampler) ownQuery(ctx context.Context) (float64, error) {
+	var v sql.NullFloat64
+	if err := s.DB.QueryRowContext(ctx, s.Query).Scan(&v); err != nil {
+		return 0, fmt.Errorf("the query of --throttle-query: %w", err)
+	}
+	if !v.Valid {
+		return 0, fmt.Errorf("the query of --throttle-query returns NULL: want a number")
+	}
+	return v.Float64, nil
+}
+
+// flowControl of a Galera cluster: a node that can't keep up stops all.
+type flowControl struct {
+	paused int64 // nanoseconds, since the server's start
+	at     time.Time
+}
+
+// read is the part of the time since the last one.
+func (f *flowControl) read(ctx context.Context, db *sql.DB, flavor mysqld.Flavor) (r throttle.Reading, ok bool) {
+	if !flavor.MariaDB {
+		return r, false
+	}
+	var paused int64
+	err := db.QueryRowContext(ctx, "SELECT /* midflight */ CAST(variable_value AS SIGNED) FROM information_schema.global_status WHERE variable_name = 'wsrep_flow_control_paused_ns'").Scan(&paused)
+	if err != nil { // no cluster
+		return r, false
+	}
+	now := time.Now()
+	before := *f
+	*f = flowControl{paused, now}
+	if before.at.IsZero() || paused < before.paused {
+		return r, false
+	}
+	return throttle.Reading{Signal: throttle.Galera, Value: float64(paused-before.paused) / float64(now.Sub(before.at)), At: now}, true
+}
