@@ -67,6 +67,7 @@ func (r *run) migrate(ctx context.Context) Result {
 	if err := r.awaitLease(ctx); err != nil {
 		return Result{Err: err}
 	}
+	defer r.Gate.Enter()() // while it is prepared all is sampled
 	for {
 		if err := r.dropLeftovers(ctx); err != nil {
 			return Result{Err: err}

@@ -90,7 +90,6 @@ type syncer struct {
 
 	brake  throttle.Brake
 	waited map[throttle.Signal]time.Duration // before this attempt
-	leave  func()                            // the gate
 
 	fences  map[string]bool // tokens that have come back
 	fenceNo int
@@ -132,7 +131,6 @@ func newSyncer(ctx context.Context, r *run, changes *binlog.Subscription, v *bin
 	}
 	s.second, s.tick = time.NewTicker(time.Second), time.NewTicker(pace.Tick)
 	s.pace, s.felt = pace.New(width+1, r.listener.begin()), r.Door.Felt()
-	s.leave = r.Gate.Enter()
 	s.brake, s.waited = throttle.NewBrake(time.Now(), r.Gate.State().Late), r.status.Throttled
 	s.began = s.hiding()
 	s.ctx, s.cancel = context.WithCancel(ctx)
@@ -161,7 +159,6 @@ func (s *syncer) stop() {
 	s.second.Stop()
 	s.tick.Stop()
 	s.listener.end()
-	s.leave()
 	s.cancel()
 	finished := make(chan struct{})
 	go func() { s.wait.Wait(); close(finished) }()

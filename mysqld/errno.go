@@ -27,6 +27,7 @@ const (
 	ErrTableAccessDenied  = 1142
 	ErrLockWaitTimeout    = 1205
 	ErrServerShutdown     = 1053
+	ErrFileNotFound       = 29 // of the server's own files
 	ErrDeadlock           = 1213
 	ErrProcedureExists    = 1304
 	ErrQueryInterrupted   = 1317

@@ -179,14 +179,20 @@ func serverID(ctx context.Context, db *sql.DB) (id int64, err error) {
 }
 
 // binlogReaders are the hosts from which replicas read the binlog, one for each. MySQL's
-// say what they are (connection attributes, manual 29.12.9); of MariaDB's is known that
-// they are none of ours.
+// say what they are (manual 29.12.9, connection attributes), where the performance schema
+// is on. Of others is known that they are none of ours.
 func binlogReaders(ctx context.Context, db *sql.DB, flavor mysqld.Flavor, ours string) ([]string, error) {
-	query, args := `SELECT /* midflight */ p.host FROM information_schema.processlist p
+	told := false
+	if !flavor.MariaDB {
+		if err := db.QueryRowContext(ctx, "SELECT /* midflight */ @@GLOBAL.performance_schema").Scan(&told); err != nil {
+			return nil, fmt.Errorf("ask who reads the binlog: %w", err)
+		}
+	}
+	query, args := "SELECT /* midflight */ host FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%' AND user <> ?", []any{ours}
+	if told {
+		query, args = `SELECT /* midflight */ p.host FROM information_schema.processlist p
 JOIN performance_schema.session_connect_attrs a ON a.processlist_id = p.id AND a.attr_name = '_client_role' AND a.attr_value = 'binary_log_listener'
-WHERE p.command LIKE 'Binlog Dump%'`, []any(nil)
-	if flavor.MariaDB {
-		query, args = "SELECT /* midflight */ host FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%' AND user <> ?", []any{ours}
+WHERE p.command LIKE 'Binlog Dump%'`, nil
 	}
 	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
