@@ -25,8 +25,9 @@ func (s *Server) Felt(names []string, from, to time.Time) (f Felt) {
 		words[i] = wordsOf(n)
 	}
 	now := clock()
+	begin := max(0, nanos(from.Sub(epoch))) // of the process, at the earliest
 	var slots [latencySlots]uint64
-	s.samples.visit(words, nanos(from.Sub(epoch)), nanos(to.Sub(epoch)), func(s *sample) {
+	s.samples.visit(words, begin, nanos(to.Sub(epoch)), func(s *sample) {
 		took := s.took
 		if took == underWay {
 			took = now - s.at
