@@ -61,9 +61,14 @@ func TestFelt(t *testing.T) {
 
 		// A hold is felt.
 		begin = time.Now()
-		d.Hold(names, slow)
-		c.query("SELECT COUNT(*) FROM locked")
-		if f := felt(); f.Latency.Count != 1 || f.Latency.Sum < slow*3/4 {
+		h := d.Hold(names, time.Hour)
+		c.sendSeq(wire.AppendQuery(nil, "SELECT COUNT(*) FROM locked", c.s), 0)
+		awaitHeld(t, h, 1)
+		held := time.Now()
+		await(t, func() bool { return time.Since(held) > slow })
+		h.Release()
+		c.answer(wire.ComQuery)
+		if f := felt(); f.Latency.Count != 1 || f.Latency.Sum < slow {
 			t.Errorf("held: %+v", f)
 		}
 	})
