@@ -14,8 +14,9 @@ type Felt struct {
 // words (see words.go): one that names a table by what isn't its own text, such as CALL or
 // EXECUTE, doesn't count.
 //
-// It is of a sample, about 200 statements a second of all that the Server carries. How
-// many statements one of them stands for differs with the load, from second to second.
+// It is of a sample, about 200 statements a second of all that the Server carries, and
+// about as many again of those that name what is asked for again and again. How many
+// statements one of them stands for differs from second to second.
 //
 // A statement belongs to the time in which it was forwarded: so it counts once, however
 // long it takes, and is seen before it ends.
@@ -26,6 +27,7 @@ func (s *Server) Felt(names []string, from, to time.Time) (f Felt) {
 	}
 	now := clock()
 	begin := max(0, nanos(from.Sub(epoch))) // of the process, at the earliest
+	s.samples.watch(words, now)
 	var slots [latencySlots]uint64
 	s.samples.visit(words, begin, nanos(to.Sub(epoch)), func(s *sample) {
 		took := s.took

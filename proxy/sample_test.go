@@ -24,11 +24,12 @@ type load struct {
 	samples *samples
 	now     nanos
 	each    func(i int, number uint64)
+	rare    int // one of so many statements is on another table
 	i       int
 }
 
 func newLoad(loops int) *load {
-	l := &load{samples: &samples{gap: 1}}
+	l := &load{samples: &samples{gap: 1, dense: 1}}
 	for range loops {
 		l.samples.of = append(l.samples.of, newStats())
 	}
@@ -43,7 +44,11 @@ func (l *load) run(perSecond int) (taken int) {
 		st := l.samples.of[l.i*7/3%len(l.samples.of)]
 		number := uint64(0)
 		if st.begun(wire.ComQuery, l.now) {
-			number = l.samples.begin(st, wire.ComQuery, []byte("SELECT a FROM t"), l.now)
+			text := "SELECT a FROM t"
+			if l.rare > 0 && l.i%l.rare == 0 {
+				text = "SELECT a FROM rare"
+			}
+			number = l.samples.begin(st, wire.ComQuery, []byte(text), l.now)
 		}
 		if l.each != nil {
 			l.each(l.i, number)
@@ -107,8 +112,51 @@ func TestSamplesOfPatterns(t *testing.T) {
 	}
 }
 
+// A table that is asked for has more samples than its part, the others as many as before,
+// and there are no more than the memory is for.
+func TestSamplesOfWhatIsAskedFor(t *testing.T) {
+	for _, rare := range []int{1, 3, 50, 400} {
+		l := newLoad(4)
+		l.rare = rare
+		count := func(name string) (n int) {
+			l.samples.visit([][]word{wordsOf(name)}, l.now-nanos(time.Second), l.now, func(*sample) { n++ })
+			return n
+		}
+		for range 10 {
+			l.run(20_000)
+		}
+		if dense := l.samples.dense; dense != 1 {
+			t.Errorf("nobody asks, and it is %d times as dense", dense)
+		}
+		var asked, others int
+		for second := range 20 {
+			l.samples.watch([][]word{wordsOf("rare")}, l.now)
+			n := l.run(20_000)
+			if second < 5 {
+				continue
+			}
+			asked, others = asked+count("rare"), others+count("t")
+			if n > 3*samplesPerSecond {
+				t.Errorf("one in %d: %d samples in a second", rare, n)
+			}
+		}
+		asked, others = asked/15, others/15
+		t.Logf("one in %d: %d samples a second, of others %d, %d times as dense", rare, asked, others, l.samples.dense)
+		part := samplesPerSecond / rare
+		if asked < min(15*part, samplesPerSecond/2) || others < (samplesPerSecond-part)*8/10 || others > (samplesPerSecond-part)*12/10 {
+			t.Errorf("one in %d: %d samples a second, of others %d", rare, asked, others)
+		}
+		for range 10 {
+			l.run(20_000)
+		}
+		if len(l.samples.watched) != 0 || l.samples.dense != 1 {
+			t.Error("it is still watched")
+		}
+	}
+}
+
 func TestSamplesAreBounded(t *testing.T) {
-	p := &samples{gap: 1}
+	p := &samples{gap: 1, dense: 1}
 	count := func(name string) (n int) {
 		p.visit([][]word{wordsOf(name)}, 0, 1<<62, func(*sample) { n++ })
 		return n
@@ -149,7 +197,7 @@ func TestSamplesAreBounded(t *testing.T) {
 
 // Loops sample while somebody looks.
 func TestSamplesTogether(t *testing.T) {
-	p := &samples{gap: 1}
+	p := &samples{gap: 1, dense: 1}
 	for range 3 {
 		p.of = append(p.of, newStats())
 	}

@@ -123,7 +123,7 @@ func New(cfg Config) *Server {
 	}
 	s.draining, s.closing = context.WithCancel(context.Background())
 	s.loops = newLoops(s)
-	s.samples = samples{of: s.stats, gap: 1}
+	s.samples = samples{of: s.stats, gap: 1, dense: 1}
 	return s
 }
 

@@ -134,8 +134,11 @@ func wordsOf(name string) []word {
 	return w
 }
 
-// hasAll tells whether all of of are among words.
+// hasAll tells whether all of of, and there are some, are among words.
 func hasAll(words, of []word) bool {
+	if len(of) == 0 {
+		return false
+	}
 	for _, w := range of {
 		if !slices.Contains(words, w) {
 			return false

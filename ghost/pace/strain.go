@@ -30,7 +30,7 @@ const (
 	// that the slowest tells nothing of the hundredth.
 	enough, few = 100, 20
 	// fewBefore statements are too few to compare with.
-	fewBefore = 100
+	fewBefore = 50
 	// floor: what is shorter is felt by nobody, and is as much the scheduler's or the
 	// disk's doing: a single flush takes that long.
 	floor = 2 * time.Millisecond
