@@ -22,8 +22,12 @@ type Door interface {
 	// Unlogged counts the commands that have ended and whose changes of rows may
 	// be missing in the binlog, and tells whether one is under way.
 	Unlogged() (ended uint64, running bool)
-	// Felt counts, since the start, how long the applications' statements took.
-	Felt() pace.Latency
+	// Felt counts, since the start, how long the applications' statements took, and how
+	// many failed.
+	Felt() pace.Felt
+	// FeltOf is that of those, in a sample, that name one of names and were sent in a
+	// time, of the last two minutes at most.
+	FeltOf(names []string, from, to time.Time) pace.Felt
 	// Prepared lists the open prepared statements whose text has one of names.
 	Prepared(names []string) []Prepared
 }
@@ -69,13 +73,14 @@ type Blocker struct {
 // open is the door of an engine without a proxy.
 type open struct{}
 
-func (open) Hold([]string, time.Duration) Held       { return open{} }
-func (open) Busy([]string, time.Duration) []Blocker  { return nil }
-func (open) Felt() pace.Latency                      { return pace.Latency{} }
-func (open) Carries(uint64) bool                     { return false }
-func (open) Commit() bool                            { return true }
-func (open) Outdate([]uint64)                        {}
-func (open) Unlogged() (uint64, bool)                { return 0, false }
-func (open) Prepared([]string) []Prepared            { return nil }
-func (open) Drained(context.Context) error           { return nil }
-func (open) Release() (held int, long time.Duration) { return 0, 0 }
+func (open) Hold([]string, time.Duration) Held               { return open{} }
+func (open) Busy([]string, time.Duration) []Blocker          { return nil }
+func (open) Felt() pace.Felt                                 { return pace.Felt{} }
+func (open) FeltOf([]string, time.Time, time.Time) pace.Felt { return pace.Felt{} }
+func (open) Carries(uint64) bool                             { return false }
+func (open) Commit() bool                                    { return true }
+func (open) Outdate([]uint64)                                {}
+func (open) Unlogged() (uint64, bool)                        { return 0, false }
+func (open) Prepared([]string) []Prepared                    { return nil }
+func (open) Drained(context.Context) error                   { return nil }
+func (open) Release() (held int, long time.Duration)         { return 0, 0 }

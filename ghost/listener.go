@@ -14,11 +14,19 @@ type listener struct {
 	door Door
 
 	mu     sync.Mutex // guards the fields below
-	last   pace.Latency
-	ring   [listenFor]pace.Latency // one a second
+	last   pace.Felt
+	ring   [listenFor]pace.Felt // one a second
 	next   int
-	copies int // migrations that copy now
+	copies int       // migrations that copy now
+	rests  time.Time // since when none has copied; zero: since ever
+	quiet  []span    // in which none copied, oldest first
 }
+
+// A span is a time, without its end.
+type span struct{ from, to time.Time }
+
+// maxQuiet spans are kept. The proxy's memory is shorter than most of them anyway.
+const maxQuiet = 8
 
 // listenFor so many seconds.
 const listenFor = 60
@@ -48,20 +56,30 @@ func (l *listener) listen() {
 	l.last = now
 }
 
-// begin tells that a migration begins to copy, and returns what was felt before.
-func (l *listener) begin() (before pace.Latency) {
+// begin tells that a migration begins to copy, and returns what was felt before: of the
+// whole server, and of the statements that name one of names.
+func (l *listener) begin(names []string) (before, table pace.Felt) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.copies == 0 {
+		l.quiet = append(l.quiet, span{l.rests, time.Now()})
+		l.quiet = l.quiet[max(0, len(l.quiet)-maxQuiet):]
+	}
 	l.copies++
 	for _, second := range l.ring {
 		before = before.And(second)
 	}
-	return before
+	for _, q := range l.quiet {
+		table = table.And(l.door.FeltOf(names, q.from, q.to))
+	}
+	return before, table
 }
 
 // end is the end of what began.
 func (l *listener) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.copies--
+	if l.copies--; l.copies == 0 {
+		l.rests = time.Now()
+	}
 }

@@ -2,15 +2,23 @@ package ghost
 
 import (
 	"math"
+	"time"
 
 	"midflight/ghost/chunk"
+	"midflight/ghost/pace"
 )
 
 // feel, at each tick, takes what the applications have felt since the one before.
 func (s *syncer) feel() {
-	now := s.Door.Felt()
-	s.pace.Feel(now.Since(s.felt))
-	s.felt = now
+	felt := s.Door.Felt()
+	s.pace.Feel(felt.Latency.Since(s.felt.Latency))
+	s.felt = felt
+	if now := time.Now(); now.Sub(s.strained) >= time.Second {
+		s.strained = now
+		s.readings = s.strain.Readings(now, felt, func(last time.Duration) pace.Felt {
+			return s.Door.FeltOf(s.reach, now.Add(-last), now)
+		})
+	}
 	s.brakeTurn()
 }
 

@@ -414,9 +414,7 @@ func (r *run) follow(ctx context.Context, p plan.Plan) (_ *syncer, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := newSyncer(ctx, r, changes, visibility, p)
-	s.names = names
-	return s, nil
+	return newSyncer(ctx, r, changes, visibility, p, names), nil
 }
 
 // subscribe waits while XA transactions are prepared, whose changes nobody will tell.

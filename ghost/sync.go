@@ -86,7 +86,12 @@ type syncer struct {
 	tick   *time.Ticker // for the pace
 
 	pace pace.Pace
-	felt pace.Latency // as of the latest tick
+	felt pace.Felt // as of the latest tick
+
+	strain   pace.Strain
+	reach    []string           // what reached the table in the beginning: whose statements feel it
+	strained time.Time          // when readings were taken
+	readings []throttle.Reading // of what the applications feel
 
 	brake  throttle.Brake
 	waited map[throttle.Signal]time.Duration // before this attempt
@@ -112,7 +117,7 @@ const (
 	helperJob // nothing else touches the shadow meanwhile
 )
 
-func newSyncer(ctx context.Context, r *run, changes *binlog.Subscription, v *binlog.Visibility, p plan.Plan) *syncer {
+func newSyncer(ctx context.Context, r *run, changes *binlog.Subscription, v *binlog.Visibility, p plan.Plan, names []string) *syncer {
 	width := r.width(ctx)
 	session := rowSession(r.request.Settings, p)
 	s := &syncer{
@@ -128,9 +133,12 @@ func newSyncer(ctx context.Context, r *run, changes *binlog.Subscription, v *bin
 		course: chunk.NewCourse(p.Key.Integers() && len(p.Key.Original) == 1),
 		verify: verify.New(p.Key.Exact()),
 		fences: map[string]bool{},
+		names:  names, reach: names,
 	}
 	s.second, s.tick = time.NewTicker(time.Second), time.NewTicker(pace.Tick)
-	s.pace, s.felt = pace.New(width+1, r.listener.begin()), r.Door.Felt()
+	before, table := r.listener.begin(names)
+	s.felt, s.strained = r.Door.Felt(), time.Now()
+	s.pace, s.strain = pace.New(width+1, before.Latency), pace.NewStrain(s.strained, before, table, s.felt)
 	s.brake, s.waited = throttle.NewBrake(time.Now(), r.Gate.State().Late), r.status.Throttled
 	s.began = s.hiding()
 	s.ctx, s.cancel = context.WithCancel(ctx)

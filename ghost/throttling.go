@@ -12,7 +12,7 @@ import (
 // brake, at each tick, has the copy give way to others, and keeps the books.
 func (s *syncer) brakeTurn() {
 	wants := s.copying || s.status.Phase == Verifying
-	s.brake.Turn(time.Now(), s.Gate.State(), nil, throttle.Orders{Paused: s.control.Paused, Ratio: s.control.Ratio}, wants)
+	s.brake.Turn(time.Now(), s.Gate.State(), s.readings, throttle.Orders{Paused: s.control.Paused, Ratio: s.control.Ratio}, wants)
 	if why := s.brake.Breaks(); why != "" && wants {
 		s.breakOff(why)
 	}

@@ -108,11 +108,14 @@ func (s *session) take(c *command, p []byte, now nanos) {
 		now, s.waited = s.waited, 0
 	}
 	s.commands++
-	s.stats.begun(c.Cmd)
+	sample := s.stats.begun(c.Cmd, s.moved)
 	if c.packet == nil {
 		s.walker.Begin(p, int64(now))
 	} else {
 		s.walker.BeginWhole(c.Cmd, int64(now))
+	}
+	if sample {
+		s.sample(c, s.moved)
 	}
 	defer s.works()
 	s.renews(c)

@@ -16,6 +16,9 @@
 // plain sessions, goroutines (pumps.go) those with TLS or compression. What bytes
 // mean is decided in flow.go, for both. See docs/decisions/0012.
 //
+// What clients feel is counted for all statements (stats.go), and for those that name some
+// tables sampled (sample.go, docs/decisions/0027).
+//
 // How sessions leave a server that ends is in drain.go (docs/decisions/0022).
 //
 // # Limits

@@ -144,6 +144,9 @@ func (s *session) written() {
 func (s *session) finished(ev wire.Event, now nanos) {
 	s.moved = now
 	s.stats.answered(ev.Cmd, now-nanos(ev.Begun), ev.Err)
+	if s.sampled != 0 {
+		s.sampleEnds(now-nanos(ev.Begun), ev.Err)
+	}
 	s.kept(ev.Err, ev.Several)
 	s.renewed(ev.Err, now)
 	if ev.Cmd == wire.ComChangeUser && !ev.Err {

@@ -56,7 +56,7 @@ const crowded = 128
 func newLoops(s *Server) loops {
 	l := loops{few: max(1, runtime.NumCPU()/4)}
 	for range runtime.NumCPU() {
-		st := new(stats)
+		st := newStats()
 		s.stats = append(s.stats, st)
 		l.list = append(l.list, &loop{stats: st})
 	}

@@ -92,6 +92,8 @@ type Server struct {
 	loops loops
 	stats []*stats // of the pumps, then of each loop
 
+	samples samples
+
 	mu       sync.Mutex
 	sessions map[*session]struct{}
 	watchers map[chan struct{}]struct{} // of Drained
@@ -114,13 +116,14 @@ func New(cfg Config) *Server {
 		cfg:      cfg,
 		key:      key,
 		lobby:    newLobby(cfg.MaxHandshakes),
-		stats:    []*stats{new(stats)},
+		stats:    []*stats{newStats()},
 		users:    make(map[string]int),
 		sessions: make(map[*session]struct{}),
 		watchers: make(map[chan struct{}]struct{}),
 	}
 	s.draining, s.closing = context.WithCancel(context.Background())
 	s.loops = newLoops(s)
+	s.samples = samples{of: s.stats, gap: 1, dense: 1}
 	return s
 }
 

@@ -74,6 +74,9 @@ type session struct {
 	held     int
 	moved    nanos // when the latest command began or ended
 
+	sampled uint64 // the number of its sample, of a statement in flight; 0: none
+	before  int    // so many commands in flight before that one
+
 	waitsIdle bool  // the carrier waits until the session is idle
 	heldNow   bool  // … or for a hold to open
 	waited    nanos // since when the next command has waited; 0: it hasn't
@@ -152,6 +155,9 @@ func (s *session) run(ctx context.Context) {
 func (s *session) over() {
 	s.mu.Lock()
 	s.rests()
+	if s.sampled != 0 {
+		s.srv.samples.end(s.sampled, abandoned, false)
+	}
 	e := SessionClosed{
 		ID: s.id, User: s.user, Client: s.addr, Blame: s.blame, Err: s.cause, Reason: reasonOf(s.blame, s.quit, s.cause),
 		Commands: s.commands, FromClient: s.fromClient, FromServer: s.fromServ,

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"math"
 	"math/bits"
 	"sync/atomic"
 	"time"
@@ -25,7 +26,11 @@ type stats struct {
 type classStats struct {
 	begun, failed atomic.Uint64
 	nanos         atomic.Uint64 // sum
-	slots         [latencySlots]atomic.Uint64
+	// A command is sampled when as many have begun, or at least the samples are
+	// asked then; of no statement: never.
+	due   atomic.Uint64
+	again atomic.Int64 // nanos
+	slots [latencySlots]atomic.Uint64
 }
 
 // Latencies are counted in four slots for each power of two, from 1.024 µs up:
@@ -53,7 +58,36 @@ func slotEnd(slot int) time.Duration {
 	return time.Duration(slot-4*octave+1) << (octave + latencyUnit)
 }
 
-func (s *stats) begun(cmd byte) { s.classes[classOf[cmd]].begun.Add(1) }
+func newStats() *stats {
+	s := new(stats)
+	for i := range s.classes {
+		s.classes[i].due.Store(math.MaxUint64)
+		s.classes[i].again.Store(math.MaxInt64)
+	}
+	for _, cmd := range sampled {
+		c := &s.classes[classOf[cmd]]
+		c.due.Store(0)
+		c.again.Store(0)
+	}
+	return s
+}
+
+// begun tells whether the samples are to be asked.
+func (s *stats) begun(cmd byte, now nanos) (sample bool) {
+	c := &s.classes[classOf[cmd]]
+	return c.begun.Add(1) >= c.due.Load() || int64(now) >= c.again.Load()
+}
+
+// sampled are the commands that run a statement.
+var sampled = [...]byte{wire.ComQuery, wire.ComStmtExecute, wire.ComStmtBulkExecute}
+
+// statements have begun.
+func (s *stats) statements() (n uint64) {
+	for _, cmd := range sampled {
+		n += s.classes[classOf[cmd]].begun.Load()
+	}
+	return n
+}
 
 func (s *stats) answered(cmd byte, d nanos, failed bool) {
 	c := &s.classes[classOf[cmd]]
@@ -121,6 +155,16 @@ type LatencySlot struct {
 	Count uint64
 }
 
+// count adds slots to an empty distribution.
+func (l *Latency) count(slots *[latencySlots]uint64) {
+	for i, n := range slots {
+		if n > 0 {
+			l.Count += n
+			l.Slots = append(l.Slots, LatencySlot{slotEnd(i), n})
+		}
+	}
+}
+
 // Stats is what the sessions have done since the start.
 type Stats struct {
 	FromClients, FromServers uint64 // bytes, after authentication
@@ -142,12 +186,7 @@ func (s *Server) Stats() Stats {
 				slots[i] += from.slots[i].Load()
 			}
 		}
-		for i, n := range slots {
-			if n > 0 {
-				c.Latency.Count += n
-				c.Latency.Slots = append(c.Latency.Slots, LatencySlot{slotEnd(i), n})
-			}
-		}
+		c.Latency.count(&slots)
 		sum.Commands = append(sum.Commands, c)
 	}
 	for _, st := range s.stats {

@@ -40,17 +40,25 @@ func (d *door) Prepared(names []string) []ghost.Prepared {
 }
 
 // Felt is of statements, text and prepared ones.
-func (d *door) Felt() (felt pace.Latency) {
+func (d *door) Felt() (felt pace.Felt) {
 	for _, c := range d.Server.Stats().Commands {
 		if c.Command == "query" || c.Command == "stmt_execute" {
-			var l pace.Latency
-			for _, s := range c.Latency.Slots {
-				l.Slots = append(l.Slots, pace.Slot{End: s.End, Count: s.Count})
-			}
-			felt = felt.And(l)
+			felt = felt.And(pace.Felt{Latency: latency(c.Latency), Failed: c.Failed})
 		}
 	}
 	return felt
+}
+
+func (d *door) FeltOf(names []string, from, to time.Time) pace.Felt {
+	f := d.Server.Felt(names, from, to)
+	return pace.Felt{Latency: latency(f.Latency), Failed: f.Failed}
+}
+
+func latency(from proxy.Latency) (l pace.Latency) {
+	for _, s := range from.Slots {
+		l.Slots = append(l.Slots, pace.Slot{End: s.End, Count: s.Count})
+	}
+	return l
 }
 
 func (d *door) Carries(connection uint64) bool { return d.Server.Carries(uint32(connection)) }

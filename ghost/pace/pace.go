@@ -9,7 +9,7 @@ const (
 	// Tick is how often Feel is to be called.
 	Tick = 100 * time.Millisecond
 	// What is looked at is the last second.
-	windows = 10
+	ticks = 10
 	// fewStatements in a second are too few for a quantile of them to mean anything.
 	fewStatements = 100
 
@@ -18,7 +18,7 @@ const (
 	relaxed  = 1.1  // below it more
 
 	settle = 5 // ticks, until what was changed shows
-	floor  = 1 // statement
+	lowest = 1 // statement
 )
 
 // A Pace says how many statements of ours may be under way at a time.
@@ -32,7 +32,7 @@ type Pace struct {
 	most   float64
 	level  float64
 	base   time.Duration // quantile without us; 0: not known
-	recent [windows]Latency
+	recent [ticks]Latency
 	next   int
 	wait   int // ticks
 	felt   time.Duration
@@ -52,7 +52,7 @@ func New(most int, before Latency) Pace {
 // Feel takes what has been felt since the last call.
 func (p *Pace) Feel(l Latency) {
 	p.recent[p.next] = l
-	p.next = (p.next + 1) % windows
+	p.next = (p.next + 1) % ticks
 	var all Latency
 	for _, w := range p.recent {
 		all = all.And(w)
@@ -72,7 +72,7 @@ func (p *Pace) Feel(l Latency) {
 	}
 	switch ratio := float64(p.felt) / float64(p.base); {
 	case ratio > limit:
-		p.level = max(floor, p.level*0.7)
+		p.level = max(lowest, p.level*0.7)
 		p.wait = settle
 	case ratio < relaxed && p.level < p.most:
 		p.level = min(p.most, p.level+0.1)

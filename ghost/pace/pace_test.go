@@ -64,7 +64,7 @@ func TestPace(t *testing.T) {
 	t.Run("it gives way, tells why, and comes back", func(t *testing.T) {
 		p := New(3, of(10_000, 4*ms))
 		feel(&p, 100, of(100, 9*ms))
-		if p.Level() != floor || !strings.Contains(p.Reason(), "4") {
+		if p.Level() != lowest || !strings.Contains(p.Reason(), "4") {
 			t.Errorf("level %f, %q", p.Level(), p.Reason())
 		}
 		feel(&p, 500, of(100, 4*ms))
