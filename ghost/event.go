@@ -34,6 +34,22 @@ type KeysApplied struct {
 	Took time.Duration
 }
 
+// RowsCompared: rows of the two tables have been compared.
+type RowsCompared struct {
+	Rows   int64
+	Ranges int // 1: those of a range; 0: those that were changed
+	// Different of them were. Most are so by a change that is on its way, and are
+	// compared again.
+	Different int
+	Took      time.Duration
+}
+
+// Diverged: rows differ that nobody is changing. The tables are not swapped.
+type Diverged struct {
+	ID    int64
+	Table schema.Name
+}
+
 // CutOverTried: an attempt at the exclusive lock has ended.
 type CutOverTried struct {
 	ID      int64         // 0: of a statement that a client's session sends (Through)
@@ -122,6 +138,8 @@ func (ChoresFailed) event()  {}
 func (PhaseChanged) event()  {}
 func (ChunkCopied) event()   {}
 func (KeysApplied) event()   {}
+func (RowsCompared) event()  {}
+func (Diverged) event()      {}
 func (CutOverTried) event()  {}
 func (BlockerKilled) event() {}
 func (Blocked) event()       {}
@@ -148,6 +166,12 @@ func (e Left) String() string {
 func (e PhaseChanged) String() string { return fmt.Sprintf("m%d %s: %s", e.ID, e.Table, e.Phase) }
 func (e ChunkCopied) String() string  { return fmt.Sprintf("copied %d rows in %s", e.Rows, e.Took) }
 func (e KeysApplied) String() string  { return fmt.Sprintf("applied %d keys in %s", e.Keys, e.Took) }
+func (e RowsCompared) String() string {
+	return fmt.Sprintf("compared %d rows in %s, %d differed", e.Rows, e.Took, e.Different)
+}
+func (e Diverged) String() string {
+	return fmt.Sprintf("m%d %s: the shadow table is not equal to the original", e.ID, e.Table)
+}
 func (e CutOverTried) String() string {
 	who := fmt.Sprintf("m%d", e.ID)
 	if e.ID == 0 {

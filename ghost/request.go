@@ -94,6 +94,8 @@ type Status struct {
 	Rate       int64         // rows copied a second, of late
 	Building   int           // indexes that are being built
 	Backlog    int
+	Streaming  bool          // the binlog is read, and the connection is there
+	Behind     time.Duration // how far the reading of the binlog is behind the server; negative: not known, or nobody reads it
 	WaitingFor string
 	waiting    string // the same without others' statements; "": WaitingFor has none
 }

@@ -127,6 +127,7 @@ func newSyncer(ctx context.Context, r *run, changes *binlog.Subscription, v *bin
 	s.second, s.tick = time.NewTicker(time.Second), time.NewTicker(pace.Tick)
 	s.pace, s.felt = pace.New(width+1, r.listener.begin()), r.Door.Felt()
 	s.began = s.hiding()
+	s.stream.Store(changes)
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.wait.Add(1)
 	go func() {
@@ -153,6 +154,7 @@ func (s *syncer) stop() {
 	s.second.Stop()
 	s.tick.Stop()
 	s.listener.end()
+	s.stream.Store(nil)
 	s.cancel()
 	finished := make(chan struct{})
 	go func() { s.wait.Wait(); close(finished) }()

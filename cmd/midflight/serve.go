@@ -81,7 +81,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	defer keep.Close()
 
-	series := metrics.New()
+	series := metrics.New(version())
 	door := new(door)
 	queue := ghost.NewQueue(ghost.Config{
 		Server: c.account(), Flavor: flavor, DB: db, Store: keep, Door: door, KeepOld: c.KeepOld, Bounds: c.Bounds, Memory: c.MemoryMiB << 20,
@@ -94,6 +94,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	sessions := proxy.New(front)
 	door.Server = sessions
 	series.Commands(sessions.Stats)
+	series.Running(queue.Running)
 
 	clients, people, err := in.orListen(c.Listen, c.HTTP)
 	if err != nil {
@@ -106,6 +107,8 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	engine, stopEngine := context.WithCancel(atOnce)
 	web, stopHTTP := context.WithCancel(atOnce)
 	sessionsEnd, ended := context.WithCancel(atOnce)
+	clientsCanCome := func(ctx context.Context) error { return ready(ctx, engine, db) }
+	series.Ready(func() bool { return clientsCanCome(web) == nil })
 	g.Go(func() error {
 		err := queue.Run(engine)
 		keep.Close() // the next Midflight waits for it
@@ -118,7 +121,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return sessions.Serve(atOnce, clients.bare()...)
 	})
 	g.Go(func() error {
-		return serveHTTP(web, engine, people, admit, db, series, page.Page{DB: db, Server: fmt.Sprintf("%s (%s)", c.Server, flavor)})
+		return serveHTTP(web, clientsCanCome, people, admit, series, page.Page{DB: db, Server: fmt.Sprintf("%s (%s)", c.Server, flavor)})
 	})
 	r := restart{
 		handover: handover{clients, people, stdout, stderr}, log: log, sessions: sessions, bound: c.Drain,
