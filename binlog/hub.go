@@ -124,6 +124,22 @@ func (s *Subscription) Server() string {
 	return t.source.identity
 }
 
+// Behind is how far the reading is behind what the server has written, negative while that
+// is not known; connected tells that it goes on now. For any goroutine.
+func (s *Subscription) Behind() (lag time.Duration, connected bool) {
+	s.mu.Lock()
+	from := s.tap.source
+	s.mu.Unlock()
+	from.mu.Lock()
+	connected = from.feed != nil
+	from.mu.Unlock()
+	lag, known := from.reach.behind(time.Now())
+	if !known {
+		lag = -1
+	}
+	return lag, connected
+}
+
 // current is the source to join. If there is none, it is opened for the subscription,
 // which has its tap then.
 func (h *Hub) current(ctx context.Context, s *Subscription, tables *tableSet) (*source, error) {

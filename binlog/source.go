@@ -41,6 +41,8 @@ type source struct {
 	uuid     string // ours, so that the server ends our last dump when we come again
 	identity string // the server's
 
+	reach reach
+
 	ctx    context.Context // ends with the last tap
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -200,6 +202,7 @@ func (s *source) run() {
 			continue
 		}
 		pause = firstPause
+		s.reach.event(event)
 		if whole {
 			s.give(event)
 		} else {
@@ -410,9 +413,9 @@ func (s *source) begin(conn *client.Conn, at *assembler, patience time.Duration)
 // nothing on another server, and GTIDs that it never executed would be skipped
 // when it comes to use their numbers.
 func (s *source) checkServer(conn *client.Conn, at *assembler, patience time.Duration) error {
-	query := "SELECT /* midflight */ @@GLOBAL.server_id, @@GLOBAL.server_uuid"
+	query := "SELECT /* midflight */ @@GLOBAL.server_id, @@GLOBAL.server_uuid, UNIX_TIMESTAMP(NOW(6))"
 	if s.flavor.MariaDB {
-		query = "SELECT /* midflight */ @@GLOBAL.server_id, ''"
+		query = "SELECT /* midflight */ @@GLOBAL.server_id, '', UNIX_TIMESTAMP(NOW(6))"
 	}
 	r, err := conn.Execute(query)
 	if err != nil {
@@ -420,6 +423,9 @@ func (s *source) checkServer(conn *client.Conn, at *assembler, patience time.Dur
 	}
 	id, _ := r.GetString(0, 0)
 	uid, _ := r.GetString(0, 1)
+	if now, err := r.GetFloat(0, 2); err == nil {
+		s.reach.skew.Store(int64(now*1e9) - time.Now().UnixNano())
+	}
 	if id == fmt.Sprint(s.serverID) {
 		s.serverID ^= 1
 	}

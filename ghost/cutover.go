@@ -315,6 +315,7 @@ func (s *syncer) settleUnderLock(ctx context.Context, g *gap) error {
 		}
 		s.verify.Forget()
 		if len(different) > 0 {
+			s.Observe(Diverged{s.status.ID, s.request.Table})
 			return obstacle("the shadow table is not equal to the original under the lock: %d rows differ, one with key (%s). The tables are not swapped. Please report this",
 				len(different), different[0])
 		}

@@ -49,6 +49,22 @@ type Broken struct {
 	Why   string
 }
 
+// RowsCompared: rows of the two tables have been compared.
+type RowsCompared struct {
+	Rows   int64
+	Ranges int // 1: those of a range; 0: those that were changed
+	// Different of them were. Most are so by a change that is on its way, and are
+	// compared again.
+	Different int
+	Took      time.Duration
+}
+
+// Diverged: rows differ that nobody is changing. The tables are not swapped.
+type Diverged struct {
+	ID    int64
+	Table schema.Name
+}
+
 // CutOverTried: an attempt at the exclusive lock has ended.
 type CutOverTried struct {
 	ID      int64         // 0: of a statement that a client's session sends (Through)
@@ -139,6 +155,8 @@ func (ChunkCopied) event()   {}
 func (KeysApplied) event()   {}
 func (Throttled) event()     {}
 func (Broken) event()        {}
+func (RowsCompared) event()  {}
+func (Diverged) event()      {}
 func (CutOverTried) event()  {}
 func (BlockerKilled) event() {}
 func (Blocked) event()       {}
@@ -170,6 +188,12 @@ func (e Throttled) String() string {
 }
 func (e Broken) String() string {
 	return fmt.Sprintf("m%d %s: stopped until CALL midflight.resume(%d): %s", e.ID, e.Table, e.ID, e.Why)
+}
+func (e RowsCompared) String() string {
+	return fmt.Sprintf("compared %d rows in %s, %d differed", e.Rows, e.Took, e.Different)
+}
+func (e Diverged) String() string {
+	return fmt.Sprintf("m%d %s: the shadow table is not equal to the original", e.ID, e.Table)
 }
 func (e CutOverTried) String() string {
 	who := fmt.Sprintf("m%d", e.ID)

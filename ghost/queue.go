@@ -44,6 +44,7 @@ type Queue struct {
 	listener  *listener
 	hub       *binlog.Hub         // one stream for all migrations
 	orphans   map[int64]time.Time // since when they have been seen; of the chores' goroutine
+	ours      ours
 }
 
 // NewQueue makes a queue; Run makes it work.
@@ -187,6 +188,7 @@ func (q *Queue) Run(ctx context.Context) error {
 		}()
 	}
 	enter := func(t *Ticket) {
+		q.ours.add(t.run)
 		table := t.run.request.Table
 		lines[table] = append(lines[table], t)
 		if len(lines[table]) == 1 {
@@ -213,6 +215,7 @@ func (q *Queue) Run(ctx context.Context) error {
 			enter(t)
 		case adopted := <-q.adopted:
 			for _, t := range adopted { // they have the lease, so whoever is first in line waits for it
+				q.ours.add(t.run)
 				start(t)
 			}
 		case t := <-q.ended:
@@ -241,6 +244,7 @@ func (q *Queue) Run(ctx context.Context) error {
 			close(q.stopped)
 			for _, line := range lines {
 				for _, t := range line[1:] {
+					q.ours.remove(t.run)
 					t.result = Result{Err: &LeftError{t.ID}}
 					close(t.done)
 				}
@@ -324,6 +328,7 @@ func (q *Queue) carryOut(ctx context.Context, t *Ticket) Result {
 	}
 	r.end()
 	r.shown.Store(&final)
+	q.ours.remove(r)
 	q.Observe(Ended{t.ID, r.request.Table, phase, result.Rows, result.Err})
 	return result
 }
@@ -400,6 +405,7 @@ func (q *Queue) leave(ctx context.Context, t *Ticket, err error) Result {
 		left.Err = &LeftError{t.ID}
 	}
 	t.run.end()
+	q.ours.remove(t.run)
 	q.Observe(left)
 	if errors.Is(err, ErrTakenOver) {
 		q.Store.ClientGone(ctx, t.ID, false) // it waits here

@@ -95,6 +95,8 @@ type Status struct {
 	Rate       int64         // rows copied a second, of late
 	Building   int           // indexes that are being built
 	Backlog    int
+	Streaming  bool          // the binlog is read, and the connection is there
+	Behind     time.Duration // how far the reading of the binlog is behind the server; negative: not known, or nobody reads it
 	WaitingFor string
 	// Throttled is for how long rows were not copied, by what for.
 	Throttled map[throttle.Signal]time.Duration

@@ -23,6 +23,7 @@ type run struct {
 	hub      *binlog.Hub
 	request  Request
 	shown    atomic.Pointer[Status]
+	stream   atomic.Pointer[binlog.Subscription] // nil: nothing is read
 	lease    *lease
 	attempt
 }

@@ -141,6 +141,7 @@ func newSyncer(ctx context.Context, r *run, changes *binlog.Subscription, v *bin
 	s.pace, s.strain = pace.New(width+1, before.Latency), pace.NewStrain(s.strained, before, table, s.felt)
 	s.brake, s.waited = throttle.NewBrake(time.Now(), r.Gate.State().Late), r.status.Throttled
 	s.began = s.hiding()
+	s.stream.Store(changes)
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.wait.Add(1)
 	go func() {
@@ -167,6 +168,7 @@ func (s *syncer) stop() {
 	s.second.Stop()
 	s.tick.Stop()
 	s.listener.end()
+	s.stream.Store(nil)
 	s.cancel()
 	finished := make(chan struct{})
 	go func() { s.wait.Wait(); close(finished) }()

@@ -23,6 +23,7 @@ func (s *syncer) convict(token string) error {
 			s.verify.Mend()
 			return nil
 		}
+		s.Observe(Diverged{s.status.ID, s.request.Table})
 		return obstacle("the shadow table is not equal to the original: the row with key (%s) differs and nobody is changing it. The tables are not swapped. Please report this",
 			strings.Join(k.Literals(), ", "))
 	}
@@ -94,8 +95,13 @@ func (s *syncer) compareNextRange() bool {
 		return false
 	}
 	s.startWith(s.verifiers, verifyJob, func(ctx context.Context, w *worker) func() error {
-		different, err := s.compareRange(ctx, w, r, without)
+		began := time.Now()
+		rows, different, err := s.compareRange(ctx, w, r, without)
+		took := time.Since(began)
 		return func() error {
+			if err == nil {
+				s.Observe(RowsCompared{rows, 1, len(different), took})
+			}
 			s.again(s.verify.Differ(different))
 			return err
 		}
@@ -123,7 +129,9 @@ func (s *syncer) waitingIn(r chunk.Range) (keys []binlog.Key, few bool) {
 func (s *syncer) compareSettled(keys []binlog.Key) {
 	token := s.nextToken()
 	s.startWith(s.verifiers, keysJob, func(ctx context.Context, w *worker) func() error {
+		began := time.Now()
 		different, err := s.compareKeys(ctx, w, keys)
+		took := time.Since(began)
 		var around string
 		var aroundErr error
 		if err == nil && len(different) > 0 {
@@ -131,6 +139,9 @@ func (s *syncer) compareSettled(keys []binlog.Key) {
 			err = s.Store.Fence(ctx, s.status.ID, token)
 		}
 		return func() error {
+			if err == nil {
+				s.Observe(RowsCompared{int64(len(keys)), 0, len(different), took})
+			}
 			if len(different) > 0 && aroundErr == nil {
 				s.around = around
 			}
@@ -153,19 +164,19 @@ func (s *syncer) again(keys []binlog.Key) {
 }
 
 // compareRange compares a range's checksums, and where they differ its rows; those of
-// the keys without are left out.
-func (s *syncer) compareRange(ctx context.Context, w *worker, r chunk.Range, without []binlog.Key) (different []binlog.Key, err error) {
+// the keys without are left out. rows is how many the original has.
+func (s *syncer) compareRange(ctx context.Context, w *worker, r chunk.Range, without []binlog.Key) (rows int64, different []binlog.Key, err error) {
 	err = retry(ctx, patience, func() error {
 		return w.use(ctx, func(conn *sql.Conn) error {
-			equal, err := sameChecksums(ctx, conn, s.tables.Checksums(r, without))
-			if err != nil || equal {
+			n, equal, err := sameChecksums(ctx, conn, s.tables.Checksums(r, without))
+			if rows = n; err != nil || equal {
 				return err
 			}
 			different, err = differentRows(ctx, conn, s.tables.RangeRowChecksums(r, without), s.tables)
 			return err
 		})
 	})
-	return different, wrap(err, "compare a range of the two tables")
+	return rows, different, wrap(err, "compare a range of the two tables")
 }
 
 func (s *syncer) compareKeys(ctx context.Context, w *worker, keys []binlog.Key) (different []binlog.Key, err error) {
@@ -178,27 +189,32 @@ func (s *syncer) compareKeys(ctx context.Context, w *worker, keys []binlog.Key) 
 	return different, wrap(err, "compare changed rows of the two tables")
 }
 
-func sameChecksums(ctx context.Context, q mysqld.Queryer, query string) (bool, error) {
-	rows, err := q.QueryContext(ctx, query)
+// sameChecksums also tells how many rows the original has.
+func sameChecksums(ctx context.Context, q mysqld.Queryer, query string) (rows int64, same bool, err error) {
+	found, err := q.QueryContext(ctx, query)
 	if err != nil {
-		return false, err
+		return 0, false, err
 	}
-	defer rows.Close()
-	var sides [][2]string
-	for rows.Next() {
-		var side [2]string
-		if err := rows.Scan(&side[0], &side[1]); err != nil {
-			return false, err
+	defer found.Close()
+	type side struct {
+		rows int64
+		sum  string
+	}
+	var sides []side
+	for found.Next() {
+		var s side
+		if err := found.Scan(&s.rows, &s.sum); err != nil {
+			return 0, false, err
 		}
-		sides = append(sides, side)
+		sides = append(sides, s)
 	}
-	if err := rows.Err(); err != nil {
-		return false, err
+	if err := found.Err(); err != nil {
+		return 0, false, err
 	}
 	if len(sides) != 2 {
-		return false, fmt.Errorf("compare checksums: %d rows instead of 2", len(sides))
+		return 0, false, fmt.Errorf("compare checksums: %d rows instead of 2", len(sides))
 	}
-	return sides[0] == sides[1], nil
+	return sides[0].rows, sides[0] == sides[1], nil
 }
 
 // differentRows returns the keys whose row is on one side only, or has another

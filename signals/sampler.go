@@ -42,7 +42,7 @@ const (
 	beatEvery   = 100 * time.Millisecond
 	sampleEvery = time.Second
 	// While nothing is copied, for whoever looks at the metrics.
-	idleEvery = 10 * time.Second
+	idleEvery = 4 * time.Second
 	// patience with one answer.
 	patience = 3 * time.Second
 )

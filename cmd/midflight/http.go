@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -17,22 +18,29 @@ import (
 	"midflight/page"
 )
 
-// serveHTTP answers on the HTTP address until ctx ends. healthz: the process
-// lives; readyz: the server can be reached, so clients can be carried to it, and they
-// are as long as accepting lasts.
-func serveHTTP(ctx, accepting context.Context, l net.Listener, admit guard, db *sql.DB, m *metrics.Metrics, p page.Page) error {
+// ready tells whether the server can be reached, so that clients can be carried to it, and
+// they are as long as accepting lasts. Its errors are for everybody.
+func ready(ctx, accepting context.Context, db *sql.DB) error {
+	if accepting.Err() != nil {
+		return errors.New("it is being stopped")
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if db.PingContext(ctx) != nil {
+		return errors.New("the server can't be reached")
+	}
+	return nil
+}
+
+// serveHTTP answers on the HTTP address until ctx ends. healthz: the process lives; readyz:
+// it is ready.
+func serveHTTP(ctx context.Context, ready func(context.Context) error, l net.Listener, admit guard, m *metrics.Metrics, p page.Page) error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", admit.only(p))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if accepting.Err() != nil {
-			http.Error(w, "it is being stopped", http.StatusServiceUnavailable)
-			return
-		}
-		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-		defer cancel()
-		if err := db.PingContext(ctx); err != nil {
-			http.Error(w, "the server can't be reached", http.StatusServiceUnavailable)
+		if err := ready(r.Context()); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "ready")

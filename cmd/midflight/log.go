@@ -33,8 +33,10 @@ func newLogger(level string) (logger, error) {
 
 func (l logger) migration(e ghost.Event) {
 	switch e := e.(type) {
-	case ghost.ChunkCopied, ghost.KeysApplied:
+	case ghost.ChunkCopied, ghost.KeysApplied, ghost.RowsCompared:
 		l.Debug(e.String())
+	case ghost.Diverged:
+		l.Error(e.String())
 	case ghost.ChoresFailed, ghost.Interrupted:
 		l.Warn(e.String())
 	default:

@@ -35,6 +35,7 @@ const usage = `midflight is a MySQL proxy that makes ALTER TABLE online.
   midflight status   show migrations
   midflight watch    show migrations, live
   midflight pause|resume|cutover|cancel|reveal ID
+  midflight health   ask the one that runs, with the same settings, whether it lives
   midflight version
 
 midflight COMMAND -h shows a command's flags. Each flag may also be given as an
@@ -54,6 +55,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	switch command {
 	case "serve":
 		return serve(ctx, args, stdout, stderr)
+	case "health":
+		return health(ctx, args, stdout, stderr)
 	case "check":
 		return checkCommand(ctx, args, stdout, stderr)
 	case "status":
@@ -72,7 +75,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return usageError{fmt.Errorf("no command %q; see midflight help", command)}
 }
 
+// release is the version that scripts/release has the linker write.
+var release string
+
 func version() string {
+	if release != "" {
+		return release
+	}
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version
 	}

@@ -82,12 +82,13 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	defer keep.Close()
 
-	series := metrics.New()
+	series := metrics.New(version())
 	door := new(door)
 	sampler := signals.New(signals.Config{
 		Server: c.account(), Flavor: flavor, DB: db, Store: keep, Rules: c.Rules, Replicas: c.Replicas, Query: c.Query,
 		Observe: func(err error) { log.Warn("signals", zap.Error(err)) },
 	})
+	series.Signals(sampler.Readings)
 	queue := ghost.NewQueue(ghost.Config{
 		Server: c.account(), Flavor: flavor, DB: db, Store: keep, Door: door, Gate: sampler, KeepOld: c.KeepOld, Bounds: c.Bounds, Memory: c.MemoryMiB << 20,
 		Observe: func(e ghost.Event) { log.migration(e); series.Migration(e) },
@@ -99,6 +100,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	sessions := proxy.New(front)
 	door.Server = sessions
 	series.Commands(sessions.Stats)
+	series.Running(queue.Running)
 
 	clients, people, err := in.orListen(c.Listen, c.HTTP)
 	if err != nil {
@@ -112,6 +114,8 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	web, stopHTTP := context.WithCancel(atOnce)
 	sessionsEnd, ended := context.WithCancel(atOnce)
 	g.Go(func() error { return sampler.Run(engine) })
+	clientsCanCome := func(ctx context.Context) error { return ready(ctx, engine, db) }
+	series.Ready(func() bool { return clientsCanCome(web) == nil })
 	g.Go(func() error {
 		err := queue.Run(engine)
 		keep.Close() // the next Midflight waits for it
@@ -124,7 +128,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return sessions.Serve(atOnce, clients.bare()...)
 	})
 	g.Go(func() error {
-		return serveHTTP(web, engine, people, admit, db, series, page.Page{DB: db, Server: fmt.Sprintf("%s (%s)", c.Server, flavor)})
+		return serveHTTP(web, clientsCanCome, people, admit, series, page.Page{DB: db, Server: fmt.Sprintf("%s (%s)", c.Server, flavor)})
 	})
 	r := restart{
 		handover: handover{clients, people, stdout, stderr}, log: log, sessions: sessions, bound: c.Drain,
