@@ -4,7 +4,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # make, not a test run, says how long fuzzing takes: make fuzz FUZZTIME=10m
 FUZZTIME = 30s
 
-.PHONY: help build servers drivers test test-fast lint demo bench bench-proxy bench-gap exam golden fuzz soak clean
+.PHONY: help build servers drivers prometheus release release-check check-kubernetes test test-fast lint demo bench bench-proxy bench-gap exam golden fuzz soak clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -18,8 +18,11 @@ servers: ## get a MySQL and a MariaDB server into the cache
 drivers: ## get other people's drivers and ORMs into the cache
 	scripts/drivers
 
-test: servers drivers ## run all tests, on real servers, with real drivers
-	env="$$(scripts/servers env && scripts/drivers env)" && eval "$$env" && \
+prometheus: ## get Prometheus and promtool into the cache
+	scripts/prometheus
+
+test: servers drivers prometheus ## run all tests, on real servers, with real drivers
+	env="$$(scripts/servers env && scripts/drivers env && scripts/prometheus env)" && eval "$$env" && \
 	MIDFLIGHT_REQUIRE_SERVERS=1 go test -vet=off -count=1 -p 3 -timeout 18m ./...
 
 test-fast: ## run the tests that take seconds
@@ -73,6 +76,16 @@ fuzz: ## fuzz every target for FUZZTIME
 soak: servers build ## draw ALTERs under load and let the server judge: docs/soak.md
 	@go build -o bin/midflight-soak ./cmd/midflight-soak
 	@env="$$(scripts/servers env)" && eval "$$env" && exec bin/midflight-soak -midflight bin/midflight $(ARGS)
+
+release: ## build bin/release: static programs for Linux, and their checksums
+	scripts/release
+
+release-check: ## build the last commit twice, in two folders, and compare the bytes
+	scripts/release check
+
+# Not in make test: compiling Kubernetes' types takes longer than most of our tests.
+check-kubernetes: ## decode deploy/kubernetes strictly into Kubernetes' own types
+	cd deploy/kubernetes/check && go run . ..
 
 clean: ## remove what build has made (the servers' cache stays)
 	rm -rf bin
