@@ -124,7 +124,7 @@ func (q *Queue) takeUp(ctx context.Context, fresh *attempt, s Status) (found Pha
 	}
 	fresh.leftovers = true
 	if s.Strategy == plan.Copy {
-		q.Store.Log(ctx, s.ID, fmt.Sprintf("begun anew after phase %s: %s", s.Phase, why))
+		q.Store.Log(ctx, s.ID, note("begun anew after phase %s: %s", s.Phase, why))
 	}
 	return "", nil
 }

@@ -34,6 +34,7 @@ type Request struct {
 	User, Host string // who sent it, from where
 	Account    string // as which account of the server's
 	Session    uint32 // the connection id
+	Database   string // that was selected; "": none
 }
 
 // A Setting is one session variable, by the name and value that SET takes.
@@ -95,6 +96,8 @@ type Status struct {
 	Building   int           // indexes that are being built
 	Backlog    int
 	WaitingFor string
+	Tries      Tries
+	Verified   string // what was compared, for people; "": nothing yet
 	waiting    string // the same without others' statements; "": WaitingFor has none
 }
 

@@ -194,10 +194,10 @@ func (r *run) copyAndSwap(ctx context.Context, p plan.Plan, own []Warning) Resul
 	}
 	warned, err := s.copyAndSwap(ctx, own)
 	if warned.count > 0 {
-		r.log(ctx, "%d warnings", warned.count)
+		r.record(ctx, Entry{Kind: EntryWarning, Text: fmt.Sprintf("%d warnings", warned.count)})
 	}
 	for _, w := range warned.texts[:min(10, len(warned.texts))] {
-		r.log(ctx, "%s %d: %s", w.Level, w.Code, w.Message)
+		r.record(ctx, Entry{Kind: EntryWarning, Text: fmt.Sprintf("%s %d: %s", w.Level, w.Code, w.Message)})
 	}
 	result := Result{Rows: s.count.rows, Warnings: warned.texts, Warned: warned.count, Err: err}
 	if p.Counted {
@@ -231,6 +231,7 @@ func (s *syncer) copyAndSwap(ctx context.Context, own []Warning) (warned serverW
 	if err := s.verifyAll(ctx); err != nil {
 		return warned, err
 	}
+	s.recordVerified(ctx)
 	if err := s.analyze(ctx); err != nil {
 		return warned, err
 	}
@@ -259,7 +260,7 @@ func (r *run) enter(ctx context.Context, p Phase) {
 	r.blockedSince, r.lasting = time.Time{}, map[uint64]bool{}
 	r.Observe(PhaseChanged{r.status.ID, r.request.Table, p})
 	r.publish(ctx)
-	r.log(ctx, "phase %s", p)
+	r.record(ctx, Entry{Kind: EntryPhase, Phase: p, Text: "phase " + string(p)})
 }
 
 // publish shows the status as it is. That the store can't be written now is no
@@ -268,10 +269,6 @@ func (r *run) publish(ctx context.Context) {
 	s := r.status
 	r.shown.Store(&s)
 	r.Store.Save(ctx, s)
-}
-
-func (r *run) log(ctx context.Context, format string, args ...any) {
-	r.Store.Log(ctx, r.status.ID, fmt.Sprintf(format, args...))
 }
 
 // waitingFor shows why nothing moves.

@@ -38,6 +38,13 @@ func (s *syncer) verified() bool {
 // verifyAll waits until what was copied and applied is compared, while changes go on.
 func (s *syncer) verifyAll(ctx context.Context) error { return s.pump(ctx, s.verified) }
 
+// recordVerified is for whoever asks later whether the two were equal.
+func (s *syncer) recordVerified(ctx context.Context) {
+	s.compared.Rows = s.count.rows
+	s.status.Verified = s.compared.String()
+	s.record(ctx, Entry{Kind: EntryVerify, Text: s.compared.String(), Detail: s.compared})
+}
+
 // dispatchVerify compares ranges, and the keys that were applied.
 func (s *syncer) dispatchVerify() {
 	if !s.verify.On() {
@@ -96,6 +103,8 @@ func (s *syncer) compareNextRange() bool {
 	s.startWith(s.verifiers, verifyJob, func(ctx context.Context, w *worker) func() error {
 		different, err := s.compareRange(ctx, w, r, without)
 		return func() error {
+			s.compared.Ranges++
+			s.compared.Differed += len(different)
 			s.again(s.verify.Differ(different))
 			return err
 		}
@@ -131,6 +140,8 @@ func (s *syncer) compareSettled(keys []binlog.Key) {
 			err = s.Store.Fence(ctx, s.status.ID, token)
 		}
 		return func() error {
+			s.compared.Changed += len(keys)
+			s.compared.Differed += len(different)
 			if len(different) > 0 && aroundErr == nil {
 				s.around = around
 			}

@@ -18,6 +18,7 @@ import (
 type Interceptor struct {
 	Flavor  mysqld.Flavor
 	Queue   *ghost.Queue
+	Trail   Trail       // nil: nobody keeps one
 	Observe func(Event) // must not block
 }
 
@@ -97,7 +98,7 @@ func (i *Interceptor) change(ctx context.Context, c *proxy.Conn, text, rest stri
 		return i.misspelt(ctx, c, facts, text+rest)
 	}
 	if s.Kind.Direct() && rest == "" { // says it itself
-		return i.forward(ctx, c, facts, s, more, directly[s.Kind])
+		return i.forward(ctx, c, facts, s, more, handed{reason: directly[s.Kind]})
 	}
 	// The server's verdict on the syntax. The statement itself is then the best
 	// way to give the client that error.
@@ -105,19 +106,21 @@ func (i *Interceptor) change(ctx context.Context, c *proxy.Conn, text, rest stri
 		return i.misspelt(ctx, c, facts, text+rest)
 	}
 	if s.Kind.Direct() {
-		return i.forward(ctx, c, facts, s, more, directly[s.Kind])
+		return i.forward(ctx, c, facts, s, more, handed{reason: directly[s.Kind]})
 	}
 	facts.hinted(s.Hints)
 	s, invisible, err := i.invisible(ctx, c, s, facts)
 	if err != nil {
+		i.refused(ctx, c, facts, s, err)
 		return i.refuse(ctx, c, facts, err)
 	}
 	request, reason, err := i.request(ctx, c, s, facts)
 	if err != nil {
+		i.refused(ctx, c, facts, s, err)
 		return i.refuse(ctx, c, facts, err)
 	}
 	if reason != "" {
-		return i.forward(ctx, c, facts, s, more, reason)
+		return i.forward(ctx, c, facts, s, more, handed{reason: reason})
 	}
 	request.Invisible = invisible
 	request.User, request.Host, request.Session = c.User(), c.ClientAddr(), c.ID()
@@ -137,7 +140,7 @@ func (i *Interceptor) change(ctx context.Context, c *proxy.Conn, text, rest stri
 		return false, err
 	}
 	if result.Left != "" {
-		return i.forward(ctx, c, facts, s, more, result.Left)
+		return i.forward(ctx, c, facts, s, more, handed{result.Left, ticket.ID})
 	}
 	return i.reply(ctx, c, facts, s, request.Table, result, more)
 }
@@ -184,7 +187,7 @@ func (i *Interceptor) request(ctx context.Context, c *proxy.Conn, s parser.State
 	if err := mayAlter(ctx, c, s); err != nil {
 		return r, "", err
 	}
-	return ghost.Request{Statement: s, Table: name, Strategy: strategy, CutOver: cutOver, Settings: q.settings, Account: q.account, Async: q.async == "1"}, "", nil
+	return ghost.Request{Statement: s, Table: name, Strategy: strategy, CutOver: cutOver, Settings: q.settings, Account: q.account, Database: q.database, Async: q.async == "1"}, "", nil
 }
 
 const errSyntax = 1064
@@ -206,7 +209,7 @@ func ordinaryTable(ctx context.Context, c *proxy.Conn, s parser.Statement) (forw
 		return "it is not a table", nil
 	}
 	if strings.HasPrefix(r.Rows[0][1].String, "CREATE TEMPORARY") {
-		return "it is a temporary table", nil
+		return itIsTemporary, nil
 	}
 	return "", nil
 }

@@ -9,8 +9,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
+
+	"midflight/internal/version"
 )
 
 func main() {
@@ -63,18 +64,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case "pause", "resume", "cutover", "cancel", "reveal":
 		return control(ctx, command, args, stdout, stderr)
 	case "version", "-version", "--version":
-		fmt.Fprintln(stdout, "midflight", version())
+		fmt.Fprintln(stdout, "midflight", version.String())
 		return nil
 	case "help", "-h", "-help", "--help":
 		fmt.Fprint(stdout, usage)
 		return nil
 	}
 	return usageError{fmt.Errorf("no command %q; see midflight help", command)}
-}
-
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
 }

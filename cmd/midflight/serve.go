@@ -87,7 +87,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		Server: c.account(), Flavor: flavor, DB: db, Store: keep, Door: door, KeepOld: c.KeepOld, Bounds: c.Bounds, Memory: c.MemoryMiB << 20,
 		Observe: func(e ghost.Event) { log.migration(e); series.Migration(e) },
 	})
-	interceptor := &intercept.Interceptor{Flavor: flavor, Queue: queue,
+	interceptor := &intercept.Interceptor{Flavor: flavor, Queue: queue, Trail: trail{keep},
 		Observe: func(e intercept.Event) { log.interception(e); series.Interception(e) }}
 	front.Candidate, front.Intercept = intercept.Candidate, interceptor.Intercept
 	front.Observe = func(e proxy.Event) { log.session(e); series.Session(e) }
