@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -103,6 +104,11 @@ func neverOpened(err error) bool {
 	return n == mysqld.ErrNoSuchTable || n == 1049
 }
 
+// errBadField is ER_BAD_FIELD_ERROR.
+const errBadField = 1054
+
+var errOlder = errors.New("the schema midflight is of an older version; midflight serve of this version brings it up to date when it starts")
+
 func migrations(ctx context.Context, db *sql.DB, statement, which string, args ...any) ([]Migration, error) {
 	rows, err := db.QueryContext(ctx, fmt.Sprintf(`SELECT /* midflight */ id, CONCAT(schema_name, '.', table_name), %s, phase, strategy, reason, rows_copied, rows_estimate, progress, eta_seconds, eta_error_seconds, rows_per_second, backlog,
   waiting_for, error_number, COALESCE(error, ''), cutover, pause_requested, user, host, account, database_name, connection_id, ran_by, records, warnings, COALESCE(verification, ''),
@@ -110,6 +116,9 @@ func migrations(ctx context.Context, db *sql.DB, statement, which string, args .
 FROM midflight.migrations %s`, statement, which), args...)
 	if neverOpened(err) {
 		return nil, nil
+	}
+	if mysqld.Number(err) == errBadField {
+		return nil, errOlder
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the migrations: %w", err)

@@ -171,7 +171,7 @@ func TestServeRefuses(t *testing.T) {
 			serveRefuses(t, s, "root", "binlog_format: found "+format+", wanted ROW. To mend it: SET GLOBAL binlog_format = 'ROW'")
 		}
 		_, stderr, status := runs(t, nil, "check", "--server", s.Addr, "--user", "root")
-		if status != 1 || !strings.Contains(stderr, "is not ready for Midflight") {
+		if status != 5 || !strings.Contains(stderr, "is not ready for Midflight") {
 			t.Errorf("check: %d, %s", status, stderr)
 		}
 		s.Exec(t, "SET GLOBAL binlog_format = 'ROW'")
