@@ -313,6 +313,7 @@ func (s *syncer) settleUnderLock(ctx context.Context, g *gap) error {
 			s.verify.Forget()
 			return tooLong(err)
 		}
+		s.compared.Changed += len(keys)
 		s.verify.Forget()
 		if len(different) > 0 {
 			s.Observe(Diverged{s.status.ID, s.request.Table})

@@ -140,8 +140,8 @@ type unrecorded struct{ Store }
 // Admit: nobody takes such a statement over.
 func (unrecorded) Admit(context.Context, *sql.Conn, int64) error { return nil }
 
-func (unrecorded) Save(context.Context, Status) error       { return nil }
-func (unrecorded) Log(context.Context, int64, string) error { return nil }
+func (unrecorded) Save(context.Context, Status) error      { return nil }
+func (unrecorded) Log(context.Context, int64, Entry) error { return nil }
 
 // aim finds out what to look at and whom to hold.
 func (g *passing) aim(ctx context.Context, d Direct) (err error) {

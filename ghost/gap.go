@@ -148,7 +148,7 @@ func (g *gap) through(ctx context.Context, bound time.Duration, act func(ctx con
 		n, longest := g.held.Release()
 		event := CutOverTried{ID: g.status.ID, Locked: g.lockedFor, Held: n, Longest: longest, Steps: g.steps, Err: err}
 		g.Observe(event)
-		g.log(ctx, "%s", event)
+		g.recordTry(ctx, event)
 	}()
 	// The work under the lock goes fast then: nobody else has any on the table.
 	within := bound * 2 / 3

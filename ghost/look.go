@@ -108,7 +108,7 @@ func (g *gap) enforce(ctx context.Context, blockers []Blocker) error {
 			_, err := g.DB.ExecContext(ctx, fmt.Sprintf("KILL /* midflight m%d */ CONNECTION %d", g.status.ID, b.Connection))
 			if mysqld.Number(err) != mysqld.ErrNoSuchThread {
 				g.Observe(BlockerKilled{b, err})
-				g.log(ctx, "%s was ended after %s of waiting (error: %v)", b, g.Bounds.BlockedAfter, err)
+				g.record(ctx, Entry{Kind: EntryKill, Text: fmt.Sprintf("%s was ended after %s of waiting (error: %v)", b, g.Bounds.BlockedAfter, err)})
 			}
 		}
 	}

@@ -49,6 +49,13 @@ type Queue struct {
 
 // NewQueue makes a queue; Run makes it work.
 func NewQueue(c Config) *Queue {
+	c = c.complete()
+	return &Queue{Config: c, submitted: make(chan *Ticket), ended: make(chan *Ticket), adopted: make(chan []*Ticket), stopped: make(chan struct{}), listener: &listener{door: c.Door},
+		hub: binlog.NewHub(c.DB, c.Server, c.Flavor, c.Store.FenceTable())}
+}
+
+// complete has the defaults in it.
+func (c Config) complete() Config {
 	if c.Bounds == (Bounds{}) {
 		c.Bounds = DefaultBounds
 	}
@@ -64,8 +71,7 @@ func NewQueue(c Config) *Queue {
 	if c.Observe == nil {
 		c.Observe = func(Event) {}
 	}
-	return &Queue{Config: c, submitted: make(chan *Ticket), ended: make(chan *Ticket), adopted: make(chan []*Ticket), stopped: make(chan struct{}), listener: &listener{door: c.Door},
-		hub: binlog.NewHub(c.DB, c.Server, c.Flavor, c.Store.FenceTable())}
+	return c
 }
 
 // A Ticket stands for a migration that was submitted.
@@ -89,9 +95,15 @@ func (t *Ticket) Result() Result { <-t.done; return t.result }
 // Status as it was last published.
 func (t *Ticket) Status() Status { return *t.run.shown.Load() }
 
-// Cancel asks for the migration's end. It comes too late once the tables are
-// swapped.
-func (t *Ticket) Cancel() { t.cancel(ErrCanceled) }
+// Cancel asks for the migration's end, and records why. It comes too late once the
+// tables are swapped.
+func (t *Ticket) Cancel(why string) {
+	bound, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	r := t.run.request
+	t.run.Store.Log(bound, t.ID, Entry{Kind: EntryControl, By: r.User + "@" + r.Host, Text: fmt.Sprintf("cancel: %s (connection %d of %s@%s)", why, r.Session, r.User, r.Host)})
+	t.cancel(ErrCanceled)
+}
 
 // ClientGone tells that nobody waits for the answer any more. Who sends the same statement
 // again does (Attach).
@@ -384,7 +396,7 @@ func (q *Queue) again(ctx context.Context, r *run, why string) (ended bool, err 
 	if err != nil {
 		return false, err
 	}
-	q.Store.Log(ctx, before.ID, fmt.Sprintf("interrupted in phase %s: %s", before.Phase, why))
+	q.Store.Log(ctx, before.ID, note("interrupted in phase %s: %s", before.Phase, why))
 	r.early.close()
 	switch r.attempt = fresh; found {
 	case Completed:

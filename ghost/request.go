@@ -35,6 +35,7 @@ type Request struct {
 	User, Host string // who sent it, from where
 	Account    string // as which account of the server's
 	Session    uint32 // the connection id
+	Database   string // that was selected; "": none
 }
 
 // A Setting is one session variable, by the name and value that SET takes.
@@ -100,6 +101,8 @@ type Status struct {
 	WaitingFor string
 	// Throttled is for how long rows were not copied, by what for.
 	Throttled map[throttle.Signal]time.Duration
+	Tries     Tries
+	Verified  string // what was compared, for people; "": nothing yet
 	waiting   string // the same without others' statements; "": WaitingFor has none
 }
 

@@ -87,14 +87,14 @@ func (q *Queue) revealOne(ctx context.Context, w Reveal) (*Ticket, error) {
 		Settings: settingsOfReveal, Async: true, User: w.User, Host: w.Host,
 	}
 	if s.Kind == parser.Other {
-		q.Store.Log(ctx, w.ID, "none of its columns is invisible any more")
+		q.Store.Log(ctx, w.ID, note("none of its columns is invisible any more"))
 		return nil, q.Store.Withdraw(ctx, w.ID)
 	}
 	id, err := q.Store.Grant(ctx, w.ID, r)
 	if err != nil || id == 0 { // 0: another Midflight was faster
 		return nil, err
 	}
-	q.Store.Log(ctx, w.ID, fmt.Sprintf("its columns are made visible by migration %d", id))
+	q.Store.Log(ctx, w.ID, note("its columns are made visible by migration %d", id))
 	return q.ticket(id, r), nil
 }
 

@@ -22,6 +22,7 @@ type run struct {
 	listener *listener
 	hub      *binlog.Hub
 	request  Request
+	dry      bool // it only tells (Explain): nothing but its scratch schema is touched
 	shown    atomic.Pointer[Status]
 	stream   atomic.Pointer[binlog.Subscription] // nil: nothing is read
 	lease    *lease
@@ -196,10 +197,10 @@ func (r *run) copyAndSwap(ctx context.Context, p plan.Plan, own []Warning) Resul
 	}
 	warned, err := s.copyAndSwap(ctx, own)
 	if warned.count > 0 {
-		r.log(ctx, "%d warnings", warned.count)
+		r.record(ctx, Entry{Kind: EntryWarning, Text: fmt.Sprintf("%d warnings", warned.count)})
 	}
 	for _, w := range warned.texts[:min(10, len(warned.texts))] {
-		r.log(ctx, "%s %d: %s", w.Level, w.Code, w.Message)
+		r.record(ctx, Entry{Kind: EntryWarning, Text: fmt.Sprintf("%s %d: %s", w.Level, w.Code, w.Message)})
 	}
 	result := Result{Rows: s.count.rows, Warnings: warned.texts, Warned: warned.count, Err: err}
 	if p.Counted {
@@ -245,6 +246,7 @@ func (s *syncer) copyAndSwap(ctx context.Context, own []Warning) (warned serverW
 		s.enter(ctx, CuttingOver)
 		err := s.cutOver(ctx)
 		if err == nil {
+			s.recordVerified(context.WithoutCancel(ctx)) // what was compared under the lock included
 			return warned, nil
 		}
 		if !errors.Is(err, errTooSoon) {
@@ -261,7 +263,7 @@ func (r *run) enter(ctx context.Context, p Phase) {
 	r.blockedSince, r.lasting = time.Time{}, map[uint64]bool{}
 	r.Observe(PhaseChanged{r.status.ID, r.request.Table, p})
 	r.publish(ctx)
-	r.log(ctx, "phase %s", p)
+	r.record(ctx, Entry{Kind: EntryPhase, Phase: p, Text: "phase " + string(p)})
 }
 
 // publish shows the status as it is. That the store can't be written now is no
@@ -270,10 +272,6 @@ func (r *run) publish(ctx context.Context) {
 	s := r.status
 	r.shown.Store(&s)
 	r.Store.Save(ctx, s)
-}
-
-func (r *run) log(ctx context.Context, format string, args ...any) {
-	r.Store.Log(ctx, r.status.ID, fmt.Sprintf(format, args...))
 }
 
 // waitingFor shows why nothing moves.

@@ -46,7 +46,7 @@ type Store interface {
 	// Cancel is an operator's wish.
 	Cancel(ctx context.Context, id int64) error
 	// Log adds to the migration's history.
-	Log(ctx context.Context, id int64, what string) error
+	Log(ctx context.Context, id int64, e Entry) error
 	// Peers counts the other Midflights that live, and those of them that listen to a
 	// migration.
 	Peers(ctx context.Context, id int64) (live, listening int, err error)

@@ -70,9 +70,10 @@ type syncer struct {
 	building  time.Time // when the building of the indexes began; zero: it isn't under way
 	readers   []Blocker // whom it may have to wait for
 
-	verify  verify.Verification
-	crowded time.Time // when a range had too many rows that wait to be applied
-	settled time.Time // when no key that is to be compared was last found to be ready
+	verify   verify.Verification
+	compared VerifyDetail // what it has compared
+	crowded  time.Time    // when a range had too many rows that wait to be applied
+	settled  time.Time    // when no key that is to be compared was last found to be ready
 
 	names  []string      // what reaches the table; nil: not known any more
 	began  hiding        // when the comparing of all rows last began

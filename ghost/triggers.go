@@ -244,7 +244,7 @@ func (c *Config) mendOrLog(ctx context.Context, id int64, triggers []schema.Trig
 
 func (c *Config) logLost(ctx context.Context, id int64, triggers []schema.Trigger, err error) {
 	for _, tr := range triggers {
-		c.Store.Log(ctx, id, fmt.Sprintf("THE TABLE HAS LOST A TRIGGER (%v). Under sql_mode '%s': %s", err, tr.SQLMode, tr.Statement))
+		c.Store.Log(ctx, id, note("THE TABLE HAS LOST A TRIGGER (%v). Under sql_mode '%s': %s", err, tr.SQLMode, tr.Statement))
 	}
 }
 

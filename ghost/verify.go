@@ -39,6 +39,13 @@ func (s *syncer) verified() bool {
 // verifyAll waits until what was copied and applied is compared, while changes go on.
 func (s *syncer) verifyAll(ctx context.Context) error { return s.pump(ctx, s.verified) }
 
+// recordVerified is for whoever asks later whether the two were equal.
+func (s *syncer) recordVerified(ctx context.Context) {
+	s.compared.Rows = s.count.rows
+	s.status.Verified = s.compared.String()
+	s.record(ctx, Entry{Kind: EntryVerify, Text: s.compared.String(), Detail: s.compared})
+}
+
 // dispatchVerify compares ranges, and the keys that were applied.
 func (s *syncer) dispatchVerify() {
 	if !s.verify.On() {
@@ -102,6 +109,8 @@ func (s *syncer) compareNextRange() bool {
 			if err == nil {
 				s.Observe(RowsCompared{rows, 1, len(different), took})
 			}
+			s.compared.Ranges++
+			s.compared.Differed += len(different)
 			s.again(s.verify.Differ(different))
 			return err
 		}
@@ -142,6 +151,8 @@ func (s *syncer) compareSettled(keys []binlog.Key) {
 			if err == nil {
 				s.Observe(RowsCompared{int64(len(keys)), 0, len(different), took})
 			}
+			s.compared.Changed += len(keys)
+			s.compared.Differed += len(different)
 			if len(different) > 0 && aroundErr == nil {
 				s.around = around
 			}

@@ -39,13 +39,13 @@ func (i *Interceptor) await(ctx context.Context, c *proxy.Conn, t *ghost.Ticket)
 		switch {
 		case errors.Is(err, proxy.ErrServerGone):
 			if i.Queue.WasKilled(ctx, uint64(c.ID()), time.Since(began)) {
-				t.Cancel()
+				t.Cancel("the connection that waited for it was killed")
 			} else {
 				t.ClientGone()
 			}
 			return ghost.Result{}, err
 		case asServer(err) != nil, err == nil && !slept(r):
-			t.Cancel()
+			t.Cancel("KILL QUERY or Ctrl-C of the session that waited for it")
 			if t.Status().Phase == ghost.Queued {
 				// It will not run. That is recorded when its turn comes, for
 				// which the client need not wait.

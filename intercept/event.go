@@ -25,5 +25,12 @@ type Forwarded struct {
 	For        string        // for whom, as far as somebody was seen
 }
 
+// NotRecorded: the trail could not be written. The statement went its way.
+type NotRecorded struct {
+	Connection uint32
+	Err        error
+}
+
 func (Intercepted) event() {}
 func (Forwarded) event()   {}
+func (NotRecorded) event() {}

@@ -27,7 +27,7 @@ var directly = map[parser.Kind]string{
 
 // forward lets the server run the statement as it is, when nobody is in its way for
 // long.
-func (i *Interceptor) forward(ctx context.Context, c *proxy.Conn, q facts, s parser.Statement, more bool, reason string) (ok bool, err error) {
+func (i *Interceptor) forward(ctx context.Context, c *proxy.Conn, q facts, s parser.Statement, more bool, why handed) (ok bool, err error) {
 	f := &forwarding{i: i, c: c, facts: q, text: s.Text, more: more, began: time.Now()}
 	direct, bounded := q.direct(s, c.TableLocks())
 	direct.Session = c.ID()
@@ -38,19 +38,23 @@ func (i *Interceptor) forward(ctx context.Context, c *proxy.Conn, q facts, s par
 			return false, err
 		}
 	}
+	answered := i.came(ctx, c, q, s, why)
+	defer func() { answered(ctx, f.failed, err) }()
 	if !bounded {
-		i.Observe(Forwarded{Connection: c.ID(), Reason: reason})
+		i.Observe(Forwarded{Connection: c.ID(), Reason: why.reason})
 		_, err := f.Send(ctx, 0, func() bool { return false })
 		return f.failed == nil, err
 	}
 	passage, err := i.Queue.Through(ctx, direct, f)
-	i.Observe(Forwarded{c.ID(), reason, passage.Attempts, passage.Waited, passage.For})
+	i.Observe(Forwarded{c.ID(), why.reason, passage.Attempts, passage.Waited, passage.For})
 	if err == nil {
 		return f.failed == nil, nil
 	}
 	if f.answered || errors.Is(err, errClientGone) {
 		return false, err
 	}
+	told := ghost.ErrorFor(err)
+	f.failed = &wire.Err{Number: told.Number, State: told.State, Message: told.Message}
 	return i.refuse(ctx, c, q, err)
 }
 

@@ -12,12 +12,14 @@ import (
 	"midflight/parser"
 	"midflight/proxy"
 	"midflight/proxy/wire"
+	"midflight/schema"
 )
 
 // An Interceptor answers schema changes with the engine's help.
 type Interceptor struct {
 	Flavor  mysqld.Flavor
 	Queue   *ghost.Queue
+	Trail   Trail       // nil: nobody keeps one
 	Observe func(Event) // must not block
 }
 
@@ -97,7 +99,7 @@ func (i *Interceptor) change(ctx context.Context, c *proxy.Conn, text, rest stri
 		return i.misspelt(ctx, c, facts, text+rest)
 	}
 	if s.Kind.Direct() && rest == "" { // says it itself
-		return i.forward(ctx, c, facts, s, more, directly[s.Kind])
+		return i.forward(ctx, c, facts, s, more, handed{reason: directly[s.Kind]})
 	}
 	// The server's verdict on the syntax. The statement itself is then the best
 	// way to give the client that error.
@@ -105,19 +107,21 @@ func (i *Interceptor) change(ctx context.Context, c *proxy.Conn, text, rest stri
 		return i.misspelt(ctx, c, facts, text+rest)
 	}
 	if s.Kind.Direct() {
-		return i.forward(ctx, c, facts, s, more, directly[s.Kind])
+		return i.forward(ctx, c, facts, s, more, handed{reason: directly[s.Kind]})
 	}
 	facts.hinted(s.Hints)
 	s, invisible, err := i.invisible(ctx, c, s, facts)
 	if err != nil {
+		i.refused(ctx, c, facts, s, err)
 		return i.refuse(ctx, c, facts, err)
 	}
 	request, reason, err := i.request(ctx, c, s, facts)
 	if err != nil {
+		i.refused(ctx, c, facts, s, err)
 		return i.refuse(ctx, c, facts, err)
 	}
 	if reason != "" {
-		return i.forward(ctx, c, facts, s, more, reason)
+		return i.forward(ctx, c, facts, s, more, handed{reason: reason})
 	}
 	request.Invisible = invisible
 	request.User, request.Host, request.Session = c.User(), c.ClientAddr(), c.ID()
@@ -137,7 +141,7 @@ func (i *Interceptor) change(ctx context.Context, c *proxy.Conn, text, rest stri
 		return false, err
 	}
 	if result.Left != "" {
-		return i.forward(ctx, c, facts, s, more, result.Left)
+		return i.forward(ctx, c, facts, s, more, handed{result.Left, ticket.ID})
 	}
 	return i.reply(ctx, c, facts, s, request.Table, result, more)
 }
@@ -164,17 +168,12 @@ func (i *Interceptor) request(ctx context.Context, c *proxy.Conn, s parser.State
 		return r, "the session holds table locks of its own", nil
 	case name.Schema == "":
 		return r, "no database is selected", nil
-	case system[strings.ToLower(name.Schema)]:
-		return r, "it is a table of the system's", nil
 	case q.folded(s.Table.Schema + s.Table.Table):
 		return r, "its name has capital letters that the server may read otherwise", nil
 	case !q.readable(s.Text + name.Schema): // the engine writes the schema's name into the text
 		return r, "the statement is in the character set " + q.setting("character_set_client"), nil
 	}
-	if s.Local && !i.Flavor.MariaDB {
-		return r, "it is not for the binlog, which needs a privilege of its own", nil
-	}
-	if reason := plan.ForwardAsIs(s, strategy); reason != "" {
+	if reason := AsItIs(s, name, strategy, i.Flavor); reason != "" {
 		return r, reason, nil
 	}
 	forward, err = ordinaryTable(ctx, c, s)
@@ -184,7 +183,21 @@ func (i *Interceptor) request(ctx context.Context, c *proxy.Conn, s parser.State
 	if err := mayAlter(ctx, c, s); err != nil {
 		return r, "", err
 	}
-	return ghost.Request{Statement: s, Table: name, Strategy: strategy, CutOver: cutOver, Settings: q.settings, Account: q.account, Async: q.async == "1"}, "", nil
+	return ghost.Request{Statement: s, Table: name, Strategy: strategy, CutOver: cutOver, Settings: q.settings, Account: q.account, Database: q.database, Async: q.async == "1"}, "", nil
+}
+
+// AsItIs tells, whatever the session and the table are, why the server shall run a
+// statement as it was sent; "": it is the engine's.
+func AsItIs(s parser.Statement, on schema.Name, strategy plan.Strategy, f mysqld.Flavor) string {
+	switch {
+	case s.Kind.Direct():
+		return directly[s.Kind]
+	case system[strings.ToLower(on.Schema)]:
+		return "it is a table of the system's"
+	case s.Local && !f.MariaDB:
+		return "it is not for the binlog, which needs a privilege of its own"
+	}
+	return plan.ForwardAsIs(s, strategy)
 }
 
 const errSyntax = 1064
@@ -206,7 +219,7 @@ func ordinaryTable(ctx context.Context, c *proxy.Conn, s parser.Statement) (forw
 		return "it is not a table", nil
 	}
 	if strings.HasPrefix(r.Rows[0][1].String, "CREATE TEMPORARY") {
-		return "it is a temporary table", nil
+		return itIsTemporary, nil
 	}
 	return "", nil
 }

@@ -58,7 +58,7 @@ func TestPage(t *testing.T) {
 		running, ended := create("aaa"), create("bbb")
 		for id, times := range map[int64]int{running: 12, ended: 12} {
 			for i := range times {
-				if err := keep.Log(t.Context(), id, fmt.Sprintf("event %d of %d %s", i, id, evil)); err != nil {
+				if err := keep.Log(t.Context(), id, ghost.Entry{Kind: ghost.EntryNote, Text: fmt.Sprintf("event %d of %d %s", i, id, evil)}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -96,8 +96,8 @@ func TestPage(t *testing.T) {
 			"shopaaa.t&lt;script&gt;", "ADD COLUMN aaa INT", "cutting_over", `value="41"`, "1m35s left", "41\u202f000 of about 100\u202f000", "1\u202f234",
 			"connection 12&lt;script&gt;", "ann&lt;script&gt;", "@10.0.0.1&lt;script&gt;",
 			fmt.Sprintf("event 11 of %d &lt;script&gt;", running), fmt.Sprintf("event 4 of %d ", running),
-			"ADD COLUMN bbb INT", "Duplicate entry &lt;script&gt;", fmt.Sprintf("event 9 of %d ", ended))
-		hasNot("<script", fmt.Sprintf("event 3 of %d ", running), fmt.Sprintf("event 8 of %d ", ended), "nobody now", "ZgotmplZ")
+			"ADD COLUMN bbb INT", "Duplicate entry &lt;script&gt;", "phase failed", fmt.Sprintf("event 10 of %d ", ended))
+		hasNot("<script", fmt.Sprintf("event 3 of %d ", running), fmt.Sprintf("event 9 of %d ", ended), "nobody now", "ZgotmplZ")
 		if strings.Index(text, fmt.Sprintf("event 11 of %d ", running)) > strings.Index(text, fmt.Sprintf("event 10 of %d ", running)) {
 			t.Error("the latest event is not the first")
 		}

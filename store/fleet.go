@@ -8,22 +8,32 @@ import (
 	"time"
 
 	"midflight/ghost"
+	"midflight/internal/version"
 )
 
 // register lists this process among the Midflights, and forgets those that have died.
 func (s *Store) register(ctx context.Context) error {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "?"
-	}
 	if _, err := s.db.ExecContext(ctx, "DELETE /* midflight */ FROM midflight.proxies WHERE IS_FREE_LOCK(CONCAT('midflight.owner.', owner))"); err != nil {
 		return fmt.Errorf("list this Midflight: %w", err)
 	}
 	if _, err := s.db.ExecContext(ctx, "DELETE /* midflight */ FROM midflight.heartbeats WHERE owner NOT IN (SELECT owner FROM midflight.proxies)"); err != nil {
 		return fmt.Errorf("list this Midflight: %w", err)
 	}
-	_, err = s.db.ExecContext(ctx, "INSERT /* midflight */ INTO midflight.proxies (owner, host, pid, started_at) VALUES (?, ?, ?, UTC_TIMESTAMP(6))", s.owner, host, os.Getpid())
+	_, err := s.db.ExecContext(ctx, "INSERT /* midflight */ INTO midflight.proxies (owner, host, pid, started_at) VALUES (?, ?, ?, UTC_TIMESTAMP(6))", s.owner, hostName(), os.Getpid())
 	return wrap(err, "list this Midflight")
+}
+
+func hostName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		return "?"
+	}
+	return host
+}
+
+// runner is this process, for whoever asks later.
+func runner() string {
+	return fmt.Sprintf("midflight %s on %s, process %d", version.String(), hostName(), os.Getpid())
 }
 
 // Peers implements ghost.Store.

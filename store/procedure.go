@@ -5,7 +5,7 @@ import "fmt"
 // A procedure is an operator's word: CALL midflight.pause(7). MySQL's own
 // EXECUTE privilege says who may.
 type procedure struct {
-	name, set, comment string
+	name, set, comment string // a comment stands for its text: another text, another comment
 	also               string // further parameters
 	refused            string // an SQL expression: why not, of standing (the phase) and hidden (invisible_columns); NULL: it is accepted
 }
@@ -18,18 +18,19 @@ const (
 )
 
 var procedures = []procedure{
-	{name: "pause", set: "pause_requested = TRUE", comment: "Stops the row copy; changes are applied meanwhile", refused: running},
-	{name: "resume", set: "pause_requested = FALSE", comment: "Goes on after pause", refused: running},
-	{name: "cutover", set: "cutover_requested = TRUE", comment: "Gives leave to swap the tables", refused: running},
-	{name: "cancel", set: "cancel_requested = TRUE", comment: "Ends the migration; the table stays as it was", refused: running},
-	{name: "reveal", set: "reveal_requested = TRUE", comment: "Makes the columns visible that the migration has published INVISIBLE", refused: publishing},
-	{name: "throttle", also: ", IN ratio DOUBLE, IN minutes DOUBLE", comment: "Has the copy rest for a part of the time, 0 to 1, for so many minutes",
+	{name: "pause", set: "pause_requested = TRUE", comment: "Stops the row copy; changes are applied meanwhile. Recorded in events", refused: running},
+	{name: "resume", set: "pause_requested = FALSE", comment: "Goes on after pause. Recorded in events", refused: running},
+	{name: "cutover", set: "cutover_requested = TRUE", comment: "Gives leave to swap the tables. Recorded in events", refused: running},
+	{name: "cancel", set: "cancel_requested = TRUE", comment: "Ends the migration; the table stays as it was. Recorded in events", refused: running},
+	{name: "reveal", set: "reveal_requested = TRUE", comment: "Makes the columns visible that the migration has published INVISIBLE. Recorded in events", refused: publishing},
+	{name: "throttle", also: ", IN ratio DOUBLE, IN minutes DOUBLE", comment: "Has the copy rest for a part of the time, 0 to 1, for so many minutes. Recorded in events",
 		set:     "throttle_ratio = ratio, throttle_until = UTC_TIMESTAMP(6) + INTERVAL ROUND(60 * minutes) SECOND",
 		refused: "COALESCE(" + running + ", CASE WHEN ratio IS NULL OR minutes IS NULL OR ratio < 0 OR ratio > 1 OR minutes < 0 OR minutes > 527040 THEN ' can not be throttled so: want a ratio of 0 to 1, and minutes' END)"},
 }
 
 // text is one CREATE PROCEDURE; a migration that it is not for, or that never was,
-// is an error of the caller's.
+// is an error of the caller's. Who called is in the history: USER() is the caller's, where
+// CURRENT_USER() is the definer.
 func (p procedure) text() string {
 	return fmt.Sprintf(`CREATE PROCEDURE midflight.%s(IN migration BIGINT%s) SQL SECURITY DEFINER MODIFIES SQL DATA COMMENT '%s'
 BEGIN
@@ -46,5 +47,7 @@ BEGIN
     SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = sentence;
   END IF;
   UPDATE midflight.migrations SET %s WHERE id = migration;
-END`, p.name, p.also, p.comment, p.refused, p.set)
+  INSERT INTO midflight.events (migration_id, happened_at, kind, said_by, event)
+  VALUES (migration, UTC_TIMESTAMP(6), 'control', USER(), CONCAT('%s: CALL by ', USER(), ', connection ', CONNECTION_ID()));
+END`, p.name, p.also, p.comment, p.refused, p.set, p.name)
 }

@@ -3,36 +3,51 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"midflight/ghost"
 	"midflight/mysqld"
+	"midflight/schema"
 )
 
 // A Migration is a row of midflight.migrations, as people see it.
 type Migration struct {
-	ID                     int64
-	Table, Statement       string // a long statement's beginning
-	Phase                  ghost.Phase
-	Path, Why              string
-	Copied, Estimate       int64
-	Progress               float64       // 0 to 1
-	ETA, ETAError          sql.NullInt64 // in seconds
-	Rate                   int64         // rows a second
-	Backlog                int64
-	WaitingFor, Failure    string
-	CutOver                string
-	Paused                 bool
-	User, Host             string
-	Created, Started, Done sql.NullTime
+	ID                  int64
+	Table, Statement    string // a long statement's beginning
+	Phase               ghost.Phase
+	Path, Why           string
+	Copied, Estimate    int64
+	Progress            float64       // 0 to 1
+	ETA, ETAError       sql.NullInt64 // in seconds
+	Rate                int64         // rows a second
+	Backlog             int64
+	WaitingFor, Failure string
+	CutOver             string
+	Paused              bool
+	User, Host          string
+	Account, Database   string
+	Session             int64
+	RanBy               string // the Midflight
+	Records, Warnings   sql.NullInt64
+	ErrorNumber         sql.NullInt64
+	Verification        string
+	Tries               ghost.Tries
+	Created, Started    sql.NullTime
+	Ready, Done         sql.NullTime
 }
 
 // An Event is a line of a migration's history.
 type Event struct {
-	At   time.Time
-	Text string
+	At     time.Time
+	Kind   ghost.EntryKind
+	Phase  ghost.Phase // that was entered; "": none
+	By     string      // "": Midflight itself
+	Text   string
+	Detail json.RawMessage // nil: none
 }
 
 // Ended tells whether the migration has.
@@ -62,11 +77,49 @@ func (m Migration) Took(now time.Time) (d time.Duration, ok bool) {
 // Recent reads the migrations that run and then the latest that have ended,
 // limit in all. It needs no Store: there are none where no Midflight has run.
 func Recent(ctx context.Context, db *sql.DB, limit int) ([]Migration, error) {
-	rows, err := db.QueryContext(ctx, `SELECT /* midflight */ id, CONCAT(schema_name, '.', table_name), LEFT(statement, 2000), phase, strategy, reason, rows_copied, rows_estimate, progress, eta_seconds, eta_error_seconds, rows_per_second, backlog,
-  waiting_for, COALESCE(error, ''), cutover, pause_requested, user, host, created_at, started_at, completed_at
-FROM midflight.migrations ORDER BY completed_at IS NULL DESC, id DESC LIMIT ?`, limit)
-	if n := mysqld.Number(err); n == mysqld.ErrNoSuchTable || n == 1049 {
+	return migrations(ctx, db, "LEFT(statement, 2000)", "ORDER BY completed_at IS NULL DESC, id DESC LIMIT ?", limit)
+}
+
+// One reads one migration, with its whole statement.
+func One(ctx context.Context, db *sql.DB, id int64) (Migration, error) {
+	list, err := migrations(ctx, db, "statement", "WHERE id = ?", id)
+	if err == nil && len(list) == 0 {
+		err = &NoMigrationError{id}
+	}
+	if err != nil {
+		return Migration{}, err
+	}
+	return list[0], nil
+}
+
+// A NoMigrationError says that there is none of that id.
+type NoMigrationError struct{ ID int64 }
+
+func (e *NoMigrationError) Error() string {
+	return fmt.Sprintf("there is no migration %d (midflight status and midflight history list them)", e.ID)
+}
+
+// neverOpened: no Midflight has been at this server yet.
+func neverOpened(err error) bool {
+	n := mysqld.Number(err)
+	return n == mysqld.ErrNoSuchTable || n == 1049
+}
+
+// errBadField is ER_BAD_FIELD_ERROR.
+const errBadField = 1054
+
+var errOlder = errors.New("the schema midflight is of an older version; midflight serve of this version brings it up to date when it starts")
+
+func migrations(ctx context.Context, db *sql.DB, statement, which string, args ...any) ([]Migration, error) {
+	rows, err := db.QueryContext(ctx, fmt.Sprintf(`SELECT /* midflight */ id, CONCAT(schema_name, '.', table_name), %s, phase, strategy, reason, rows_copied, rows_estimate, progress, eta_seconds, eta_error_seconds, rows_per_second, backlog,
+  waiting_for, error_number, COALESCE(error, ''), cutover, pause_requested, user, host, account, database_name, connection_id, ran_by, records, warnings, COALESCE(verification, ''),
+  cutover_attempts, locked_microseconds * 1000, held_statements, held_microseconds * 1000, created_at, started_at, ready_at, completed_at
+FROM midflight.migrations %s`, statement, which), args...)
+	if neverOpened(err) {
 		return nil, nil
+	}
+	if mysqld.Number(err) == errBadField {
+		return nil, errOlder
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the migrations: %w", err)
@@ -76,7 +129,8 @@ FROM midflight.migrations ORDER BY completed_at IS NULL DESC, id DESC LIMIT ?`, 
 	for rows.Next() {
 		var m Migration
 		if err := rows.Scan(&m.ID, &m.Table, &m.Statement, &m.Phase, &m.Path, &m.Why, &m.Copied, &m.Estimate, &m.Progress, &m.ETA, &m.ETAError, &m.Rate, &m.Backlog,
-			&m.WaitingFor, &m.Failure, &m.CutOver, &m.Paused, &m.User, &m.Host, &m.Created, &m.Started, &m.Done); err != nil {
+			&m.WaitingFor, &m.ErrorNumber, &m.Failure, &m.CutOver, &m.Paused, &m.User, &m.Host, &m.Account, &m.Database, &m.Session, &m.RanBy, &m.Records, &m.Warnings, &m.Verification,
+			&m.Tries.Number, &m.Tries.Locked, &m.Tries.Held, &m.Tries.Longest, &m.Created, &m.Started, &m.Ready, &m.Done); err != nil {
 			return nil, fmt.Errorf("read the migrations: %w", err)
 		}
 		list = append(list, m)
@@ -96,10 +150,10 @@ func LastEvents(ctx context.Context, db *sql.DB, list []Migration, n int) (map[i
 	var parts []string
 	var args []any
 	for _, m := range list {
-		parts = append(parts, "(SELECT id, migration_id, happened_at, event FROM midflight.events WHERE migration_id = ? ORDER BY id DESC LIMIT ?)")
+		parts = append(parts, "(SELECT id, migration_id, "+eventColumns+" FROM midflight.events WHERE migration_id = ? ORDER BY id DESC LIMIT ?)")
 		args = append(args, m.ID, n)
 	}
-	rows, err := db.QueryContext(ctx, "SELECT /* midflight */ migration_id, happened_at, event FROM ("+strings.Join(parts, " UNION ALL ")+") AS latest ORDER BY id DESC", args...)
+	rows, err := db.QueryContext(ctx, "SELECT /* midflight */ migration_id, "+eventColumns+" FROM ("+strings.Join(parts, " UNION ALL ")+") AS latest ORDER BY id DESC", args...)
 	if err != nil {
 		return nil, fmt.Errorf("read the events: %w", err)
 	}
@@ -107,8 +161,8 @@ func LastEvents(ctx context.Context, db *sql.DB, list []Migration, n int) (map[i
 	events := map[int64][]Event{}
 	for rows.Next() {
 		var id int64
-		var e Event
-		if err := rows.Scan(&id, &e.At, &e.Text); err != nil {
+		e, err := scanEvent(rows, &id)
+		if err != nil {
 			return nil, fmt.Errorf("read the events: %w", err)
 		}
 		events[id] = append(events[id], e)
@@ -117,4 +171,82 @@ func LastEvents(ctx context.Context, db *sql.DB, list []Migration, n int) (map[i
 		return nil, fmt.Errorf("read the events: %w", err)
 	}
 	return events, nil
+}
+
+const eventColumns = "happened_at, kind, phase, said_by, event, detail"
+
+func scanEvent(rows *sql.Rows, id *int64) (e Event, err error) {
+	var phase, by, detail sql.NullString
+	err = rows.Scan(id, &e.At, &e.Kind, &phase, &by, &e.Text, &detail)
+	e.Phase, e.By = ghost.Phase(phase.String), by.String
+	if detail.Valid {
+		e.Detail = json.RawMessage(detail.String)
+	}
+	return e, err
+}
+
+// Events reads all events of a migration, in their order.
+func Events(ctx context.Context, db *sql.DB, id int64) ([]Event, error) {
+	rows, err := db.QueryContext(ctx, "SELECT /* midflight */ migration_id, "+eventColumns+" FROM midflight.events WHERE migration_id = ? ORDER BY id", id)
+	if err != nil {
+		return nil, fmt.Errorf("read the events: %w", err)
+	}
+	defer rows.Close()
+	var list []Event
+	for rows.Next() {
+		e, err := scanEvent(rows, &id)
+		if err != nil {
+			return nil, fmt.Errorf("read the events: %w", err)
+		}
+		list = append(list, e)
+	}
+	return list, rows.Err()
+}
+
+// CheckpointAt is when the latest checkpoint was made; it is not valid without one.
+func CheckpointAt(ctx context.Context, db *sql.DB, id int64) (at sql.NullTime, err error) {
+	err = db.QueryRowContext(ctx, "SELECT /* midflight */ MAX(updated_at) FROM midflight.checkpoints WHERE migration_id = ?", id).Scan(&at)
+	return at, wrap(err, "read when the checkpoint was made")
+}
+
+// A Stay is a migration's time in one phase.
+type Stay struct {
+	Phase   ghost.Phase
+	Entered time.Time
+	Took    time.Duration // to the next, or to now
+}
+
+// Stays tells where a migration's time has gone. A phase that is entered twice is there
+// twice; the last, of one that has ended, takes no time.
+func Stays(m Migration, events []Event, now time.Time) []Stay {
+	stays := []Stay{{Phase: ghost.Queued, Entered: m.Created.Time}}
+	enter := func(p ghost.Phase, at time.Time) {
+		last := &stays[len(stays)-1]
+		last.Took = max(0, at.Sub(last.Entered))
+		stays = append(stays, Stay{Phase: p, Entered: at})
+	}
+	for _, e := range events {
+		if e.Phase != "" && e.Phase != ghost.Queued {
+			enter(e.Phase, e.At)
+		}
+	}
+	switch last := &stays[len(stays)-1]; {
+	case m.Ended() && !last.Phase.Terminal(): // recorded by a version that told no end
+		enter(m.Phase, m.Done.Time)
+	case !m.Ended():
+		last.Took = max(0, now.Sub(last.Entered))
+	}
+	return stays
+}
+
+// Claims is what ghost.Explain asks for, of a server at which no Midflight may have been yet.
+type Claims struct{ DB *sql.DB }
+
+// Ours tells whether a migration claimed the name.
+func (c Claims) Ours(ctx context.Context, t schema.Name) (bool, error) {
+	ours, err := (&Store{db: c.DB}).Ours(ctx, t)
+	if neverOpened(err) {
+		return false, nil
+	}
+	return ours, err
 }

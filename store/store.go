@@ -209,9 +209,10 @@ func (s *Store) create(ctx context.Context, db execer, r ghost.Request, token st
 		return 0, err
 	}
 	result, err := db.ExecContext(ctx, `INSERT /* midflight */ INTO midflight.migrations
-(schema_name, table_name, statement, request, reason, waiting_for, cutover, user, host, connection_id, owner, client_at, token, created_at)
-VALUES (?, ?, ?, ?, '', '', ?, ?, ?, ?, ?, ?, ?, UTC_TIMESTAMP(6))`,
-		r.Table.Schema, r.Table.Table, strings.ToValidUTF8(r.Statement.Text, "?"), string(request), r.CutOver.String(), r.User, r.Host, r.Session, s.owner, s.owner, token)
+(schema_name, table_name, statement, request, reason, waiting_for, cutover, user, host, connection_id, account, database_name, owner, ran_by, client_at, token, created_at)
+VALUES (?, ?, ?, ?, '', '', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, UTC_TIMESTAMP(6))`,
+		r.Table.Schema, r.Table.Table, strings.ToValidUTF8(r.Statement.Text, "?"), string(request), r.CutOver.String(), r.User, r.Host, r.Session,
+		r.Account, r.Database, s.owner, runner(), s.owner, token)
 	if err != nil {
 		return 0, err
 	}
@@ -229,9 +230,13 @@ type execer interface {
 func (s *Store) save(ctx context.Context, db execer, st ghost.Status) error {
 	_, err := db.ExecContext(ctx, `UPDATE /* midflight */ midflight.migrations
 SET phase = ?, strategy = ?, reason = ?, rows_copied = ?, rows_estimate = ?, progress = ?, eta_seconds = ?, eta_error_seconds = ?, rows_per_second = ?, backlog = ?, waiting_for = ?, throttled = ?,
+  cutover_attempts = GREATEST(cutover_attempts, ?), locked_microseconds = GREATEST(locked_microseconds, ?),
+  held_statements = GREATEST(held_statements, ?), held_microseconds = GREATEST(held_microseconds, ?), verification = COALESCE(?, verification),
   started_at = IF(? = 'queued', NULL, COALESCE(started_at, UTC_TIMESTAMP(6))), ready_at = IF(? = 'ready', COALESCE(ready_at, UTC_TIMESTAMP(6)), ready_at)
 WHERE id = ? AND owner = ?`,
-		st.Phase, st.Strategy, st.Reason, st.RowsCopied, st.RowsTotal, st.Progress, eta(st, st.ETA), eta(st, st.ETAError), st.Rate, st.Backlog, st.WaitingFor, throttled(st.Throttled), st.Phase, st.Phase, st.ID, s.owner)
+		st.Phase, st.Strategy, st.Reason, st.RowsCopied, st.RowsTotal, st.Progress, eta(st, st.ETA), eta(st, st.ETAError), st.Rate, st.Backlog, st.WaitingFor, throttled(st.Throttled),
+		st.Tries.Number, st.Tries.Locked.Microseconds(), st.Tries.Held, st.Tries.Longest.Microseconds(), sql.NullString{String: st.Verified, Valid: st.Verified != ""},
+		st.Phase, st.Phase, st.ID, s.owner)
 	return err
 }
 
@@ -260,7 +265,7 @@ func (s *Store) Finish(ctx context.Context, st ghost.Status, r ghost.Result) err
 		number, text, state = sql.NullInt64{Int64: int64(e.Number), Valid: true}, sql.NullString{String: e.Message, Valid: true}, sql.NullString{String: e.State, Valid: true}
 	}
 	if _, err := tx.ExecContext(ctx, `UPDATE /* midflight */ midflight.migrations
-SET error_number = ?, error = ?, error_state = ?, records = ?, completed_at = UTC_TIMESTAMP(6), eta_seconds = NULL, eta_error_seconds = NULL, rows_per_second = 0 WHERE id = ?`, number, text, state, r.Records, st.ID); err != nil {
+SET error_number = ?, error = ?, error_state = ?, records = ?, warnings = ?, completed_at = UTC_TIMESTAMP(6), eta_seconds = NULL, eta_error_seconds = NULL, rows_per_second = 0 WHERE id = ?`, number, text, state, r.Records, r.Warned, st.ID); err != nil {
 		return err
 	}
 	for _, own := range []string{"fences", "triggers", "chunks", "sessions", "listeners", "calls"} {
@@ -268,17 +273,29 @@ SET error_number = ?, error = ?, error_state = ?, records = ?, completed_at = UT
 			return err
 		}
 	}
+	if err := log(ctx, tx, st.ID, ghost.Entry{Kind: ghost.EntryPhase, Phase: st.Phase, Text: "phase " + string(st.Phase)}); err != nil {
+		return err
+	}
 	return tx.Commit()
 }
 
 // Log implements ghost.Store.
-func (s *Store) Log(ctx context.Context, id int64, what string) error {
-	return log(ctx, s.db, id, what)
+func (s *Store) Log(ctx context.Context, id int64, e ghost.Entry) error {
+	return log(ctx, s.db, id, e)
 }
 
-func log(ctx context.Context, db execer, id int64, what string) error {
-	_, err := db.ExecContext(ctx, "INSERT /* midflight */ INTO midflight.events (migration_id, happened_at, event) VALUES (?, UTC_TIMESTAMP(6), ?)", id, what)
-	return err
+func log(ctx context.Context, db execer, id int64, e ghost.Entry) error {
+	var detail sql.NullString
+	if e.Detail != nil {
+		b, err := json.Marshal(e.Detail)
+		if err != nil {
+			return fmt.Errorf("record an event: %w", err)
+		}
+		detail = sql.NullString{String: string(b), Valid: true}
+	}
+	_, err := db.ExecContext(ctx, "INSERT /* midflight */ INTO midflight.events (migration_id, happened_at, kind, phase, said_by, event, detail) VALUES (?, UTC_TIMESTAMP(6), ?, ?, ?, ?, ?)",
+		id, e.Kind, sql.NullString{String: string(e.Phase), Valid: e.Phase != ""}, sql.NullString{String: e.By, Valid: e.By != ""}, e.Text, detail)
+	return wrap(err, "record an event")
 }
 
 // Control implements ghost.Store.

@@ -92,12 +92,15 @@ WHERE phase NOT IN ('completed', 'failed', 'canceled') AND owner <> ?`, []any{s.
 
 // Adopt implements ghost.Store.
 func (s *Store) Adopt(ctx context.Context, o ghost.Orphan) (bool, error) {
-	result, err := s.db.ExecContext(ctx, `UPDATE /* midflight */ midflight.migrations SET owner = ?
-WHERE id = ? AND owner = ? AND phase NOT IN ('completed', 'failed', 'canceled')`, s.owner, o.ID, o.Owner)
+	result, err := s.db.ExecContext(ctx, `UPDATE /* midflight */ midflight.migrations SET owner = ?, ran_by = ?
+WHERE id = ? AND owner = ? AND phase NOT IN ('completed', 'failed', 'canceled')`, s.owner, runner(), o.ID, o.Owner)
 	if err != nil {
 		return false, fmt.Errorf("take migration %d over: %w", o.ID, err)
 	}
 	n, err := result.RowsAffected()
+	if n > 0 { // that it can't be told is no reason not to go on
+		s.Log(ctx, o.ID, ghost.Entry{Kind: ghost.EntryRunner, Text: "taken over by " + runner()})
+	}
 	return n > 0, err
 }
 

@@ -8,6 +8,7 @@ import (
 	"math"
 	"time"
 
+	"midflight/ghost"
 	"midflight/throttle"
 )
 
@@ -51,7 +52,7 @@ func (s *Store) Stop(ctx context.Context, id int64, why string) error {
 	if _, err := tx.ExecContext(ctx, "UPDATE /* midflight */ midflight.migrations SET pause_requested = TRUE WHERE id = ?", id); err != nil {
 		return fmt.Errorf("stop the migration: %w", err)
 	}
-	if err := log(ctx, tx, id, "stopped until CALL midflight.resume: "+why); err != nil {
+	if err := log(ctx, tx, id, ghost.Entry{Kind: ghost.EntryControl, Text: "stopped until CALL midflight.resume: " + why}); err != nil {
 		return fmt.Errorf("stop the migration: %w", err)
 	}
 	return wrap(tx.Commit(), "stop the migration")

@@ -2,30 +2,34 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"text/tabwriter"
 
 	"midflight/check"
-	"midflight/mysqld"
 )
 
 // check is serve's check alone, as a table.
 func checkCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	var c config
-	rest, err := c.parse("check", args, stderr, func(c *config, f *flag.FlagSet) { c.serverFlags(f) })
-	if err := noArgs("check", rest, err); err != nil {
-		return err
-	}
-	db, err := mysqld.Open(c.account())
+	c, err := read("check", args, stdout, stderr, nil)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	_, findings, err := check.Server(ctx, db, c.account())
+	defer c.db.Close()
+	if err := noArgs("check", c.rest, nil); err != nil {
+		return err
+	}
+	_, findings, err := check.Server(ctx, c.db, c.account())
 	if err != nil {
 		return err
+	}
+	if c.json {
+		for _, f := range findings {
+			if err := writeJSON(stdout, findingObject{f.What, f.OK, f.Warn, f.Found, f.Want, f.Mend}); err != nil {
+				return err
+			}
+		}
+		return notReady(c.Server, findings)
 	}
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\tWHAT\tFOUND\tWANTED")
@@ -44,8 +48,12 @@ func checkCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 			fmt.Fprintf(stdout, "\n%s:\n  %s\n", f.What, f.Mend)
 		}
 	}
+	return notReady(c.Server, findings)
+}
+
+func notReady(server string, findings []check.Finding) error {
 	if check.Missing(findings) != nil {
-		return fmt.Errorf("the server %s is not ready for Midflight", c.Server)
+		return answerNo{fmt.Errorf("the server %s is not ready for Midflight", server)}
 	}
 	return nil
 }

@@ -69,7 +69,7 @@ func TestUsage(t *testing.T) {
 	}{
 		{"", 2, "no command given"},
 		{"frobnicate", 2, `no command "frobnicate"; see midflight help`},
-		{"help", 0, "midflight serve    run the proxy"},
+		{"help", 0, "midflight serve          run the proxy"},
 		{"--help", 0, "midflight watch"},
 		{"version", 0, "midflight "},
 		{"serve --nothing", 2, "flag provided but not defined: -nothing"},
@@ -81,6 +81,14 @@ func TestUsage(t *testing.T) {
 		{"reveal", 2, "reveal needs the id of a migration"},
 		{"cancel many", 2, `cancel: "many" is not the id of a migration`},
 		{"cutover 1 2", 2, "cutover needs the id"},
+		{"status 1 2", 2, "what is"},
+		{"watch x", 2, "not the id of a migration"},
+		{"history -o xml", 2, "want text or json"},
+		{"history --since never", 2, "want a time"},
+		{"throttle 1 2 3", 2, "is no ratio"},
+		{"throttle 1 0.5", 2, "throttle needs the ID"},
+		{"limit lag", 2, "limit needs the NAME"},
+		{"plan", 2, "plan needs one statement"},
 		{"status --config /nowhere.yaml", 1, "/nowhere.yaml"},
 		{"status --password-file /nowhere", 1, "read the password"},
 		{"status --server 127.0.0.1:1", 1, "connection refused"},
@@ -171,7 +179,7 @@ func TestServeRefuses(t *testing.T) {
 			serveRefuses(t, s, "root", "binlog_format: found "+format+", wanted ROW. To mend it: SET GLOBAL binlog_format = 'ROW'")
 		}
 		_, stderr, status := runs(t, nil, "check", "--server", s.Addr, "--user", "root")
-		if status != 1 || !strings.Contains(stderr, "is not ready for Midflight") {
+		if status != 5 || !strings.Contains(stderr, "is not ready for Midflight") {
 			t.Errorf("check: %d, %s", status, stderr)
 		}
 		s.Exec(t, "SET GLOBAL binlog_format = 'ROW'")

@@ -117,11 +117,18 @@ func (c *config) parse(name string, args []string, stderr io.Writer, flags func(
 	f.SetOutput(stderr)
 	file := f.String("config", os.Getenv("MIDFLIGHT_CONFIG"), "`FILE` (YAML) with a key for each flag")
 	flags(c, f)
-	if err := f.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil, err
+	var plain []string // what is no flag; flags may stand behind it, too
+	for {
+		if err := f.Parse(args); err != nil {
+			if errors.Is(err, flag.ErrHelp) {
+				return nil, err
+			}
+			return nil, usageError{err}
 		}
-		return nil, usageError{err}
+		if f.NArg() == 0 {
+			break
+		}
+		plain, args = append(plain, f.Arg(0)), f.Args()[1:]
 	}
 	given := map[string]bool{}
 	f.Visit(func(f *flag.Flag) { given[f.Name] = true })
@@ -162,7 +169,7 @@ func (c *config) parse(name string, args []string, stderr io.Writer, flags func(
 		}
 		c.Password = strings.TrimRight(string(b), "\r\n")
 	}
-	return f.Args(), nil
+	return plain, nil
 }
 
 // noArgs refuses arguments to a command that takes none: a forgotten dash would

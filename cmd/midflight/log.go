@@ -48,6 +48,8 @@ func (l logger) interception(e intercept.Event) {
 	switch e := e.(type) {
 	case intercept.Intercepted:
 		l.Info("schema change intercepted", zap.Uint32("connection", e.Connection), zap.Int64("migration", e.Migration), zap.String("table", e.Table.String()))
+	case intercept.NotRecorded:
+		l.Warn("a schema change is missing from midflight.statements", zap.Uint32("connection", e.Connection), zap.Error(e.Err))
 	case intercept.Forwarded:
 		l.Info("schema change forwarded", zap.Uint32("connection", e.Connection), zap.String("reason", e.Reason),
 			zap.Int("attempts", e.Attempts), zap.Duration("waited", e.Waited), zap.String("waited_for", e.For))

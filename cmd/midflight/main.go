@@ -9,8 +9,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
+
+	"midflight/internal/version"
 )
 
 func main() {
@@ -19,31 +20,37 @@ func main() {
 	stop()
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
-	case errors.As(err, new(usageError)):
-		fmt.Fprintln(os.Stderr, "midflight:", err)
-		os.Exit(2)
 	default:
-		fmt.Fprintln(os.Stderr, "midflight:", err)
-		os.Exit(1)
+		if text := err.Error(); text != "" {
+			fmt.Fprintln(os.Stderr, "midflight:", text)
+		}
+		os.Exit(exitStatus(err))
 	}
 }
 
 const usage = `midflight is a MySQL proxy that makes ALTER TABLE online.
 
-  midflight serve    run the proxy
-  midflight check    tell whether the server's settings and the account will do
-  midflight status   show migrations
-  midflight watch    show migrations, live
+  midflight serve          run the proxy
+  midflight check          tell whether the server's settings and the account will do
+  midflight plan "ALTER …" tell what a change would do, and change nothing
+  midflight status [ID]    show migrations, or all about one
+  midflight watch [ID]     the same, live; with an ID until that one has ended
+  midflight history [ID]   who changed what and when, what is no migration included
   midflight pause|resume|cutover|cancel|reveal ID
-  midflight health   ask the one that runs, with the same settings, whether it lives
+  midflight throttle ID RATIO MINUTES
+                           let a copy rest for RATIO (0 to 1) of the time
+  midflight limit NAME VALUE
+                           set a throttle's limit
+  midflight health         ask the one that runs, with the same settings, whether it lives
   midflight version
 
 midflight COMMAND -h shows a command's flags. Each flag may also be given as an
 environment variable (--server as MIDFLIGHT_SERVER) or in a file (--config).
-`
+check, plan, status, watch and history take -o json.
 
-// usageError is an error in how the program was called: exit status 2.
-type usageError struct{ error }
+Exit status: 0 done, 1 it didn't work, 2 called wrongly, 3 the migration failed,
+4 it was canceled, 5 the answer is no (check: not ready; plan: refused).
+`
 
 // run is the program.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -61,29 +68,22 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return checkCommand(ctx, args, stdout, stderr)
 	case "status":
 		return status(ctx, args, stdout, stderr)
+	case "plan":
+		return planCommand(ctx, args, stdout, stderr)
+	case "history":
+		return history(ctx, args, stdout, stderr)
 	case "watch":
 		return watch(ctx, args, stdout, stderr)
 	case "pause", "resume", "cutover", "cancel", "reveal":
 		return control(ctx, command, args, stdout, stderr)
+	case "throttle", "limit":
+		return callWith(ctx, command, args, stdout, stderr)
 	case "version", "-version", "--version":
-		fmt.Fprintln(stdout, "midflight", version())
+		fmt.Fprintln(stdout, "midflight", version.String())
 		return nil
 	case "help", "-h", "-help", "--help":
 		fmt.Fprint(stdout, usage)
 		return nil
 	}
 	return usageError{fmt.Errorf("no command %q; see midflight help", command)}
-}
-
-// release is the version that scripts/release has the linker write.
-var release string
-
-func version() string {
-	if release != "" {
-		return release
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
 }

@@ -15,6 +15,7 @@ import (
 	"midflight/check"
 	"midflight/ghost"
 	"midflight/intercept"
+	"midflight/internal/version"
 	"midflight/metrics"
 	"midflight/mysqld"
 	"midflight/page"
@@ -82,7 +83,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	defer keep.Close()
 
-	series := metrics.New(version())
+	series := metrics.New(version.String())
 	door := new(door)
 	sampler := signals.New(signals.Config{
 		Server: c.account(), Flavor: flavor, DB: db, Store: keep, Rules: c.Rules, Replicas: c.Replicas, Query: c.Query,
@@ -93,7 +94,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		Server: c.account(), Flavor: flavor, DB: db, Store: keep, Door: door, Gate: sampler, KeepOld: c.KeepOld, Bounds: c.Bounds, Memory: c.MemoryMiB << 20,
 		Observe: func(e ghost.Event) { log.migration(e); series.Migration(e) },
 	})
-	interceptor := &intercept.Interceptor{Flavor: flavor, Queue: queue,
+	interceptor := &intercept.Interceptor{Flavor: flavor, Queue: queue, Trail: trail{keep},
 		Observe: func(e intercept.Event) { log.interception(e); series.Interception(e) }}
 	front.Candidate, front.Intercept = intercept.Candidate, interceptor.Intercept
 	front.Observe = func(e proxy.Event) { log.session(e); series.Session(e) }
