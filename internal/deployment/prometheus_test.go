@@ -28,7 +28,7 @@ func TestPrometheus(t *testing.T) {
 	server.Exec(t, "USE "+db, "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, v VARCHAR(20))", "INSERT INTO t (v) VALUES ('a'), ('b'), ('c')")
 	token := filepath.Join(t.TempDir(), "token")
 	write(t, token, []byte("a token of the test's\n"))
-	m := testmidflight.Start(t, server, "--http-token-file", token)
+	m := testmidflight.Start(t, server, "--http-token-file", token, "--drain", "1m")
 	p := startPrometheus(t, m.HTTP, token)
 
 	p.await(`up{job="midflight"} == 1`, 1)
@@ -36,17 +36,20 @@ func TestPrometheus(t *testing.T) {
 	p.await(`midflight_migration_phase`, 0)
 	answer := make(chan error, 1)
 	through := m.DB(t, db)
-	go func() {
-		_, err := through.Exec("ALTER TABLE /* midflight: strategy=copy, cutover=manual */ t ADD COLUMN w INT")
-		answer <- err
-	}()
+	alter := func(change string) {
+		go func() {
+			_, err := through.Exec("ALTER TABLE /* midflight: strategy=copy, cutover=manual */ t " + change)
+			answer <- err
+		}()
+	}
+	alter("ADD COLUMN w INT")
 	p.await(`midflight_migration_phase{phase="ready"} == 1`, 1)
 	p.await(`midflight_migration_waiting == 1`, 1)
 	p.await(`midflight_migration_rows_copied == 3`, 1)
 	p.await(`midflight_migration_binlog_connected == 1`, 1)
 	p.await(`midflight_migration_binlog_lag_seconds < 5`, 1)
 	p.await(`midflight_rows_compared_total >= 3 and midflight_ranges_compared_total >= 1 and midflight_rows_copied_total == 3`, 1)
-	page := p.get(t, "http://"+m.HTTP+"/metrics", "a token of the test's")
+	page := p.get("http://"+m.HTTP+"/metrics", "a token of the test's")
 	promtool(t, page, "check", "metrics")
 	if bytes.Contains(page, []byte(db)) || bytes.Contains(page, []byte("ADD COLUMN")) {
 		t.Error("the name of the schema, or the statement, is in the series")
@@ -71,7 +74,7 @@ func TestPrometheus(t *testing.T) {
 			}
 		}
 	}
-	if err := json.Unmarshal(p.get(t, p.address+"/api/v1/rules", ""), &rules); err != nil {
+	if err := json.Unmarshal(p.get(p.address+"/api/v1/rules", ""), &rules); err != nil {
 		t.Fatal(err)
 	}
 	n := 0
@@ -85,7 +88,29 @@ func TestPrometheus(t *testing.T) {
 	if n < 10 {
 		t.Errorf("Prometheus has %d rules of ours", n)
 	}
-	m.Stop()
+
+	// One that is left to another Midflight has no series here any more, though this one
+	// drains for as long as a transaction is open.
+	open, err := through.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer open.Close()
+	if _, err := open.ExecContext(t.Context(), "BEGIN"); err != nil {
+		t.Fatal(err)
+	}
+	alter("ADD COLUMN x INT")
+	p.await(`midflight_migration_phase{phase="ready"} == 1`, 1)
+	m.Signal(syscall.SIGTERM)
+	p.await(`midflight_ready == 0 and midflight_migrations_left_total == 1 and on (instance) sum by (instance) (midflight_migrations) == 0`, 1)
+	p.await(`{__name__=~"midflight_migration_.*"}`, 0)
+	if err := <-answer; err == nil {
+		t.Error("the client of a migration that was left was told that it is done")
+	}
+	if _, err := open.ExecContext(t.Context(), "COMMIT"); err != nil {
+		t.Error(err)
+	}
+	<-m.Done()
 	p.await(`up{job="midflight"} == 0`, 1)
 }
 
@@ -164,7 +189,7 @@ func (p *prometheus) await(query string, series int) {
 		}
 	}()
 	p.poll(fmt.Sprintf("%s has %d series", query, series), func() bool {
-		last = p.get(p.t, p.address+"/api/v1/query?query="+url.QueryEscape(query), "")
+		last = p.get(p.address+"/api/v1/query?query="+url.QueryEscape(query), "")
 		var answer struct {
 			Data struct{ Result []any }
 		}
@@ -190,7 +215,8 @@ func (p *prometheus) poll(what string, is func() bool) {
 	}
 }
 
-func (p *prometheus) get(t *testing.T, url, token string) []byte {
+func (p *prometheus) get(url, token string) []byte {
+	t := p.t
 	t.Helper()
 	r, err := http.NewRequest("GET", url, nil)
 	if err != nil {
