@@ -276,7 +276,7 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 	if ok {
 		return p, nil
 	}
-	if r.early == nil {
+	if r.early == nil && !r.dry {
 		r.early = subscribeEarly(ctx, r.hub)
 	}
 	strict, err := isStrict(ctx, conn)
@@ -340,6 +340,9 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 			return p, err
 		}
 	}
+	if r.dry {
+		return r.tryOnScratch(ctx, conn, p, tables)
+	}
 	if err := r.Store.Claim(ctx, r.status.ID, shadow); err != nil {
 		return p, err
 	}
@@ -388,6 +391,9 @@ func (r *run) mustBeFree(ctx context.Context, t schema.Name) error {
 			Reason: fmt.Sprintf("Midflight needs the name %s, and a table that it did not make has it", t),
 			Hint:   "Rename or drop that table",
 		}
+	}
+	if r.dry {
+		return nil
 	}
 	return wrap(r.drop(ctx, t), "an earlier migration's table")
 }

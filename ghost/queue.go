@@ -47,6 +47,13 @@ type Queue struct {
 
 // NewQueue makes a queue; Run makes it work.
 func NewQueue(c Config) *Queue {
+	c = c.complete()
+	return &Queue{Config: c, submitted: make(chan *Ticket), ended: make(chan *Ticket), adopted: make(chan []*Ticket), stopped: make(chan struct{}), listener: &listener{door: c.Door},
+		hub: binlog.NewHub(c.DB, c.Server, c.Flavor, c.Store.FenceTable())}
+}
+
+// complete has the defaults in it.
+func (c Config) complete() Config {
 	if c.Bounds == (Bounds{}) {
 		c.Bounds = DefaultBounds
 	}
@@ -59,8 +66,7 @@ func NewQueue(c Config) *Queue {
 	if c.Observe == nil {
 		c.Observe = func(Event) {}
 	}
-	return &Queue{Config: c, submitted: make(chan *Ticket), ended: make(chan *Ticket), adopted: make(chan []*Ticket), stopped: make(chan struct{}), listener: &listener{door: c.Door},
-		hub: binlog.NewHub(c.DB, c.Server, c.Flavor, c.Store.FenceTable())}
+	return c
 }
 
 // A Ticket stands for a migration that was submitted.

@@ -268,8 +268,11 @@ func (q *Queue) wasSwapped(ctx context.Context, s Status, claimed []schema.Name)
 	return false, nil
 }
 
-// dropDue drops the old tables whose time has come.
+// dropDue drops the old tables whose time has come, and what an Explain has left.
 func (q *Queue) dropDue(ctx context.Context) error {
+	if err := dropStale(ctx, q.DB); err != nil {
+		return err
+	}
 	due, err := q.Store.Due(ctx)
 	if err != nil {
 		return err

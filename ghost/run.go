@@ -22,6 +22,7 @@ type run struct {
 	listener *listener
 	hub      *binlog.Hub
 	request  Request
+	dry      bool // it only tells (Explain): nothing but its scratch schema is touched
 	shown    atomic.Pointer[Status]
 	lease    *lease
 	attempt

@@ -13,31 +13,49 @@ import (
 // server's files are on this machine. Elsewhere the server's own error comes when it is
 // full, and what was taken is given back.
 func (r *run) mustHaveRoom(ctx context.Context) error {
+	_, places, err := r.roomFor(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range places {
+		if p.Need > p.Free {
+			return &plan.Refusal{
+				Reason: fmt.Sprintf("the new table and its rows in the binlog need about %s in %s, and %s are free", size(p.Need), p.Dir, size(p.Free)),
+				Hint:   "Make room there. " + plan.AskDirect,
+			}
+		}
+	}
+	return nil
+}
+
+// A Place is a directory of the server's that a copy takes room in.
+type Place struct {
+	Dir        string
+	Need, Free int64
+}
+
+// roomFor is what a copy needs, and where; no places: nobody can tell what is free.
+func (r *run) roomFor(ctx context.Context) (need room, places []Place, err error) {
 	var datadir, binlogs string
 	var data, indexes int64
-	err := r.DB.QueryRowContext(ctx, `SELECT /* midflight */ @@GLOBAL.datadir, COALESCE(@@GLOBAL.log_bin_basename, ''), COALESCE(data_length, 0), COALESCE(index_length, 0)
+	err = r.DB.QueryRowContext(ctx, `SELECT /* midflight */ @@GLOBAL.datadir, COALESCE(@@GLOBAL.log_bin_basename, ''), COALESCE(data_length, 0), COALESCE(index_length, 0)
 FROM information_schema.tables WHERE table_schema = ? AND table_name = ?`, r.original.Name.Schema, r.original.Name.Table).Scan(&datadir, &binlogs, &data, &indexes)
 	if err != nil {
-		return fmt.Errorf("ask how large %s is: %w", r.original.Name, err)
+		return need, nil, fmt.Errorf("ask how large %s is: %w", r.original.Name, err)
 	}
+	need = room{table: data + indexes, binlog: data}
 	if !oursToSee(datadir, r.original.Name.Schema, r.original.Name.Table) {
-		return nil
+		return need, nil, nil
 	}
-	need := room{table: data + indexes, binlog: data}
 	for _, dir := range []string{datadir, filepath.Dir(binlogs)} {
 		free, device, err := freeSpace(dir)
 		if err != nil {
 			continue // nobody can tell
 		}
 		_, other, err := freeSpace(filepath.Dir(binlogs))
-		if lacks := need.on(dir == datadir, err == nil && device == other); lacks > free {
-			return &plan.Refusal{
-				Reason: fmt.Sprintf("the new table and its rows in the binlog need about %s in %s, and %s are free", size(lacks), dir, size(free)),
-				Hint:   "Make room there. " + plan.AskDirect,
-			}
-		}
+		places = append(places, Place{dir, need.on(dir == datadir, err == nil && device == other), free})
 	}
-	return nil
+	return need, places, nil
 }
 
 // oursToSee: the server's files are those of this machine. A container may have the same

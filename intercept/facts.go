@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -49,18 +50,24 @@ var settingsMariaDB = []string{"old_mode", "system_versioning_alter_history", "a
 // no server knows 'en_US' in UTF-16 (1649).
 var settingsOfText = []string{"character_set_client", "collation_connection"}
 
+// Settings are the variables of a session that decide what a schema change means, in the
+// order in which another session is given them.
+func Settings(f mysqld.Flavor) []string {
+	more := settingsMySQL
+	if f.MariaDB {
+		more = settingsMariaDB
+	}
+	return slices.Concat(settings, more, settingsOfText)
+}
+
 // maxValue is how much of a value is read, and told of: as much as is ever right.
 const maxValue = 100
 
 func ask(ctx context.Context, c *proxy.Conn, f mysqld.Flavor) (facts, error) {
-	names, gtidNext := append([]string(nil), settings...), "'AUTOMATIC'"
-	if f.MariaDB {
-		names = append(names, settingsMariaDB...)
-	} else {
-		names = append(names, settingsMySQL...)
+	names, gtidNext := Settings(f), "'AUTOMATIC'"
+	if !f.MariaDB {
 		gtidNext = "@@SESSION.gtid_next"
 	}
-	names = append(names, settingsOfText...)
 	// A session whose clock was set has another NOW() than the server.
 	const clock = "IF(ABS(UNIX_TIMESTAMP(NOW(6)) - UNIX_TIMESTAMP(SYSDATE(6))) > 2, CAST(UNIX_TIMESTAMP(NOW(6)) AS CHAR), NULL)"
 	query := "SELECT /* midflight */ FOUND_ROWS(), HEX(CONVERT(DATABASE() USING utf8mb4)), @@lower_case_table_names, @@SESSION.sql_log_bin, " + gtidNext +

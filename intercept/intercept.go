@@ -12,6 +12,7 @@ import (
 	"midflight/parser"
 	"midflight/proxy"
 	"midflight/proxy/wire"
+	"midflight/schema"
 )
 
 // An Interceptor answers schema changes with the engine's help.
@@ -167,17 +168,12 @@ func (i *Interceptor) request(ctx context.Context, c *proxy.Conn, s parser.State
 		return r, "the session holds table locks of its own", nil
 	case name.Schema == "":
 		return r, "no database is selected", nil
-	case system[strings.ToLower(name.Schema)]:
-		return r, "it is a table of the system's", nil
 	case q.folded(s.Table.Schema + s.Table.Table):
 		return r, "its name has capital letters that the server may read otherwise", nil
 	case !q.readable(s.Text + name.Schema): // the engine writes the schema's name into the text
 		return r, "the statement is in the character set " + q.setting("character_set_client"), nil
 	}
-	if s.Local && !i.Flavor.MariaDB {
-		return r, "it is not for the binlog, which needs a privilege of its own", nil
-	}
-	if reason := plan.ForwardAsIs(s, strategy); reason != "" {
+	if reason := AsItIs(s, name, strategy, i.Flavor); reason != "" {
 		return r, reason, nil
 	}
 	forward, err = ordinaryTable(ctx, c, s)
@@ -188,6 +184,20 @@ func (i *Interceptor) request(ctx context.Context, c *proxy.Conn, s parser.State
 		return r, "", err
 	}
 	return ghost.Request{Statement: s, Table: name, Strategy: strategy, CutOver: cutOver, Settings: q.settings, Account: q.account, Database: q.database, Async: q.async == "1"}, "", nil
+}
+
+// AsItIs tells, whatever the session and the table are, why the server shall run a
+// statement as it was sent; "": it is the engine's.
+func AsItIs(s parser.Statement, on schema.Name, strategy plan.Strategy, f mysqld.Flavor) string {
+	switch {
+	case s.Kind.Direct():
+		return directly[s.Kind]
+	case system[strings.ToLower(on.Schema)]:
+		return "it is a table of the system's"
+	case s.Local && !f.MariaDB:
+		return "it is not for the binlog, which needs a privilege of its own"
+	}
+	return plan.ForwardAsIs(s, strategy)
 }
 
 const errSyntax = 1064

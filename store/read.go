@@ -11,6 +11,7 @@ import (
 
 	"midflight/ghost"
 	"midflight/mysqld"
+	"midflight/schema"
 )
 
 // A Migration is a row of midflight.migrations, as people see it.
@@ -236,4 +237,16 @@ func Stays(m Migration, events []Event, now time.Time) []Stay {
 		last.Took = max(0, now.Sub(last.Entered))
 	}
 	return stays
+}
+
+// Claims is what ghost.Explain asks for, of a server at which no Midflight may have been yet.
+type Claims struct{ DB *sql.DB }
+
+// Ours tells whether a migration claimed the name.
+func (c Claims) Ours(ctx context.Context, t schema.Name) (bool, error) {
+	ours, err := (&Store{db: c.DB}).Ours(ctx, t)
+	if neverOpened(err) {
+		return false, nil
+	}
+	return ours, err
 }

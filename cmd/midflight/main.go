@@ -65,6 +65,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return checkCommand(ctx, args, stdout, stderr)
 	case "status":
 		return status(ctx, args, stdout, stderr)
+	case "plan":
+		return planCommand(ctx, args, stdout, stderr)
 	case "history":
 		return history(ctx, args, stdout, stderr)
 	case "watch":

@@ -78,8 +78,8 @@ type cell struct {
 	in   colour
 }
 
-// A table has columns, the last of which gives way when the terminal is narrow, and then
-// the one called yields.
+// A table has columns. When the terminal is too narrow the last is shortened, or where
+// too little would be left of it gets lines of its own; then the one called yields gives way.
 type table struct {
 	head   []string
 	yields int
@@ -91,7 +91,7 @@ func (b *table) add(cells ...cell) { b.rows = append(b.rows, cells) }
 const (
 	gapBetween = 2  // columns
 	leastLast  = 24 // what the last column needs to be of use
-	leastOther = 12
+	leastOther = 10
 )
 
 // print lays the table out. A column that has nothing to say is left out.
@@ -116,19 +116,22 @@ func (b *table) print(t terminal) {
 		}
 		total += widths[i] + gapBetween
 	}
+	below := false
 	if over := total - gapBetween - t.width; t.width > 0 && over > 0 {
 		give := min(over, max(0, widths[last]-leastLast))
 		widths[last] -= give
-		over -= give
-		give = min(over, max(0, widths[b.yields]-leastOther))
-		widths[b.yields] -= give
-		widths[last] = max(1, widths[last]-(over-give))
+		if over -= give; over > 0 {
+			below = true
+			over -= gapBetween + widths[last]
+			widths[last] = 0
+			widths[b.yields] -= min(max(0, over), max(0, widths[b.yields]-leastOther))
+		}
 	}
 	print := func(row []cell) {
 		var line strings.Builder
 		room := t.width
 		for i, c := range row {
-			if widths[i] < 0 {
+			if widths[i] < 0 || below && i == last {
 				continue
 			}
 			text := cut(c.text, widths[i])
@@ -150,5 +153,9 @@ func (b *table) print(t terminal) {
 	print(head)
 	for _, row := range b.rows {
 		print(row)
+		if c := row[last]; below && c.text != "" {
+			indent := strings.Repeat(" ", gapBetween+gapBetween)
+			fmt.Fprintln(t, indent+t.in(c.in, cut(c.text, t.width-len(indent))))
+		}
 	}
 }

@@ -165,8 +165,9 @@ func printEnded(t terminal, m store.Migration) {
 	case ghost.Canceled:
 		mark, text = "–", "canceled"
 	}
-	line := cut(fmt.Sprintf("%4d  %s  %s", m.ID, tame(m.Table), text), t.width-4)
-	fmt.Fprintf(t, "%s %s\n", t.in(phaseColour(m.Phase), mark), line)
+	const before = 10 // the mark, the id and blanks
+	table := cut(tame(m.Table), max(20, t.width-before-columns(text)))
+	fmt.Fprintf(t, "%s %4d  %s  %s\n", t.in(phaseColour(m.Phase), mark), m.ID, table, cut(text, max(1, t.width-before-columns(table))))
 }
 
 // logChanges shows lines for a file or a pipe: a migration's when something has happened
