@@ -313,6 +313,7 @@ func (s *syncer) settleUnderLock(ctx context.Context, g *gap) error {
 			s.verify.Forget()
 			return tooLong(err)
 		}
+		s.compared.Changed += len(keys)
 		s.verify.Forget()
 		if len(different) > 0 {
 			return obstacle("the shadow table is not equal to the original under the lock: %d rows differ, one with key (%s). The tables are not swapped. Please report this",

@@ -147,6 +147,8 @@ func (r *run) explain(ctx context.Context) (*Outlook, error) {
 	var refusal *plan.Refusal
 	var blocked *BlockedError
 	switch {
+	case mysqld.IsLockConflict(err):
+		return o, fmt.Errorf("somebody has %s locked, try again later: %w", r.request.Table, err)
 	case errors.As(err, &refusal), errors.As(err, &blocked), mysqld.IsServerError(err) && !mysqld.IsKilled(err):
 		o.Refused, o.Plan = err, plan.Plan{}
 	case err != nil:

@@ -232,7 +232,6 @@ func (s *syncer) copyAndSwap(ctx context.Context, own []Warning) (warned serverW
 	if err := s.verifyAll(ctx); err != nil {
 		return warned, err
 	}
-	s.recordVerified(ctx)
 	if err := s.analyze(ctx); err != nil {
 		return warned, err
 	}
@@ -245,6 +244,7 @@ func (s *syncer) copyAndSwap(ctx context.Context, own []Warning) (warned serverW
 		s.enter(ctx, CuttingOver)
 		err := s.cutOver(ctx)
 		if err == nil {
+			s.recordVerified(context.WithoutCancel(ctx)) // what was compared under the lock included
 			return warned, nil
 		}
 		if !errors.Is(err, errTooSoon) {

@@ -30,7 +30,12 @@ func (c *Config) reader(init ...string) *worker {
 	return &worker{db: c.DB, init: init, admit: func(context.Context, *sql.Conn) error { return nil }}
 }
 
-func (r *run) worker(init ...string) *worker { return r.Config.worker(r.status.ID, init...) }
+func (r *run) worker(init ...string) *worker {
+	if r.dry { // nobody may have to wait behind it for long
+		init = append(slices.Clone(init), "SET /* midflight */ SESSION lock_wait_timeout = 5")
+	}
+	return r.Config.worker(r.status.ID, init...)
+}
 
 // alone runs one statement that must not be run when the migration is not ours.
 func (r *run) alone(ctx context.Context, statement string) error {

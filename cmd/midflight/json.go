@@ -13,49 +13,46 @@ import (
 // that a column of midflight.migrations has too are called as it is. Times are UTC.
 
 type migrationObject struct {
-	ID            int64      `json:"id"`
-	Table         string     `json:"table"`
-	Statement     string     `json:"statement"`
-	Phase         string     `json:"phase"`
-	Path          string     `json:"path"`
-	Reason        string     `json:"reason"`
-	Progress      float64    `json:"progress"`
-	Copied        int64      `json:"rows_copied"`
-	Estimate      int64      `json:"rows_estimate"`
-	Rate          int64      `json:"rows_per_second"`
-	ETA           *int64     `json:"eta_seconds"`
-	ETAError      *int64     `json:"eta_error_seconds"`
-	Backlog       int64      `json:"backlog"`
-	WaitingFor    string     `json:"waiting_for"`
-	Paused        bool       `json:"pause_requested"`
-	CutOver       string     `json:"cutover"`
-	ErrorNumber   *int64     `json:"error_number"`
-	Error         string     `json:"error"`
-	User          string     `json:"user"`
-	Host          string     `json:"host"`
-	Account       string     `json:"account"`
-	Database      string     `json:"database_name"`
-	Session       int64      `json:"connection_id"`
-	RanBy         string     `json:"ran_by"`
-	Records       *int64     `json:"records"`
-	Warnings      *int64     `json:"warnings"`
-	Verification  string     `json:"verification"`
-	Attempts      int        `json:"cutover_attempts"`
-	Locked        int64      `json:"locked_microseconds"`
-	Held          int        `json:"held_statements"`
-	HeldFor       int64      `json:"held_microseconds"`
-	Created       *time.Time `json:"created_at"`
-	Started       *time.Time `json:"started_at"`
-	Ready         *time.Time `json:"ready_at"`
-	Completed     *time.Time `json:"completed_at"`
-	Took          *float64   `json:"took_seconds"`
-	*detailObject            // of one migration only
-}
-
-type detailObject struct {
-	Checkpoint *time.Time    `json:"checkpoint_at"`
-	Phases     []stayObject  `json:"phases"`
-	Events     []eventObject `json:"events"`
+	ID           int64      `json:"id"`
+	Table        string     `json:"table"`
+	Statement    string     `json:"statement"`
+	Phase        string     `json:"phase"`
+	Path         string     `json:"path"`
+	Reason       string     `json:"reason"`
+	Progress     float64    `json:"progress"`
+	Copied       int64      `json:"rows_copied"`
+	Estimate     int64      `json:"rows_estimate"`
+	Rate         int64      `json:"rows_per_second"`
+	ETA          *int64     `json:"eta_seconds"`
+	ETAError     *int64     `json:"eta_error_seconds"`
+	Backlog      int64      `json:"backlog"`
+	WaitingFor   string     `json:"waiting_for"`
+	Paused       bool       `json:"pause_requested"`
+	CutOver      string     `json:"cutover"`
+	ErrorNumber  *int64     `json:"error_number"`
+	Error        string     `json:"error"`
+	User         string     `json:"user"`
+	Host         string     `json:"host"`
+	Account      string     `json:"account"`
+	Database     string     `json:"database_name"`
+	Session      int64      `json:"connection_id"`
+	RanBy        string     `json:"ran_by"`
+	Records      *int64     `json:"records"`
+	Warnings     *int64     `json:"warnings"`
+	Verification string     `json:"verification"`
+	Attempts     int        `json:"cutover_attempts"`
+	Locked       int64      `json:"locked_microseconds"`
+	Held         int        `json:"held_statements"`
+	HeldFor      int64      `json:"held_microseconds"`
+	Created      *time.Time `json:"created_at"`
+	Started      *time.Time `json:"started_at"`
+	Ready        *time.Time `json:"ready_at"`
+	Completed    *time.Time `json:"completed_at"`
+	Took         *float64   `json:"took_seconds"`
+	// Of one migration only:
+	Checkpoint *time.Time    `json:"checkpoint_at,omitempty"`
+	Phases     []stayObject  `json:"phases,omitempty"`
+	Events     []eventObject `json:"events,omitempty"`
 }
 
 type stayObject struct {

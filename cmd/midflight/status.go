@@ -159,7 +159,7 @@ func (r *reading) one(ctx context.Context, id int64) error {
 	stays := store.Stays(m, events, now)
 	if r.json {
 		o := toObject(m, now)
-		o.detailObject = &detailObject{moment(at), toStays(stays), toEvents(events)}
+		o.Checkpoint, o.Phases, o.Events = moment(at), toStays(stays), toEvents(events)
 		return writeJSON(r.to, o)
 	}
 	t := r.to
