@@ -23,10 +23,14 @@ type Migration struct {
 	Rate                   int64         // rows a second
 	Backlog                int64
 	WaitingFor, Failure    string
+	ErrorNumber            int
 	CutOver                string
 	Paused                 bool
+	MaySwap, Canceling     bool // CALL midflight.cutover, cancel
 	User, Host             string
+	Connection             int64
 	Created, Started, Done sql.NullTime
+	Synced                 sql.NullTime // for the first time
 }
 
 // An Event is a line of a migration's history.
@@ -59,12 +63,44 @@ func (m Migration) Took(now time.Time) (d time.Duration, ok bool) {
 	return max(0, now.Sub(m.Started.Time)), m.Started.Valid
 }
 
+// columns are those of a Migration, but for the statement.
+const columns = `id, CONCAT(schema_name, '.', table_name), phase, strategy, reason, rows_copied, rows_estimate, progress, eta_seconds, eta_error_seconds, rows_per_second, backlog,
+  waiting_for, COALESCE(error_number, 0), COALESCE(error, ''), cutover, pause_requested, cutover_requested, cancel_requested, user, host, connection_id, created_at, started_at, ready_at, completed_at`
+
 // Recent reads the migrations that run and then the latest that have ended,
 // limit in all. It needs no Store: there are none where no Midflight has run.
 func Recent(ctx context.Context, db *sql.DB, limit int) ([]Migration, error) {
-	rows, err := db.QueryContext(ctx, `SELECT /* midflight */ id, CONCAT(schema_name, '.', table_name), LEFT(statement, 2000), phase, strategy, reason, rows_copied, rows_estimate, progress, eta_seconds, eta_error_seconds, rows_per_second, backlog,
-  waiting_for, COALESCE(error, ''), cutover, pause_requested, user, host, created_at, started_at, completed_at
-FROM midflight.migrations ORDER BY completed_at IS NULL DESC, id DESC LIMIT ?`, limit)
+	running, err := Running(ctx, db, limit)
+	if err != nil || len(running) == limit {
+		return running, err
+	}
+	ended, err := Ended(ctx, db, 0, limit-len(running))
+	return append(running, ended...), err
+}
+
+// Running reads the migrations that have not ended, limit at most, latest first.
+func Running(ctx context.Context, db *sql.DB, limit int) ([]Migration, error) {
+	return migrations(ctx, db, "SELECT /* midflight */ LEFT(statement, 2000), "+columns+`
+FROM midflight.migrations WHERE phase NOT IN ('completed', 'failed', 'canceled') ORDER BY id DESC LIMIT ?`, limit)
+}
+
+// Ended reads the latest that have ended, of those before an id; 0: of all.
+func Ended(ctx context.Context, db *sql.DB, before int64, limit int) ([]Migration, error) {
+	return migrations(ctx, db, "SELECT /* midflight */ LEFT(statement, 2000), "+columns+`
+FROM midflight.migrations WHERE completed_at IS NOT NULL AND (? = 0 OR id < ?) ORDER BY id DESC LIMIT ?`, before, before, limit)
+}
+
+// One reads a migration with its whole statement; nil: there is none of that id.
+func One(ctx context.Context, db *sql.DB, id int64) (*Migration, error) {
+	list, err := migrations(ctx, db, "SELECT /* midflight */ statement, "+columns+"\nFROM midflight.migrations WHERE id = ?", id)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return &list[0], nil
+}
+
+func migrations(ctx context.Context, db *sql.DB, query string, args ...any) ([]Migration, error) {
+	rows, err := db.QueryContext(ctx, query, args...)
 	if n := mysqld.Number(err); n == mysqld.ErrNoSuchTable || n == 1049 {
 		return nil, nil
 	}
@@ -75,8 +111,8 @@ FROM midflight.migrations ORDER BY completed_at IS NULL DESC, id DESC LIMIT ?`, 
 	var list []Migration
 	for rows.Next() {
 		var m Migration
-		if err := rows.Scan(&m.ID, &m.Table, &m.Statement, &m.Phase, &m.Path, &m.Why, &m.Copied, &m.Estimate, &m.Progress, &m.ETA, &m.ETAError, &m.Rate, &m.Backlog,
-			&m.WaitingFor, &m.Failure, &m.CutOver, &m.Paused, &m.User, &m.Host, &m.Created, &m.Started, &m.Done); err != nil {
+		if err := rows.Scan(&m.Statement, &m.ID, &m.Table, &m.Phase, &m.Path, &m.Why, &m.Copied, &m.Estimate, &m.Progress, &m.ETA, &m.ETAError, &m.Rate, &m.Backlog,
+			&m.WaitingFor, &m.ErrorNumber, &m.Failure, &m.CutOver, &m.Paused, &m.MaySwap, &m.Canceling, &m.User, &m.Host, &m.Connection, &m.Created, &m.Started, &m.Synced, &m.Done); err != nil {
 			return nil, fmt.Errorf("read the migrations: %w", err)
 		}
 		list = append(list, m)

@@ -8,6 +8,7 @@ import (
 	"midflight/ghost"
 	"midflight/ghost/pace"
 	"midflight/proxy"
+	"midflight/timeline"
 )
 
 // door lets the engine hold statements in the proxy; neither knows the other.
@@ -40,17 +41,21 @@ func (d *door) Prepared(names []string) []ghost.Prepared {
 }
 
 // Felt is of statements, text and prepared ones.
-func (d *door) Felt() (felt pace.Latency) {
-	for _, c := range d.Server.Stats().Commands {
-		if c.Command == "query" || c.Command == "stmt_execute" {
+func (d *door) Felt() pace.Latency { return d.counts().Latency }
+
+// counts are of the same, for the page.
+func (d *door) counts() (c timeline.Counts) {
+	for _, k := range d.Server.Stats().Commands {
+		if k.Command == "query" || k.Command == "stmt_execute" {
 			var l pace.Latency
-			for _, s := range c.Latency.Slots {
+			for _, s := range k.Latency.Slots {
 				l.Slots = append(l.Slots, pace.Slot{End: s.End, Count: s.Count})
 			}
-			felt = felt.And(l)
+			c.Latency = c.Latency.And(l)
+			c.Failed += k.Failed
 		}
 	}
-	return felt
+	return c
 }
 
 func (d *door) Carries(connection uint64) bool { return d.Server.Carries(uint32(connection)) }

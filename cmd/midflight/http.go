@@ -20,9 +20,9 @@ import (
 // serveHTTP answers on the HTTP address until ctx ends. healthz: the process
 // lives; readyz: the server can be reached, so clients can be carried to it, and they
 // are as long as accepting lasts.
-func serveHTTP(ctx, accepting context.Context, l net.Listener, admit guard, db *sql.DB, m *metrics.Metrics, p page.Page) error {
+func serveHTTP(ctx, accepting context.Context, l net.Listener, admit guard, db *sql.DB, m *metrics.Metrics, p *page.Page) error {
 	mux := http.NewServeMux()
-	mux.Handle("GET /{$}", admit.only(p))
+	mux.Handle("/", admit.only(p.Handler(ctx)))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if accepting.Err() != nil {

@@ -20,6 +20,7 @@ import (
 	"midflight/page"
 	"midflight/proxy"
 	"midflight/store"
+	"midflight/timeline"
 )
 
 // serve runs the proxy until ctx ends, and goes on for the sessions that are left (restart).
@@ -83,9 +84,10 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 	series := metrics.New()
 	door := new(door)
+	lately := timeline.New(door.counts)
 	queue := ghost.NewQueue(ghost.Config{
 		Server: c.account(), Flavor: flavor, DB: db, Store: keep, Door: door, KeepOld: c.KeepOld, Bounds: c.Bounds, Memory: c.MemoryMiB << 20,
-		Observe: func(e ghost.Event) { log.migration(e); series.Migration(e) },
+		Observe: func(e ghost.Event) { log.migration(e); series.Migration(e); lately.Observe(e) },
 	})
 	interceptor := &intercept.Interceptor{Flavor: flavor, Queue: queue,
 		Observe: func(e intercept.Event) { log.interception(e); series.Interception(e) }}
@@ -117,8 +119,9 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		defer stopEngine()
 		return sessions.Serve(atOnce, clients.bare()...)
 	})
+	g.Go(func() error { return lately.Run(web) })
 	g.Go(func() error {
-		return serveHTTP(web, engine, people, admit, db, series, page.Page{DB: db, Server: fmt.Sprintf("%s (%s)", c.Server, flavor)})
+		return serveHTTP(web, engine, people, admit, db, series, &page.Page{DB: db, Server: fmt.Sprintf("%s (%s)", c.Server, flavor), Clients: clients.String(), Timeline: lately, Who: admit.who})
 	})
 	r := restart{
 		handover: handover{clients, people, stdout, stderr}, log: log, sessions: sessions, bound: c.Drain,
