@@ -37,6 +37,7 @@ func (p *Page) serveStream(stopping context.Context, w http.ResponseWriter, r *h
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // nginx would keep it for itself
+	s.text.WriteString("retry: 1000\n\n")
 	one, _ := strconv.ParseInt(r.URL.Query().Get("migration"), 10, 64)
 	last := lastSample(r)
 	tick := time.NewTicker(pace)

@@ -16,8 +16,8 @@ type word struct {
 }
 
 var words = map[string]word{
-	"pause":    {"pause", "Pause", "paused", "The copy of rows stops until somebody resumes it. Changes of the applications are still applied, so nothing is lost; the migration takes longer.", false},
-	"resume":   {"resume", "Resume", "resumed", "The copy of rows goes on where it was paused.", false},
+	"pause":    {"pause", "Pause", "paused", "The copy of rows stops, and the tables are not swapped, until somebody resumes it. What the applications change is applied meanwhile.", false},
+	"resume":   {"resume", "Resume", "resumed", "The migration goes on where it was paused.", false},
 	"cutover":  {"cutover", "Cut over", "given leave to cut over", "Leave is given to swap the tables as soon as they are in sync and nobody holds the table, without waiting for the window or for anybody. Statements on it are held for some milliseconds. The swap can’t be taken back.", true},
 	"cancel":   {"cancel", "Cancel", "canceled", "The migration ends, and its client gets error 1317. The table stays as it is; what has been copied is dropped. It can’t be gone on with, only begun anew.", true},
 	"throttle": {"throttle", "Throttle", "throttled", "The copy rests for a part of the time, beside what it waits anyway. After the minutes, that ends by itself.", false},

@@ -156,3 +156,6 @@ func quote(s string) string {
 	b, _ := json.Marshal(s)
 	return string(b)
 }
+
+// T is the test whose tab it is.
+func (t *Tab) T() testing.TB { return t.t }

@@ -7,7 +7,7 @@ const phases = ['queued', 'preparing', 'copying', 'catching_up', 'verifying', 'r
 const mostLanes = 6;
 const laneHeight = 20;
 const heights = { latency: 132, rate: 76, errors: 34 };
-const space = 30; // above each panel, for its title
+const space = 36; // above each panel, for its title
 
 export class Chart {
   constructor(section) {
@@ -51,24 +51,15 @@ export class Chart {
     const from = now - window;
     const width = this.plot.clientWidth;
     if (!width) return;
-    const left = width < 500 ? 44 : 54;
+    const left = width < 500 ? 48 : 54;
     this.x = (at) => left + ((at - from) / window) * (width - left - 8);
     this.at = (x) => from + ((x - left) / (width - left - 8)) * window;
 
-    const lanes = this.lanes.filter((m) => m.spans.length && (m.spans.at(-1).to || now) > from);
-    const shown = lanes.slice(-mostLanes);
+    const shown = this.lanes.filter((m) => m.spans.length && (m.spans.at(-1).to || now) > from);
     const failed = this.samples.some((s) => s[2] > 0);
     const svg = element('svg', {});
-    let y = 2;
     const body = [];
-    shown.forEach((m) => {
-      body.push(...this.lane(m, from, y, width));
-      y += laneHeight;
-    });
-    if (lanes.length > shown.length) {
-      body.push(text(left, y + 12, `and ${lanes.length - shown.length} before`, ''));
-      y += laneHeight;
-    }
+    let y = 2 + laneHeight * this.lane(body, shown, from, width);
     const top = y + 4;
     y = this.latency(body, y + space, width, left);
     y = this.rate(body, y + space, width, left);
@@ -96,22 +87,33 @@ export class Chart {
 
   ends(span, from) { return [this.x(Math.max(span.from, from)), this.x(span.to || this.now)]; }
 
-  lane(m, from, y, width) {
-    const out = [];
-    let first = null;
-    let end = 0;
-    for (const s of m.spans) {
-      if ((s.to || this.now) < from) continue;
-      const [x0, x1] = this.ends(s, from);
-      first ??= x0;
-      end = Math.max(x1, x0 + 2);
-      out.push(element('rect', { class: `band ${s.phase}`, x: x0, y, width: end - x0, height: laneHeight - 4 }));
+  // lane draws migrations, several in a row where one ends before the next begins, and
+  // returns how many rows there are. The latest have room.
+  lane(out, migrations, from, width) {
+    const rows = []; // how far each is used
+    const places = migrations.map((m) => {
+      const bands = m.spans.filter((s) => (s.to || this.now) > from).map((s) => {
+        const [x0, x1] = this.ends(s, from);
+        return { phase: s.phase, x: x0, end: Math.max(x1, x0 + 2) };
+      });
+      const name = `${m.id} ${m.table}`;
+      const wide = name.length * 6.3 + 10;
+      const begin = bands[0].x;
+      const before = begin + wide > width - 8;
+      const left = before ? Math.max(begin - wide, 0) : begin;
+      let row = rows.findIndex((end) => end < left);
+      if (row < 0) row = rows.push(0) - 1;
+      rows[row] = Math.max(bands.at(-1).end, begin + (before ? 0 : wide)) + 6;
+      return { bands, name, row, at: before ? Math.max(begin - 5, wide) : begin + 5, anchor: before ? 'end' : 'start' };
+    });
+    const first = Math.max(0, rows.length - mostLanes);
+    for (const { bands, name, row, at, anchor } of places) {
+      if (row < first) continue;
+      const y = 2 + (row - first) * laneHeight;
+      for (const b of bands) out.push(element('rect', { class: `band ${b.phase}`, x: b.x, y, width: b.end - b.x, height: laneHeight - 4 }));
+      out.push(text(at, y + 12, name, 'lane', anchor));
     }
-    const name = `${m.id} ${m.table}`;
-    const wide = name.length * 6.2;
-    const before = first + 5 + wide > width - 8;
-    out.push(text(before ? Math.max(first - 5, wide) : first + 5, y + 12, name, 'lane', before ? 'end' : 'start'));
-    return out;
+    return Math.min(rows.length, mostLanes);
   }
 
   // latency: of logarithms, since a statement that is held for its table's swap takes a
@@ -123,7 +125,7 @@ export class Chart {
     if (high - low < 2) high = low + 2;
     const h = heights.latency;
     const scale = (v) => y + h - ((Math.log10(v) - low) / (high - low)) * h;
-    out.push(text(0, y - 10, 'latency, p50 and p99', 'title'));
+    out.push(text(0, y - 12, 'latency, p50 and p99', 'title'));
     for (let d = low; d <= high; d++) grid(out, scale(10 ** d), left, width, duration(10 ** d));
     out.push(element('path', { class: 'p50', d: this.path(3, scale) }));
     out.push(element('path', { class: 'p99', d: this.path(4, scale) }));
@@ -134,7 +136,7 @@ export class Chart {
     const top = nice(Math.max(0, ...this.samples.map((s) => s[1])));
     const h = heights.rate;
     const scale = (v) => y + h - (v / top) * h;
-    out.push(text(0, y - 10, 'statements a second', 'title'));
+    out.push(text(0, y - 12, 'statements a second', 'title'));
     for (const v of [0, top / 2, top]) grid(out, scale(v), left, width, short(v));
     const line = this.path(1, scale, true);
     out.push(element('path', { class: 'rate-area', d: this.area(line, y + h) }), element('path', { class: 'rate', d: line }));
@@ -145,7 +147,7 @@ export class Chart {
     const top = nice(Math.max(...this.samples.map((s) => s[2])));
     const h = heights.errors;
     const scale = (v) => y + h - (v / top) * h;
-    out.push(text(0, y - 10, 'errors a second', 'title'));
+    out.push(text(0, y - 12, 'errors a second', 'title'));
     for (const v of [0, top]) grid(out, scale(v), left, width, short(v));
     out.push(element('path', { class: 'errors', d: this.path(2, scale, true) }));
     return y + h;
@@ -172,7 +174,7 @@ export class Chart {
   }
 
   time(svg, from, y, width, left) {
-    const step = [0.5, 1, 2, 5].map((m) => m * 60000).find((m) => (this.now - from) / m <= width / 90);
+    const step = [0.5, 1, 2, 5].map((m) => m * 60000).find((m) => (this.now - from) / m <= width / 90) ?? 300000;
     svg.append(element('line', { class: 'axis', x1: left, x2: width - 8, y1: y, y2: y }));
     for (let t = Math.ceil(from / step) * step; t <= this.now; t += step) {
       const x = this.x(t);
