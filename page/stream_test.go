@@ -59,7 +59,9 @@ func (l *listener) next() (event, data string) {
 		case "data":
 			data = value
 		case "":
-			return event, data
+			if event != "" {
+				return event, data
+			}
 		}
 	}
 	return "", ""
@@ -94,13 +96,13 @@ func TestStream(t *testing.T) {
 	defer func() { cancel(); <-sampled }()
 	lately.Observe(ghost.PhaseChanged{ID: 7, Table: schema.Name{Schema: "shop", Table: "orders"}, Phase: ghost.Copying})
 	stopping, stop := context.WithCancel(t.Context())
-	defer stop()
 	p := &page.Page{DB: db, Timeline: lately}
 	web := httptest.NewUnstartedServer(p.Handler(stopping))
 	// Deadlines as serve has them, but short: the stream outlives them.
 	web.Config.ReadTimeout, web.Config.WriteTimeout = 500*time.Millisecond, 500*time.Millisecond
 	web.Start()
-	defer web.Close()
+	defer web.Close() // which waits for the streams
+	defer stop()
 
 	l := listen(t, web.URL+"/api/stream", "")
 	l.until("part", "No schema change is under way")
