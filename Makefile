@@ -4,7 +4,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # make, not a test run, says how long fuzzing takes: make fuzz FUZZTIME=10m
 FUZZTIME = 30s
 
-.PHONY: help build servers drivers prometheus release release-check check-kubernetes test test-fast lint demo bench bench-proxy bench-gap exam golden fuzz soak clean
+.PHONY: help build servers drivers prometheus chromium release release-check check-kubernetes test test-fast lint demo bench bench-proxy bench-gap exam golden fuzz soak clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -21,8 +21,11 @@ drivers: ## get other people's drivers and ORMs into the cache
 prometheus: ## get Prometheus and promtool into the cache
 	scripts/prometheus
 
-test: servers drivers prometheus ## run all tests, on real servers, with real drivers
-	env="$$(scripts/servers env && scripts/drivers env && scripts/prometheus env)" && eval "$$env" && \
+chromium: ## get a Chromium without a window into the cache
+	scripts/chromium
+
+test: servers drivers prometheus chromium ## run all tests, on real servers, with real drivers and a real browser
+	env="$$(scripts/servers env && scripts/drivers env && scripts/prometheus env && scripts/chromium env)" && eval "$$env" && \
 	MIDFLIGHT_REQUIRE_SERVERS=1 go test -vet=off -count=1 -p 3 -timeout 18m ./...
 
 test-fast: ## run the tests that take seconds

@@ -300,10 +300,13 @@ func (b Blocker) String() string {
 		s += ", " + b.Why
 	}
 	if b.Statement != "" {
-		s += ": " + shorten(withoutPassword(b.Statement), 100)
+		s += ": " + b.Ran(100)
 	}
 	return s + ")"
 }
+
+// Ran is the latest statement as it may be shown to operators, n bytes at most.
+func (b Blocker) Ran(n int) string { return shorten(withoutPassword(b.Statement), n) }
 
 // password is what a password may follow.
 var password = regexp.MustCompile(`(?i)\b(identified|password|old_password|auth_string|source_password|master_password)\b`)

@@ -18,6 +18,7 @@ const (
 	ErrNoDatabase         = 1046
 	ErrTableExists        = 1050
 	ErrUnknownTable       = 1051
+	ErrBadField           = 1054
 	ErrDupColumn          = 1060
 	ErrDupEntry           = 1062
 	ErrCantDropKey        = 1091
@@ -30,11 +31,13 @@ const (
 	ErrFileNotFound       = 29 // of the server's own files
 	ErrDeadlock           = 1213
 	ErrProcedureExists    = 1304
+	ErrNoSuchProcedure    = 1305
 	ErrQueryInterrupted   = 1317
 	ErrTableDefChanged    = 1412
 	ErrNoSuchTrigger      = 1360
 	ErrMaxPreparedStmts   = 1461
 	ErrCorruptTriggers    = 1602
+	ErrSignaled           = 1644 // SIGNAL SQLSTATE '45000': our procedures' refusals
 	ErrDupEntryWithKey    = 1586
 	ErrConnectionKilled   = 1927 // MariaDB
 	ErrStatementTimeout   = 1969 // MariaDB

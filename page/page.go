@@ -1,148 +1,116 @@
-// Package page shows people what Midflight is doing, in a browser: one page that
-// reads, takes nothing from elsewhere and needs no JavaScript.
+// Package page shows people what Midflight is doing, in a browser, and lets them steer it.
+// It takes nothing from elsewhere; without JavaScript it shows the same and steers nothing.
 package page
 
 import (
 	"bytes"
 	"context"
 	"database/sql"
-	_ "embed"
-	"errors"
-	"fmt"
 	"html/template"
 	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
-	"midflight/store"
+	"midflight/throttle"
+	"midflight/timeline"
 )
 
-//go:embed page.html
-var source string
+const patience = 2 * time.Second // with the server
 
-// html/template escapes by where a value stands. Statements, users' names and
-// errors are other people's text.
-var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"took": took, "eta": eta, "percent": percent, "clock": clock, "count": count,
-}).Parse(source))
-
-const (
-	most       = 30              // migrations, those that run first
-	events     = 8               // of each that runs
-	lastEvents = 3               // of each that has ended
-	patience   = 2 * time.Second // with the server
-	refresh    = 2               // seconds from one page to the next
-)
-
-// A Page answers with the migrations that run and those that ended lately.
+// A Page is served by its Handler. It asks nobody who he is: the guard before it does.
 type Page struct {
-	DB     *sql.DB
-	Server string // its address and version, for the heading
+	DB       *sql.DB
+	Server   string // its address and version, for the heading
+	Clients  string // where they connect, for who has no traffic yet
+	Timeline *timeline.Timeline
+	Signals  func() []throttle.Reading    // nil: they are not watched
+	Who      func(r *http.Request) string // sends a request, for the history
+
+	streams atomic.Int64
+	mu      sync.Mutex // guards latest: one asks the server for all who watch
+	latest  parts
 }
 
-// view is all that the template sees.
-type view struct {
-	Server         string
-	Now            time.Time
-	Refresh        int // in seconds; 0: never
-	Running, Ended []shown
-	Failure        string
+// Handler answers until stopping ends, and the streams end with it.
+func (p *Page) Handler(stopping context.Context) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", p.serveMain)
+	mux.HandleFunc("GET /migrations/{id}", p.serveOne)
+	mux.HandleFunc("GET /assets/{name}", serveAsset)
+	mux.HandleFunc("GET /api/stream", func(w http.ResponseWriter, r *http.Request) { p.serveStream(stopping, w, r) })
+	mux.HandleFunc("POST /api/migrations/{id}/{word}", p.serveWord)
+	return secured(mux)
 }
 
-type shown struct {
-	store.Migration
-	Now    time.Time
-	Events []store.Event
+// secured says to browsers what the page may do: load its own files, and nothing else. It
+// stands in no frame, where a click could be somebody else's idea.
+func secured(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; frame-ancestors 'none'; form-action 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types midflight")
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("Cross-Origin-Opener-Policy", "same-origin")
+		header.Set("Cross-Origin-Resource-Policy", "same-origin")
+		header.Set("Cache-Control", "no-store")
+		h.ServeHTTP(w, r)
+	})
 }
 
-// ServeHTTP implements http.Handler. ?still is the page that stays as it is.
-func (p Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	v := view{Server: p.Server, Now: time.Now().UTC(), Refresh: refresh}
-	if r.URL.Query().Has("still") {
-		v.Refresh = 0
+// serveMain: ?before=ID is a leaf of the history, ?still the page that stays as it is.
+func (p *Page) serveMain(w http.ResponseWriter, r *http.Request) {
+	v := p.view("")
+	v.Still = r.URL.Query().Has("still")
+	v.Before, _ = strconv.ParseInt(r.URL.Query().Get("before"), 10, 64)
+	v.Stream = "api/stream"
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	err := p.readEnded(ctx, &v)
+	if err == nil && v.Before == 0 {
+		err = p.readRunning(ctx, &v)
+		p.readSignals(&v)
 	}
+	p.write(w, "main", v, err)
+}
+
+func (p *Page) serveOne(w http.ResponseWriter, r *http.Request) {
+	id, _ := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	v := p.view("../")
+	v.Still = r.URL.Query().Has("still")
+	v.Stream = "../api/stream?migration=" + strconv.FormatInt(id, 10)
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	err := p.readOne(ctx, &v, id)
+	if err == nil && v.One == nil {
+		http.Error(w, "there is no such migration", http.StatusNotFound)
+		return
+	}
+	p.write(w, "one", v, err)
+}
+
+func (p *Page) view(root string) view {
+	return view{Root: root, Server: p.Server, Clients: p.Clients, Now: time.Now().UTC()}
+}
+
+func (p *Page) write(w http.ResponseWriter, name string, v view, err error) {
 	status := http.StatusOK
-	if err := v.read(r.Context(), p.DB); err != nil {
+	if err != nil {
 		v.Failure, status = reason(err), http.StatusServiceUnavailable
 	}
 	var b bytes.Buffer
-	if err := page.Execute(&b, v); err != nil {
+	if err := pages.ExecuteTemplate(&b, name, v); err != nil {
 		http.Error(w, "the page could not be made: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; form-action 'none'; base-uri 'none'")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	w.Write(b.Bytes())
 }
 
-func (v *view) read(ctx context.Context, db *sql.DB) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	list, err := store.Recent(ctx, db, most)
-	if err != nil {
-		return err
-	}
-	history, err := store.LastEvents(ctx, db, list, events)
-	if err != nil {
-		return err
-	}
-	for _, m := range list {
-		s := shown{m, v.Now, history[m.ID]}
-		if m.Ended() {
-			s.Events = s.Events[:min(lastEvents, len(s.Events))]
-			v.Ended = append(v.Ended, s)
-		} else {
-			v.Running = append(v.Running, s)
-		}
-	}
-	return nil
-}
-
-func reason(err error) string {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Sprintf("it did not answer within %s", patience)
-	}
-	return err.Error()
-}
-
-func took(m shown) string {
-	d, ok := m.Took(m.Now)
-	switch {
-	case !ok:
-		return ""
-	case d < 10*time.Second:
-		return d.Round(10 * time.Millisecond).String()
-	}
-	return d.Round(time.Second).String()
-}
-
-func eta(m shown) string { return m.Left() }
-
-// percent is 100 when all rows are copied.
-func percent(m shown) string { return fmt.Sprintf("%.0f", 100*m.Progress) }
-
-func clock(t any) string {
-	const layout = "2006-01-02 15:04:05"
-	switch t := t.(type) {
-	case time.Time:
-		return t.UTC().Format(layout)
-	case sql.NullTime:
-		if t.Valid {
-			return t.Time.UTC().Format(layout)
-		}
-	}
-	return ""
-}
-
-// count parts thousands by blanks that don't break lines.
-func count(n int64) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "\u202f" + s[i:]
-	}
-	return s
-}
+// html/template escapes by where a value stands. Statements, users' names and
+// errors are other people's text.
+var pages = template.Must(template.New("").Funcs(template.FuncMap{
+	"percent": percent, "clock": clock, "millis": millis, "count": count, "waits": waits,
+}).ParseFS(assets, "assets/*.html"))

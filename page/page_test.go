@@ -1,10 +1,12 @@
 package page_test
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"net"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +24,8 @@ import (
 
 func get(db *sql.DB, path string) (int, string) {
 	w := httptest.NewRecorder()
-	page.Page{DB: db, Server: "db:3306 (MySQL <9>)"}.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+	p := &page.Page{DB: db, Server: "db:3306 (MySQL <9>)", Clients: "proxy:3307"}
+	p.Handler(context.Background()).ServeHTTP(w, httptest.NewRequest("GET", path, nil))
 	return w.Code, w.Body.String()
 }
 
@@ -92,21 +95,75 @@ func TestPage(t *testing.T) {
 		if status != 200 {
 			t.Errorf("status %d", status)
 		}
-		has("<title>Midflight: 1 running</title>", `http-equiv="refresh"`, "db:3306 (MySQL &lt;9&gt;)",
+		has("<title>Midflight: 1 running</title>", `<noscript><meta http-equiv="refresh"`, "db:3306 (MySQL &lt;9&gt;)",
 			"shopaaa.t&lt;script&gt;", "ADD COLUMN aaa INT", "cutting_over", `value="41"`, "1m35s left", "41\u202f000 of about 100\u202f000", "1\u202f234",
 			"connection 12&lt;script&gt;", "ann&lt;script&gt;", "@10.0.0.1&lt;script&gt;",
-			fmt.Sprintf("event 11 of %d &lt;script&gt;", running), fmt.Sprintf("event 4 of %d ", running),
-			"ADD COLUMN bbb INT", "Duplicate entry &lt;script&gt;", "phase failed", fmt.Sprintf("event 10 of %d ", ended))
-		hasNot("<script", fmt.Sprintf("event 3 of %d ", running), fmt.Sprintf("event 9 of %d ", ended), "nobody now", "ZgotmplZ")
+			fmt.Sprintf("event 11 of %d &lt;script&gt;", running), fmt.Sprintf("event 6 of %d ", running),
+			`data-word="cancel"`, "ADD COLUMN bbb INT", "Duplicate entry &lt;script&gt;")
+		hasNot("<script>", "alert(\"", fmt.Sprintf("event 5 of %d ", running), fmt.Sprintf("of %d ", ended), "nobody now", "ZgotmplZ", "style=", "onclick")
 		if strings.Index(text, fmt.Sprintf("event 11 of %d ", running)) > strings.Index(text, fmt.Sprintf("event 10 of %d ", running)) {
 			t.Error("the latest event is not the first")
 		}
 		_, text = get(db, "/?still")
 		hasNot("http-equiv=\"refresh\"")
+		_, text = get(db, fmt.Sprintf("/migrations/%d", ended))
+		has(fmt.Sprintf("event 0 of %d &lt;script&gt;", ended), fmt.Sprintf("event 11 of %d ", ended), "<strong>1062</strong> Duplicate entry", "connection 7", "ann&lt;script&gt;")
+		hasNot("<script>", "data-word=", "ZgotmplZ")
+		if status, _ := get(db, "/migrations/999999"); status != 404 {
+			t.Errorf("a migration that never was: %d", status)
+		}
 		if t.Failed() {
 			t.Log(text)
 		}
 	})
+}
+
+// The history is told leaf by leaf, and none of it twice.
+func TestHistoryLeaves(t *testing.T) {
+	s := testmysql.Shared(t, testmysql.MySQL)
+	s.Exec(t, "DROP DATABASE IF EXISTS midflight")
+	db, err := mysqld.Open(mysqld.Config{Addr: s.Addr, User: "root"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	keep, err := store.Open(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer keep.Close()
+	const all = 47
+	for range all {
+		id, err := keep.Create(t.Context(), ghost.Request{Statement: parser.Statement{Text: "ALTER TABLE t ENGINE=InnoDB"}, Table: schema.Name{Schema: "shop", Table: "t"}})
+		if err == nil {
+			err = keep.Finish(t.Context(), ghost.Status{ID: id, Phase: ghost.Completed}, ghost.Result{})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	older := regexp.MustCompile(`href="\./(\?before=\d+)"`)
+	rows := regexp.MustCompile(`<tr id="m(\d+)"`)
+	seen := map[string]int{}
+	leaves := 0
+	for path := "/"; path != ""; leaves++ {
+		_, text := get(db, path)
+		for _, row := range rows.FindAllStringSubmatch(text, -1) {
+			seen[row[1]]++
+		}
+		path = ""
+		if next := older.FindStringSubmatch(text); next != nil {
+			path = "/" + next[1]
+		}
+	}
+	if len(seen) != all || leaves != 3 {
+		t.Errorf("%d migrations on %d leaves, want %d on 3", len(seen), leaves, all)
+	}
+	for id, times := range seen {
+		if times != 1 {
+			t.Errorf("migration %s is there %d times", id, times)
+		}
+	}
 }
 
 func TestServerAway(t *testing.T) {

@@ -59,7 +59,7 @@ UNION ALL
 (SELECT COALESCE(migration_id, 0), happened_at, TIMESTAMPDIFF(MICROSECOND, happened_at, ended_at) / 1000000, CONCAT(schema_name, '.', table_name), LEFT(statement, 2000), IF(verdict = 'forwarded', 'direct', ''), verdict, reason,
   error_number, COALESCE(error, ''), user, host, account, connection_id, database_name, ran_by
 FROM midflight.statements WHERE %s ORDER BY id DESC LIMIT ?)) AS trail ORDER BY at DESC LIMIT ?`, ours, others), append(append(args, more...), f.Limit)...)
-	if neverOpened(err) || mysqld.Number(err) == errBadField {
+	if neverOpened(err) || mysqld.Number(err) == mysqld.ErrBadField {
 		_, err := migrations(ctx, db, "''", "LIMIT 1") // an older version has no statements
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"midflight/ghost"
 	"midflight/mysqld"
 	"midflight/schema"
+	"midflight/throttle"
 )
 
 // A Migration is a row of midflight.migrations, as people see it.
@@ -28,6 +29,10 @@ type Migration struct {
 	WaitingFor, Failure string
 	CutOver             string
 	Paused              bool
+	MaySwap, Canceling  bool // CALL midflight.cutover, cancel
+	Throttled           map[throttle.Signal]time.Duration
+	Ratio               float64      // of the time in which the copy rests, by CALL midflight.throttle; 0: none
+	Until               sql.NullTime // the ratio is forgotten
 	User, Host          string
 	Account, Database   string
 	Session             int64
@@ -77,7 +82,22 @@ func (m Migration) Took(now time.Time) (d time.Duration, ok bool) {
 // Recent reads the migrations that run and then the latest that have ended,
 // limit in all. It needs no Store: there are none where no Midflight has run.
 func Recent(ctx context.Context, db *sql.DB, limit int) ([]Migration, error) {
-	return migrations(ctx, db, "LEFT(statement, 2000)", "ORDER BY completed_at IS NULL DESC, id DESC LIMIT ?", limit)
+	running, err := Running(ctx, db, limit)
+	if err != nil || len(running) == limit {
+		return running, err
+	}
+	ended, err := Ended(ctx, db, 0, limit-len(running))
+	return append(running, ended...), err
+}
+
+// Running reads the migrations that have not ended, limit at most, latest first.
+func Running(ctx context.Context, db *sql.DB, limit int) ([]Migration, error) {
+	return migrations(ctx, db, "LEFT(statement, 2000)", "WHERE phase NOT IN ('completed', 'failed', 'canceled') ORDER BY id DESC LIMIT ?", limit)
+}
+
+// Ended reads the latest that have ended, of those before an id; 0: of all.
+func Ended(ctx context.Context, db *sql.DB, before int64, limit int) ([]Migration, error) {
+	return migrations(ctx, db, "LEFT(statement, 2000)", "WHERE completed_at IS NOT NULL AND (? = 0 OR id < ?) ORDER BY id DESC LIMIT ?", before, before, limit)
 }
 
 // One reads one migration, with its whole statement.
@@ -105,20 +125,18 @@ func neverOpened(err error) bool {
 	return n == mysqld.ErrNoSuchTable || n == 1049
 }
 
-// errBadField is ER_BAD_FIELD_ERROR.
-const errBadField = 1054
-
 var errOlder = errors.New("the schema midflight is of an older version; midflight serve of this version brings it up to date when it starts")
 
 func migrations(ctx context.Context, db *sql.DB, statement, which string, args ...any) ([]Migration, error) {
 	rows, err := db.QueryContext(ctx, fmt.Sprintf(`SELECT /* midflight */ id, CONCAT(schema_name, '.', table_name), %s, phase, strategy, reason, rows_copied, rows_estimate, progress, eta_seconds, eta_error_seconds, rows_per_second, backlog,
-  waiting_for, error_number, COALESCE(error, ''), cutover, pause_requested, user, host, account, database_name, connection_id, ran_by, records, warnings, COALESCE(verification, ''),
+  waiting_for, error_number, COALESCE(error, ''), cutover, pause_requested, cutover_requested, cancel_requested,
+  throttled, IF(throttle_until > UTC_TIMESTAMP(6), throttle_ratio, 0), throttle_until, user, host, account, database_name, connection_id, ran_by, records, warnings, COALESCE(verification, ''),
   cutover_attempts, locked_microseconds * 1000, held_statements, held_microseconds * 1000, created_at, started_at, ready_at, completed_at
 FROM midflight.migrations %s`, statement, which), args...)
 	if neverOpened(err) {
 		return nil, nil
 	}
-	if mysqld.Number(err) == errBadField {
+	if mysqld.Number(err) == mysqld.ErrBadField {
 		return nil, errOlder
 	}
 	if err != nil {
@@ -128,11 +146,13 @@ FROM midflight.migrations %s`, statement, which), args...)
 	var list []Migration
 	for rows.Next() {
 		var m Migration
+		var waited []byte
 		if err := rows.Scan(&m.ID, &m.Table, &m.Statement, &m.Phase, &m.Path, &m.Why, &m.Copied, &m.Estimate, &m.Progress, &m.ETA, &m.ETAError, &m.Rate, &m.Backlog,
-			&m.WaitingFor, &m.ErrorNumber, &m.Failure, &m.CutOver, &m.Paused, &m.User, &m.Host, &m.Account, &m.Database, &m.Session, &m.RanBy, &m.Records, &m.Warnings, &m.Verification,
+			&m.WaitingFor, &m.ErrorNumber, &m.Failure, &m.CutOver, &m.Paused, &m.MaySwap, &m.Canceling, &waited, &m.Ratio, &m.Until, &m.User, &m.Host, &m.Account, &m.Database, &m.Session, &m.RanBy, &m.Records, &m.Warnings, &m.Verification,
 			&m.Tries.Number, &m.Tries.Locked, &m.Tries.Held, &m.Tries.Longest, &m.Created, &m.Started, &m.Ready, &m.Done); err != nil {
 			return nil, fmt.Errorf("read the migrations: %w", err)
 		}
+		m.Throttled = parseThrottled(waited)
 		list = append(list, m)
 	}
 	if err := rows.Err(); err != nil {

@@ -228,7 +228,7 @@ func invite(s *screen, server *localserver.Server, front *midflight) {
 	s.say("\n  %s Look for yourself, or send another ALTER:\n", s.bold("All of it goes on until Ctrl-C."))
 	s.say("    %s -h127.0.0.1 -P%s -uroot shop", mysql, port)
 	s.say("    %s status --server %s --user root", front.program, server.Addr)
-	s.say("    http://%s/metrics", front.http)
+	s.say("    http://%s/", front.http)
 	s.say("    %s", front.log)
 }
 

@@ -9,12 +9,13 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 
 	"go.uber.org/zap"
 )
 
-// A guard says who sees the page and the metrics. /healthz and /readyz say nothing, and
+// A guard says who sees the page and the metrics, and who steers. /healthz and /readyz say nothing, and
 // are for everybody.
 type guard struct {
 	tokenFile string      // "": no token
@@ -112,6 +113,24 @@ func (g guard) hasToken(r *http.Request) bool {
 	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(token)) // of equal length
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
+
+// who tells an admitted one from others. A name that came with the token is only what he
+// calls himself, as the quotes say.
+func (g guard) who(r *http.Request) string {
+	if g.certs && r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+		return r.TLS.VerifiedChains[0][0].Subject.String()
+	}
+	if name, _, ok := r.BasicAuth(); ok && name != "" && !g.open() {
+		return strconv.Quote(name[:min(len(name), longestName)])
+	}
+	if g.open() {
+		return "somebody on this machine"
+	}
+	return "somebody with the token"
+}
+
+// longestName is what a history needs of a name.
+const longestName = 64
 
 // ownName is an address, or localhost: a page of somebody's whose name he has lead to
 // 127.0.0.1 (DNS rebinding) comes with that name.

@@ -134,7 +134,7 @@ func TestHTTPCertificates(t *testing.T) {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
-	go func() { done <- serveHTTP(t.Context(), nil, l, g, metrics.New(""), page.Page{}) }()
+	go func() { done <- serveHTTP(t.Context(), nil, l, g, metrics.New(""), &page.Page{}) }()
 	own, err := tls.LoadX509KeyPair(mine, mineKey)
 	if err != nil {
 		t.Fatal(err)

@@ -34,9 +34,9 @@ func ready(ctx, accepting context.Context, db *sql.DB) error {
 
 // serveHTTP answers on the HTTP address until ctx ends. healthz: the process lives; readyz:
 // it is ready.
-func serveHTTP(ctx context.Context, ready func(context.Context) error, l net.Listener, admit guard, m *metrics.Metrics, p page.Page) error {
+func serveHTTP(ctx context.Context, ready func(context.Context) error, l net.Listener, admit guard, m *metrics.Metrics, p *page.Page) error {
 	mux := http.NewServeMux()
-	mux.Handle("GET /{$}", admit.only(p))
+	mux.Handle("/", admit.only(p.Handler(ctx)))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if err := ready(r.Context()); err != nil {

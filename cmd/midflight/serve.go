@@ -22,6 +22,7 @@ import (
 	"midflight/proxy"
 	"midflight/signals"
 	"midflight/store"
+	"midflight/timeline"
 )
 
 // serve runs the proxy until ctx ends, and goes on for the sessions that are left (restart).
@@ -90,9 +91,10 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		Observe: func(err error) { log.Warn("signals", zap.Error(err)) },
 	})
 	series.Signals(sampler.Readings)
+	lately := timeline.New(door.Felt)
 	queue := ghost.NewQueue(ghost.Config{
 		Server: c.account(), Flavor: flavor, DB: db, Store: keep, Door: door, Gate: sampler, KeepOld: c.KeepOld, Bounds: c.Bounds, Memory: c.MemoryMiB << 20,
-		Observe: func(e ghost.Event) { log.migration(e); series.Migration(e) },
+		Observe: func(e ghost.Event) { log.migration(e); series.Migration(e); lately.Observe(e) },
 	})
 	interceptor := &intercept.Interceptor{Flavor: flavor, Queue: queue, Trail: trail{keep},
 		Observe: func(e intercept.Event) { log.interception(e); series.Interception(e) }}
@@ -128,8 +130,9 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		defer stopEngine()
 		return sessions.Serve(atOnce, clients.bare()...)
 	})
+	g.Go(func() error { return lately.Run(web) })
 	g.Go(func() error {
-		return serveHTTP(web, clientsCanCome, people, admit, series, page.Page{DB: db, Server: fmt.Sprintf("%s (%s)", c.Server, flavor)})
+		return serveHTTP(web, clientsCanCome, people, admit, series, &page.Page{DB: db, Server: fmt.Sprintf("%s (%s)", c.Server, flavor), Clients: clients.String(), Timeline: lately, Signals: sampler.Readings, Who: admit.who})
 	})
 	r := restart{
 		handover: handover{clients, people, stdout, stderr}, log: log, sessions: sessions, bound: c.Drain,
