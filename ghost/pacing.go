@@ -36,7 +36,7 @@ func (s *syncer) mayWork() bool {
 // chunkRows is how many rows the next chunk should have.
 func (s *syncer) chunkRows() int {
 	if s.pace.Busy() || s.brake.Gentle() {
-		return min(s.sizer.Rows(), chunk.Gentle(s.rowBytes))
+		return max(1, int(float64(min(s.sizer.Rows(), chunk.Gentle(s.rowBytes)))*s.brake.Chunk()))
 	}
 	return s.sizer.Rows()
 }
