@@ -35,7 +35,7 @@ func TestFailover(t *testing.T) {
 			host, port, _ := net.SplitHostPort(source.Addr)
 			replica.Exec(t, "RESET BINARY LOGS AND GTIDS", fmt.Sprintf("CHANGE REPLICATION SOURCE TO source_host = '%s', source_port = %s, source_user = 'repl', source_password = 'secret', source_auto_position = 1, get_source_public_key = 1", host, port), "START REPLICA")
 			r := cutter.Start(t, source.Addr)
-			s := &site{flavor: testmysql.MySQL, server: source, root: source.DB(t), midflight: testmidflight.Start(t, source, "--server", r.Addr)}
+			s := &site{flavor: testmysql.MySQL, server: source, root: source.DB(t), midflight: testmidflight.Start(t, source, "--server", r.Addr, "--limit", "replica_lag=off")}
 			on := [2]schema.Name{{Schema: "shop", Table: "t"}, {Schema: "twin", Table: "t"}}
 			both := func(server *testmysql.Server, q string) {
 				for _, n := range on {
