@@ -40,7 +40,7 @@ func TestTrail(t *testing.T) {
 		s.Exec(t, "DROP USER IF EXISTS ann@'%', eve@'%'", "CREATE USER ann@'%', eve@'%'", "GRANT ALL ON "+db+".* TO ann@'%'", "GRANT SELECT ON "+db+".* TO eve@'%'",
 			"USE "+db, "CREATE TABLE t (id INT PRIMARY KEY, n INT)", "INSERT INTO t VALUES (1, 1), (2, 1)")
 		defer s.Exec(t, "DROP USER ann@'%', eve@'%'")
-		m := testmidflight.Start(t, s)
+		m := testmidflight.Start(t, s, "--keep-old", "0")
 		root := s.DB(t)
 		as := func(user string) *sql.DB {
 			c, err := mysqld.Open(mysqld.Config{Addr: m.Addr, User: user})

@@ -18,7 +18,7 @@ import (
 func TestPlanAgrees(t *testing.T) {
 	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
 		db := s.NewDatabase(t)
-		m := testmidflight.Start(t, s)
+		m := testmidflight.Start(t, s, "--keep-old", "0")
 		root, through := s.DB(t), m.DB(t, db)
 		s.Exec(t, "USE "+db,
 			"CREATE TABLE t (id INT PRIMARY KEY, n INT, name VARCHAR(40), kind ENUM('a','b'), total DECIMAL(10,2))",
