@@ -7,48 +7,51 @@ import (
 	"time"
 
 	"midflight/store"
+	"midflight/throttle"
 )
 
 // What -o json prints. The names are a contract: fields may be added, never renamed. Those
 // that a column of midflight.migrations has too are called as it is. Times are UTC.
 
 type migrationObject struct {
-	ID           int64      `json:"id"`
-	Table        string     `json:"table"`
-	Statement    string     `json:"statement"`
-	Phase        string     `json:"phase"`
-	Path         string     `json:"path"`
-	Reason       string     `json:"reason"`
-	Progress     float64    `json:"progress"`
-	Copied       int64      `json:"rows_copied"`
-	Estimate     int64      `json:"rows_estimate"`
-	Rate         int64      `json:"rows_per_second"`
-	ETA          *int64     `json:"eta_seconds"`
-	ETAError     *int64     `json:"eta_error_seconds"`
-	Backlog      int64      `json:"backlog"`
-	WaitingFor   string     `json:"waiting_for"`
-	Paused       bool       `json:"pause_requested"`
-	CutOver      string     `json:"cutover"`
-	ErrorNumber  *int64     `json:"error_number"`
-	Error        string     `json:"error"`
-	User         string     `json:"user"`
-	Host         string     `json:"host"`
-	Account      string     `json:"account"`
-	Database     string     `json:"database_name"`
-	Session      int64      `json:"connection_id"`
-	RanBy        string     `json:"ran_by"`
-	Records      *int64     `json:"records"`
-	Warnings     *int64     `json:"warnings"`
-	Verification string     `json:"verification"`
-	Attempts     int        `json:"cutover_attempts"`
-	Locked       int64      `json:"locked_microseconds"`
-	Held         int        `json:"held_statements"`
-	HeldFor      int64      `json:"held_microseconds"`
-	Created      *time.Time `json:"created_at"`
-	Started      *time.Time `json:"started_at"`
-	Ready        *time.Time `json:"ready_at"`
-	Completed    *time.Time `json:"completed_at"`
-	Took         *float64   `json:"took_seconds"`
+	ID           int64                       `json:"id"`
+	Table        string                      `json:"table"`
+	Statement    string                      `json:"statement"`
+	Phase        string                      `json:"phase"`
+	Path         string                      `json:"path"`
+	Reason       string                      `json:"reason"`
+	Progress     float64                     `json:"progress"`
+	Copied       int64                       `json:"rows_copied"`
+	Estimate     int64                       `json:"rows_estimate"`
+	Rate         int64                       `json:"rows_per_second"`
+	ETA          *int64                      `json:"eta_seconds"`
+	ETAError     *int64                      `json:"eta_error_seconds"`
+	Backlog      int64                       `json:"backlog"`
+	WaitingFor   string                      `json:"waiting_for"`
+	Paused       bool                        `json:"pause_requested"`
+	Throttled    map[throttle.Signal]float64 `json:"throttled"` // seconds
+	Ratio        float64                     `json:"throttle_ratio"`
+	CutOver      string                      `json:"cutover"`
+	ErrorNumber  *int64                      `json:"error_number"`
+	Error        string                      `json:"error"`
+	User         string                      `json:"user"`
+	Host         string                      `json:"host"`
+	Account      string                      `json:"account"`
+	Database     string                      `json:"database_name"`
+	Session      int64                       `json:"connection_id"`
+	RanBy        string                      `json:"ran_by"`
+	Records      *int64                      `json:"records"`
+	Warnings     *int64                      `json:"warnings"`
+	Verification string                      `json:"verification"`
+	Attempts     int                         `json:"cutover_attempts"`
+	Locked       int64                       `json:"locked_microseconds"`
+	Held         int                         `json:"held_statements"`
+	HeldFor      int64                       `json:"held_microseconds"`
+	Created      *time.Time                  `json:"created_at"`
+	Started      *time.Time                  `json:"started_at"`
+	Ready        *time.Time                  `json:"ready_at"`
+	Completed    *time.Time                  `json:"completed_at"`
+	Took         *float64                    `json:"took_seconds"`
 	// Of one migration only:
 	Checkpoint *time.Time    `json:"checkpoint_at,omitempty"`
 	Phases     []stayObject  `json:"phases,omitempty"`
@@ -102,7 +105,7 @@ func toObject(m store.Migration, now time.Time) migrationObject {
 	o := migrationObject{
 		ID: m.ID, Table: m.Table, Statement: m.Statement, Phase: string(m.Phase), Path: m.Path, Reason: m.Why,
 		Progress: m.Progress, Copied: m.Copied, Estimate: m.Estimate, Rate: m.Rate, ETA: number(m.ETA), ETAError: number(m.ETAError),
-		Backlog: m.Backlog, WaitingFor: m.WaitingFor, Paused: m.Paused, CutOver: m.CutOver,
+		Backlog: m.Backlog, WaitingFor: m.WaitingFor, Paused: m.Paused, Throttled: seconds(m.Throttled), Ratio: m.Ratio, CutOver: m.CutOver,
 		ErrorNumber: number(m.ErrorNumber), Error: m.Failure,
 		User: m.User, Host: m.Host, Account: m.Account, Database: m.Database, Session: m.Session, RanBy: m.RanBy,
 		Records: number(m.Records), Warnings: number(m.Warnings), Verification: m.Verification,
@@ -110,10 +113,18 @@ func toObject(m store.Migration, now time.Time) migrationObject {
 		Created: moment(m.Created), Started: moment(m.Started), Ready: moment(m.Ready), Completed: moment(m.Done),
 	}
 	if d, ok := m.Took(now); ok {
-		seconds := d.Seconds()
-		o.Took = &seconds
+		took := d.Seconds()
+		o.Took = &took
 	}
 	return o
+}
+
+func seconds(by map[throttle.Signal]time.Duration) map[throttle.Signal]float64 {
+	list := map[throttle.Signal]float64{}
+	for signal, d := range by {
+		list[signal] = d.Seconds()
+	}
+	return list
 }
 
 func toStays(stays []store.Stay) []stayObject {

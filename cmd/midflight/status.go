@@ -10,6 +10,7 @@ import (
 
 	"midflight/ghost"
 	"midflight/store"
+	"midflight/throttle"
 )
 
 // most is how many migrations are listed.
@@ -178,6 +179,10 @@ func (r *reading) one(ctx context.Context, id int64) error {
 	f.add("path", m.Path+orNothing(": ", m.Why))
 	f.add("cut-over", m.CutOver)
 	f.add("waiting for", m.WaitingFor)
+	f.add("has waited", waits(m.Throttled))
+	if m.Ratio > 0 {
+		f.add("rests", fmt.Sprintf("%.0f %% of the time, until %s UTC", 100*m.Ratio, inUTC(m.Until.Time)))
+	}
 	if !m.Ended() && m.Path == "copy" {
 		f.add("progress", fmt.Sprintf("%s of about %s rows, %.1f %%, %s rows a second", grouped(m.Copied), grouped(m.Estimate), 100*m.Progress, grouped(m.Rate)))
 		f.add("ready in", left(m))
@@ -273,4 +278,13 @@ func (f *facts) print() {
 			fmt.Fprintf(f.to, "%s  %s\n", f.to.in(faint, name), l)
 		}
 	}
+}
+
+// waits are for how long no rows were copied, by what for.
+func waits(by map[throttle.Signal]time.Duration) string {
+	var parts []string
+	for _, w := range throttle.Waits(by) {
+		parts = append(parts, fmt.Sprintf("%s for %s", spell(w.For), w.Signal))
+	}
+	return strings.Join(parts, ", ")
 }

@@ -2,6 +2,7 @@ package replication
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"strings"
 	"sync"
@@ -51,21 +52,24 @@ func TestRules(t *testing.T) {
 
 		ctx, cancel := context.WithCancel(t.Context())
 		var waiting sync.WaitGroup
-		top.source.Exec(t, "CREATE TABLE shop.locked (id INT PRIMARY KEY)", "INSERT INTO shop.locked VALUES (1)")
+		top.source.Exec(t, "CREATE TABLE shop.locked (id INT PRIMARY KEY)", "INSERT INTO shop.locked VALUES (1)", "CREATE USER app@'%' IDENTIFIED BY 'secret'", "GRANT ALL ON shop.* TO app@'%'")
+		app, err := sql.Open("mysql", "app:secret@tcp("+top.source.Addr+")/shop?tls=skip-verify&allowFallbackToPlaintext=true")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer app.Close()
 		tx, err := top.root.BeginTx(t.Context(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := tx.Exec("UPDATE shop.locked SET id = 1 WHERE id = 1 FOR UPDATE"); err != nil {
-			if _, err := tx.Exec("SELECT id FROM shop.locked FOR UPDATE"); err != nil {
-				t.Fatal(err)
-			}
+		if _, err := tx.Exec("SELECT id FROM shop.locked FOR UPDATE"); err != nil {
+			t.Fatal(err)
 		}
 		for range 5 {
 			waiting.Add(1)
 			go func() {
 				defer waiting.Done()
-				top.root.ExecContext(ctx, "SELECT id FROM shop.locked FOR UPDATE")
+				app.ExecContext(ctx, "SELECT id FROM shop.locked FOR UPDATE")
 			}()
 		}
 		run("threads", "DO 0", "threads_running is 5, limit 3", "threads_running", "CALL midflight.limit('threads_running', 'off')")

@@ -128,12 +128,12 @@ func await(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(2 * time.Minute)
+	deadline := time.After(time.Minute)
 	for !done() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("still waiting for %s after two minutes", what)
+			t.Fatalf("still waiting for %s after a minute", what)
 		}
 	}
 }
