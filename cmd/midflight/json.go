@@ -105,7 +105,7 @@ func toObject(m store.Migration, now time.Time) migrationObject {
 	o := migrationObject{
 		ID: m.ID, Table: m.Table, Statement: m.Statement, Phase: string(m.Phase), Path: m.Path, Reason: m.Why,
 		Progress: m.Progress, Copied: m.Copied, Estimate: m.Estimate, Rate: m.Rate, ETA: number(m.ETA), ETAError: number(m.ETAError),
-		Backlog: m.Backlog, WaitingFor: m.WaitingFor, Paused: m.Paused, Throttled: seconds(m.Throttled), Ratio: m.Ratio, CutOver: m.CutOver,
+		Backlog: m.Backlog, WaitingFor: m.WaitingFor, Paused: m.Paused, Throttled: inSeconds(m.Throttled), Ratio: m.Ratio, CutOver: m.CutOver,
 		ErrorNumber: number(m.ErrorNumber), Error: m.Failure,
 		User: m.User, Host: m.Host, Account: m.Account, Database: m.Database, Session: m.Session, RanBy: m.RanBy,
 		Records: number(m.Records), Warnings: number(m.Warnings), Verification: m.Verification,
@@ -119,7 +119,7 @@ func toObject(m store.Migration, now time.Time) migrationObject {
 	return o
 }
 
-func seconds(by map[throttle.Signal]time.Duration) map[throttle.Signal]float64 {
+func inSeconds(by map[throttle.Signal]time.Duration) map[throttle.Signal]float64 {
 	list := map[throttle.Signal]float64{}
 	for signal, d := range by {
 		list[signal] = d.Seconds()
