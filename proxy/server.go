@@ -96,6 +96,8 @@ type Server struct {
 	sessions map[*session]struct{}
 	watchers map[chan struct{}]struct{} // of Drained
 	users    map[string]int             // their sessions
+	// intercepted are the interceptions, by their sessions; see kill.go.
+	intercepted map[uint32]chan struct{}
 }
 
 // New makes a Server.
@@ -111,13 +113,14 @@ func New(cfg Config) *Server {
 		key = func() (*rsa.PrivateKey, error) { return cfg.PrivateKey, nil }
 	}
 	s := &Server{
-		cfg:      cfg,
-		key:      key,
-		lobby:    newLobby(cfg.MaxHandshakes),
-		stats:    []*stats{new(stats)},
-		users:    make(map[string]int),
-		sessions: make(map[*session]struct{}),
-		watchers: make(map[chan struct{}]struct{}),
+		cfg:         cfg,
+		key:         key,
+		lobby:       newLobby(cfg.MaxHandshakes),
+		stats:       []*stats{new(stats)},
+		users:       make(map[string]int),
+		intercepted: make(map[uint32]chan struct{}),
+		sessions:    make(map[*session]struct{}),
+		watchers:    make(map[chan struct{}]struct{}),
 	}
 	s.draining, s.closing = context.WithCancel(context.Background())
 	s.loops = newLoops(s)
