@@ -64,7 +64,7 @@ func (r *run) deferIndexes(ctx context.Context, altered *schema.Table, p plan.Pl
 
 // makeScratchAgain, since it tells duplicates by its indexes.
 func (r *run) makeScratchAgain(ctx context.Context) error {
-	if _, err := r.DB.ExecContext(ctx, "DROP TABLE /* midflight */ "+r.scratch.table.Quoted()); err != nil {
+	if err := r.alone(ctx, "DROP TABLE /* midflight */ "+r.scratch.table.Quoted()); err != nil {
 		return fmt.Errorf("make the scratch table again: %w", err)
 	}
 	if err := r.makeTwin(ctx, r.scratch.table); err != nil {

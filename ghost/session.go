@@ -9,6 +9,7 @@ import (
 
 	"midflight/ghost/plan"
 	"midflight/mysqld"
+	"midflight/schema"
 )
 
 // A worker owns one server connection with the settings of a migration, and
@@ -32,9 +33,18 @@ func (c *Config) reader(init ...string) *worker {
 
 func (r *run) worker(init ...string) *worker { return r.Config.worker(r.status.ID, init...) }
 
+// drop drops a table of the migration's.
+func (r *run) drop(ctx context.Context, t schema.Name) error {
+	return r.Config.dropOf(ctx, r.status.ID, t)
+}
+
 // alone runs one statement that must not be run when the migration is not ours.
 func (r *run) alone(ctx context.Context, statement string) error {
-	w := r.worker()
+	return r.Config.alone(ctx, r.status.ID, statement)
+}
+
+func (c *Config) alone(ctx context.Context, id int64, statement string) error {
+	w := c.worker(id)
 	defer w.close()
 	return w.use(ctx, func(conn *sql.Conn) error {
 		_, err := conn.ExecContext(ctx, statement)

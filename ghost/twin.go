@@ -116,12 +116,16 @@ func (r *run) makeApart(ctx context.Context, shadow, old schema.Name) error {
 	if err := r.Store.Claim(ctx, r.status.ID, old); err != nil {
 		return err
 	}
-	for _, t := range []schema.Name{shadow, old} {
-		if _, err := r.DB.ExecContext(ctx, "CREATE DATABASE /* midflight */ IF NOT EXISTS "+mysqld.QuoteName(t.Schema)); err != nil {
-			return fmt.Errorf("create the schema %s: %w", t.Schema, err)
+	w := r.worker()
+	defer w.close()
+	return w.use(ctx, func(conn *sql.Conn) error {
+		for _, t := range []schema.Name{shadow, old} {
+			if _, err := conn.ExecContext(ctx, "CREATE DATABASE /* midflight */ IF NOT EXISTS "+mysqld.QuoteName(t.Schema)); err != nil {
+				return fmt.Errorf("create the schema %s: %w", t.Schema, err)
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // freeCheckNames: a new CHECK constraint's name may be another table's, which

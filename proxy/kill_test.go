@@ -117,7 +117,11 @@ func TestInterceptionIsKilled(t *testing.T) {
 		})
 		t.Run("COM_PROCESS_KILL", func(t *testing.T) { // MySQL 9 has no such command
 			ended := make(chan struct{})
-			go func() { victim.sendSeq(wire.AppendQuery(nil, "ALTER something", victim.s), 0); victim.readErr(); close(ended) }()
+			go func() {
+				victim.sendSeq(wire.AppendQuery(nil, "ALTER something", victim.s), 0)
+				victim.readErr()
+				close(ended)
+			}()
 			c := <-begun
 			got := killer.do(string(binary.LittleEndian.AppendUint32([]byte{wire.ComProcessKill}, id)))
 			if isClosed(c.Killed()) != ok(got) || ok(got) != (s.Flavor == testmysql.MariaDB) {

@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -243,6 +244,54 @@ func TestMidflightIsFrozenAnywhere(t *testing.T) {
 					second.Stop()
 				})
 			}
+		}
+	})
+}
+
+// TestMidflightWakesUpBeforeItsShadow stops it just before it makes the shadow table, until
+// another has made one: that is not taken for what is left of an earlier migration, nor
+// touched otherwise.
+func TestMidflightWakesUpBeforeItsShadow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a while")
+	}
+	t.Parallel() // most of it is waiting
+	testmysql.Each(t, func(t *testing.T, server *testmysql.Server) {
+		t.Parallel()
+		for _, c := range []struct {
+			cutCase
+			at string
+		}{
+			{crashCases[1], "SELECT /* midflight */ @@GLOBAL.datadir"},
+			{crashCases[0], "INSERT /* midflight */ INTO midflight.tables"}, // on MySQL schemas are made next
+		} {
+			t.Run(c.of(server.Flavor).name, func(t *testing.T) {
+				s, r := cutSite(t, server)
+				second := testmidflight.Start(t, server)
+				x := s.try(t, c.cutCase)
+				frozen := make(chan struct{})
+				var once sync.Once
+				defer s.midflight.Thaw()
+				r.Judge(func(cmd cutter.Command) cutter.Verdict {
+					if strings.HasPrefix(cmd.Text, c.at) {
+						once.Do(func() { s.midflight.Freeze(); close(frozen) })
+					}
+					return cutter.Pass
+				})
+				answer := make(chan error, 1)
+				user := x.session(t, x.on[0].Schema, "SET @midflight_strategy = 'copy'", "SET @midflight_cutover = 'manual'")
+				go func() { _, err := user.ExecContext(context.Background(), x.alter); answer <- err }()
+				<-frozen
+				awaitPhase(t, x.root, x.on[0].Schema, "ready")
+				s.midflight.Thaw()
+				await(t, "it finds that nothing is its own", func() bool { return strings.Contains(s.midflight.Log(), ": left in phase preparing") })
+				mustExec(t, session(t, server.Addr, ""), "CALL midflight.cutover("+twins.List(t, x.root, "SELECT id FROM midflight.migrations WHERE schema_name = ?", x.on[0].Schema)[0]+")")
+				if err := <-answer; err != nil {
+					t.Errorf("the client was told: %v", err)
+				}
+				x.completed(t)
+				second.Stop()
+			})
 		}
 	})
 }
