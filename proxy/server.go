@@ -32,10 +32,10 @@ type Config struct {
 	ServerTLSMode TLSMode
 
 	// ServerTLS has what the server is to see of us; without a ServerName it is
-	// told the client's. ServerCA: whom its certificate must come from; nil: it
-	// is not verified.
+	// told the client's. ServerCA: whom its certificate must come from, asked for
+	// each; nil: it is not verified.
 	ServerTLS *tls.Config
-	ServerCA  *x509.CertPool
+	ServerCA  func() *x509.CertPool
 
 	// PrivateKey takes the place of the server's RSA key for clients that encrypt
 	// their password though the server's side has TLS. nil: one is made.
