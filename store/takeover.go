@@ -170,9 +170,15 @@ WHERE s.migration_id = ? AND p.user = SUBSTRING_INDEX(USER(), '@', 1) AND ABS(TI
 	return ids, rows.Err()
 }
 
-// ClientGone implements ghost.Store.
-func (s *Store) ClientGone(ctx context.Context, id int64, gone bool) error {
-	_, err := s.db.ExecContext(ctx, "UPDATE /* midflight */ midflight.migrations SET client_gone = ?, client_at = ? WHERE id = ?", gone, s.owner, id)
+// ClientGone implements ghost.Store. Somebody else may wait by way of another by now.
+func (s *Store) ClientGone(ctx context.Context, id int64) error {
+	_, err := s.db.ExecContext(ctx, "UPDATE /* midflight */ midflight.migrations SET client_gone = TRUE WHERE id = ? AND client_at = ?", id, s.owner)
+	return err
+}
+
+// ClientWaits implements ghost.Store.
+func (s *Store) ClientWaits(ctx context.Context, id int64) error {
+	_, err := s.db.ExecContext(ctx, "UPDATE /* midflight */ midflight.migrations SET client_gone = FALSE, client_at = ? WHERE id = ?", s.owner, id)
 	return err
 }
 
