@@ -67,7 +67,9 @@ func (r *run) makeScratchAgain(ctx context.Context) error {
 	if err := r.alone(ctx, "DROP TABLE /* midflight */ "+r.scratch.table.Quoted()); err != nil {
 		return fmt.Errorf("make the scratch table again: %w", err)
 	}
-	if err := r.makeTwin(ctx, r.scratch.table); err != nil {
+	plain := r.plainWorker()
+	defer plain.close()
+	if err := r.makeTwin(ctx, plain, r.scratch.table); err != nil {
 		return err
 	}
 	ddl := r.worker(append(scratchSession(r.request.Settings), "USE "+mysqld.QuoteName(r.scratch.schema))...)

@@ -2,7 +2,6 @@ package ghost
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -76,7 +75,7 @@ func (q *Queue) takeUp(ctx context.Context, fresh *attempt, s Status) (found Pha
 	if err := q.endWork(ctx, s.ID); err != nil {
 		return "", err
 	}
-	if err := q.dropScratches(ctx, s); err != nil {
+	if err := q.dropScratches(ctx, s.ID, newScratch(s.ID, s.Table), rowsScratch(s.ID, s.Table)); err != nil {
 		return "", err
 	}
 	claimed, err := q.Store.Claimed(ctx, s.ID)
@@ -126,19 +125,6 @@ func (q *Queue) takeUp(ctx context.Context, fresh *attempt, s Status) (found Pha
 		q.Store.Log(ctx, s.ID, fmt.Sprintf("begun anew after phase %s: %s", s.Phase, why))
 	}
 	return "", nil
-}
-
-func (q *Queue) dropScratches(ctx context.Context, s Status) error {
-	w := q.worker(s.ID)
-	defer w.close()
-	return w.use(ctx, func(conn *sql.Conn) error {
-		for _, sc := range []scratch{newScratch(s.ID, s.Table), rowsScratch(s.ID, s.Table)} {
-			if err := sc.drop(ctx, conn); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }
 
 // bury records the end of a migration that nobody can go on with, and drops what is left

@@ -158,16 +158,20 @@ func rowMode(mode string, relaxed bool) string {
 	return strings.Join(modes, ",")
 }
 
-// ddlSession is for the user's own statement: all of his settings.
+// ddlSession is for the user's own statement: all of his settings, in one statement, so that
+// none of them says how another is read.
 func ddlSession(settings []Setting) []string {
-	statements := make([]string, len(settings))
-	for i, s := range settings {
-		statements[i] = "SET /* midflight */ " + s.assignment()
+	if len(settings) == 0 {
+		return nil
 	}
-	return statements
+	set := make([]string, len(settings))
+	for i, s := range settings {
+		set[i] = s.assignment()
+	}
+	return []string{"SET /* midflight */ " + strings.Join(set, ", ")}
 }
 
 // scratchSession is the same for tables of ours, which have no foreign keys.
 func scratchSession(settings []Setting) []string {
-	return append(ddlSession(settings), "SET /* midflight */ SESSION foreign_key_checks = 0")
+	return ddlSession(append(slices.Clone(settings), Setting{"foreign_key_checks", "0"}))
 }

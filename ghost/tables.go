@@ -48,6 +48,20 @@ func (c *Config) dropBy(ctx context.Context, by mysqld.Queryer, t schema.Name) e
 	return c.Store.Release(ctx, t)
 }
 
+// dropScratches drops schemas of a migration's own, unless it is not ours any more.
+func (c *Config) dropScratches(ctx context.Context, id int64, scratches ...scratch) error {
+	w := c.worker(id)
+	defer w.close()
+	return w.use(ctx, func(conn *sql.Conn) error {
+		for _, sc := range scratches {
+			if err := sc.drop(ctx, conn); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // keepOld leaves the old table for a while: dropping it in the moment of the
 // swap would stall the server (promise 3), and it is the way back.
 func (c *Config) keepOld(ctx context.Context, id int64, old schema.Name) error {
