@@ -35,7 +35,7 @@ func (s *Store) mine(ctx context.Context, db queryer, id int64, lock string) (bo
 }
 
 // mustBeMine keeps others from taking the migration over until tx ends.
-func (s *Store) mustBeMine(ctx context.Context, tx *sql.Tx, id int64) error {
+func (s *Store) mustBeMine(ctx context.Context, tx *transaction, id int64) error {
 	mine, err := s.mine(ctx, tx, id, " LOCK IN SHARE MODE")
 	if err != nil {
 		return fmt.Errorf("ask whose the migration is: %w", err)
@@ -264,7 +264,7 @@ func (s *Store) Begin(ctx context.Context, id int64, f ghost.Facts, from binlog.
 	if err != nil {
 		return fmt.Errorf("record the tables' definitions: %w", err)
 	}
-	defer tx.Rollback()
+	defer tx.end(ctx)
 	if err := s.mustBeMine(ctx, tx, id); err != nil {
 		return err
 	}
@@ -286,7 +286,7 @@ func (s *Store) Checkpoint(ctx context.Context, id int64, c ghost.Checkpoint) er
 	if err != nil {
 		return fmt.Errorf("record a checkpoint: %w", err)
 	}
-	defer tx.Rollback()
+	defer tx.end(ctx)
 	if err := s.mustBeMine(ctx, tx, id); err != nil {
 		return err
 	}

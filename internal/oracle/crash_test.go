@@ -296,6 +296,40 @@ func TestMidflightWakesUpBeforeItsShadow(t *testing.T) {
 	})
 }
 
+// TestMidflightIsFrozenInATransaction stops it while it has the migration's own record locked:
+// that holds nobody up for longer than the lease does.
+func TestMidflightIsFrozenInATransaction(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a while")
+	}
+	t.Parallel() // most of it is waiting
+	testmysql.Each(t, func(t *testing.T, server *testmysql.Server) {
+		t.Parallel()
+		s, r := cutSite(t, server)
+		second := testmidflight.Start(t, server)
+		x := s.try(t, crashCases[1])
+		frozen := make(chan struct{})
+		var once sync.Once
+		defer s.midflight.Thaw()
+		r.Judge(func(cmd cutter.Command) cutter.Verdict {
+			if strings.HasPrefix(cmd.Text, "INSERT /* midflight */ INTO midflight.checkpoints") {
+				once.Do(func() { s.midflight.Freeze(); close(frozen) })
+			}
+			return cutter.Pass
+		})
+		answer := make(chan error, 1)
+		go func() { answer <- x.send(t) }()
+		<-frozen
+		x.takenOver(t)
+		s.midflight.Thaw()
+		if err := <-answer; err != nil {
+			t.Errorf("the client was told: %v", err)
+		}
+		x.completed(t)
+		second.Stop()
+	})
+}
+
 // takenOver waits until another Midflight has taken the migration over: the second, or that
 // of a test beside this one.
 func (x *trial) takenOver(t *testing.T) {
