@@ -45,7 +45,7 @@ const askAgain = "Send the statement again, or let the server run it and block t
 // server's warnings or its verdict.
 func (s *syncer) native(ctx context.Context, rows string) (warned serverWarnings, verdict, err error) {
 	sc := rowsScratch(s.status.ID, s.original.Name)
-	defer sc.drop(context.WithoutCancel(ctx), s.DB)
+	defer s.dropScratches(context.WithoutCancel(ctx), s.status.ID, sc)
 	plain := s.worker(
 		"SET /* midflight */ SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', foreign_key_checks = 0",
 		// Else INSERT … SELECT locks the original's rows, and writers get 1213.
@@ -56,7 +56,9 @@ func (s *syncer) native(ctx context.Context, rows string) (warned serverWarnings
 		if err := sc.create(ctx, conn); err != nil {
 			return err
 		}
-		if err := s.makeTwin(ctx, sc.table); err != nil {
+		twin := s.plainWorker()
+		defer twin.close()
+		if err := s.makeTwin(ctx, twin, sc.table); err != nil {
 			return err
 		}
 		var names []string

@@ -17,9 +17,12 @@ import (
 // makeHelper tries on the empty shadow whether the server can drop the helper
 // again, in the way in which it will have to under the lock.
 func (r *run) makeHelper(ctx context.Context, p plan.Plan) (plan.Plan, error) {
+	add, drop := r.tables.AddHelper(), r.tables.DropHelper()
+	if len(add) == 0 {
+		return p, nil
+	}
 	w := r.worker()
 	defer w.close()
-	add, drop := r.tables.AddHelper(), r.tables.DropHelper()
 	for _, statements := range [][]string{add, drop, add} {
 		err := w.use(ctx, func(conn *sql.Conn) error { return each(ctx, conn, statements) })
 		if !mysqld.IsServerError(err) || mysqld.IsKilled(err) || mysqld.IsLockConflict(err) {

@@ -64,10 +64,12 @@ func (r *run) deferIndexes(ctx context.Context, altered *schema.Table, p plan.Pl
 
 // makeScratchAgain, since it tells duplicates by its indexes.
 func (r *run) makeScratchAgain(ctx context.Context) error {
-	if _, err := r.DB.ExecContext(ctx, "DROP TABLE /* midflight */ "+r.scratch.table.Quoted()); err != nil {
+	if err := r.alone(ctx, "DROP TABLE /* midflight */ "+r.scratch.table.Quoted()); err != nil {
 		return fmt.Errorf("make the scratch table again: %w", err)
 	}
-	if err := r.makeTwin(ctx, r.scratch.table); err != nil {
+	plain := r.plainWorker()
+	defer plain.close()
+	if err := r.makeTwin(ctx, plain, r.scratch.table); err != nil {
 		return err
 	}
 	ddl := r.worker(append(scratchSession(r.request.Settings), "USE "+mysqld.QuoteName(r.scratch.schema))...)

@@ -99,7 +99,7 @@ func text(s parser.Statement, on schema.Name, algorithm, lock string) string {
 
 // probe asks the server which algorithms it would accept, on a table without
 // rows.
-func (r *run) probe(ctx context.Context, conn *sql.Conn) (plan.Probe, error) {
+func (r *run) probe(ctx context.Context, conn *sql.Conn, plain *worker) (plan.Probe, error) {
 	statement, f := r.request.Statement, r.Flavor
 	p := plan.Probe{Copies: r.request.copies()}
 	if converts(statement) && !strings.EqualFold(r.original.Engine, "InnoDB") { // MariaDB accepts ALGORITHM=INSTANT, and copies
@@ -111,7 +111,7 @@ func (r *run) probe(ctx context.Context, conn *sql.Conn) (plan.Probe, error) {
 	if t.Table == r.scratch.table.Table {
 		t.Table = "probe_"
 	}
-	if err := r.makeTwin(ctx, t); err != nil {
+	if err := r.makeTwin(ctx, plain, t); err != nil {
 		return p, err
 	}
 	// A CHECK constraint that it has got would keep its name from the next table.
@@ -217,6 +217,8 @@ func readIDs(ctx context.Context, conn *sql.Conn, t schema.Name, query string, a
 func (r *run) prepare(ctx context.Context) (plan.Plan, []Warning, error) {
 	ddl := r.worker(scratchSession(r.request.Settings)...)
 	defer ddl.close()
+	plain := r.plainWorker()
+	defer plain.close()
 	var p plan.Plan
 	var warnings []Warning
 	err := ddl.use(ctx, func(conn *sql.Conn) (err error) {
@@ -245,11 +247,11 @@ func (r *run) prepare(ctx context.Context) (plan.Plan, []Warning, error) {
 				return err
 			}
 		}
-		asked, err := r.probe(ctx, conn)
+		asked, err := r.probe(ctx, conn, plain)
 		if err != nil {
 			return err
 		}
-		if err := r.makeTwin(ctx, r.scratch.table); err != nil {
+		if err := r.makeTwin(ctx, plain, r.scratch.table); err != nil {
 			return err
 		}
 		// Here the server's verdict on the statement itself comes out.
@@ -262,13 +264,13 @@ func (r *run) prepare(ctx context.Context) (plan.Plan, []Warning, error) {
 		for i := range warnings {
 			warnings[i].Message = r.scratch.asOriginal(warnings[i].Message, original.Name)
 		}
-		p, err = r.choose(ctx, conn, asked)
+		p, err = r.choose(ctx, conn, plain, asked)
 		return err
 	})
 	return p, warnings, err
 }
 
-func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (plan.Plan, error) {
+func (r *run) choose(ctx context.Context, conn *sql.Conn, plain *worker, asked plan.Probe) (plan.Plan, error) {
 	p, ok, refusal := plan.WithoutCopy(r.request.Statement, r.request.Strategy, asked)
 	if refusal != nil {
 		return p, refusal
@@ -351,7 +353,7 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, asked plan.Probe) (pla
 			return p, err
 		}
 	}
-	if err := r.makeTwin(ctx, shadow); err != nil {
+	if err := r.makeTwin(ctx, plain, shadow); err != nil {
 		return p, err
 	}
 	r.shadow, r.oldAs = shadow, old

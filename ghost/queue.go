@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"midflight/binlog"
@@ -45,6 +46,7 @@ type Queue struct {
 	hub       *binlog.Hub         // one stream for all migrations
 	orphans   map[int64]time.Time // since when they have been seen; of the chores' goroutine
 	ours      ours
+	clients   clients
 }
 
 // NewQueue makes a queue; Run makes it work.
@@ -76,14 +78,17 @@ func (c Config) complete() Config {
 
 // A Ticket stands for a migration that was submitted.
 type Ticket struct {
-	ID       int64
-	run      *run
-	followed bool // by way of the store: somebody runs it
-	adopted  bool // somebody has begun it
-	cancel   context.CancelCauseFunc
-	ctx      context.Context
-	done     chan struct{}
-	result   Result // valid when done is closed
+	ID         int64
+	queue      *Queue
+	run        *run
+	followed   bool // by way of the store: somebody runs it
+	adopted    bool // somebody has begun it
+	waited     bool // a client waits here for the answer, unless
+	clientGone atomic.Bool
+	cancel     context.CancelCauseFunc
+	ctx        context.Context
+	done       chan struct{}
+	result     Result // valid when done is closed
 }
 
 // Done is closed at the migration's end.
@@ -103,14 +108,6 @@ func (t *Ticket) Cancel(why string) {
 	r := t.run.request
 	t.run.Store.Log(bound, t.ID, Entry{Kind: EntryControl, By: r.User + "@" + r.Host, Text: fmt.Sprintf("cancel: %s (connection %d of %s@%s)", why, r.Session, r.User, r.Host)})
 	t.cancel(ErrCanceled)
-}
-
-// ClientGone tells that nobody waits for the answer any more. Who sends the same statement
-// again does (Attach).
-func (t *Ticket) ClientGone() {
-	bound, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	t.run.Store.ClientGone(bound, t.ID, true) // else the statement is taken for a new one
 }
 
 // WasKilled tells of a session that waits for an answer, and whose connection was lost,
@@ -142,6 +139,9 @@ func (q *Queue) Submit(ctx context.Context, r Request) (*Ticket, error) {
 		return nil, ErrStopped
 	default:
 	}
+	if err := q.payOwed(ctx); err != nil { // this client may be one of those
+		return nil, err
+	}
 	id, err := q.Store.Attach(ctx, r)
 	if err != nil {
 		return nil, fmt.Errorf("look for the same statement, sent before: %w", err)
@@ -153,6 +153,7 @@ func (q *Queue) Submit(ctx context.Context, r Request) (*Ticket, error) {
 		}
 		t = q.ticket(id, r)
 	}
+	t.waited = !r.Async
 	select {
 	case q.submitted <- t:
 		return t, nil
@@ -165,7 +166,7 @@ func (q *Queue) Submit(ctx context.Context, r Request) (*Ticket, error) {
 
 // ticket stands for a migration that is recorded.
 func (q *Queue) ticket(id int64, r Request) *Ticket {
-	t := &Ticket{ID: id, done: make(chan struct{})}
+	t := &Ticket{ID: id, queue: q, done: make(chan struct{})}
 	t.run = &run{Config: q.Config, listener: q.listener, hub: q.hub, request: r, attempt: newAttempt(id, r.Table)}
 	first := t.run.status
 	t.run.shown.Store(&first)
@@ -272,7 +273,10 @@ func (q *Queue) announce(ctx context.Context) {
 	q.repeat(ctx, AliveFor/4, func(ctx context.Context) error {
 		bound, cancel := context.WithTimeout(ctx, AliveFor)
 		defer cancel()
-		return q.Store.Announce(bound)
+		if err := q.Store.Announce(bound); err != nil {
+			return err
+		}
+		return q.payOwed(bound)
 	})
 }
 
@@ -420,7 +424,7 @@ func (q *Queue) leave(ctx context.Context, t *Ticket, err error) Result {
 	q.ours.remove(t.run)
 	q.Observe(left)
 	if errors.Is(err, ErrTakenOver) {
-		q.Store.ClientGone(ctx, t.ID, false) // it waits here
+		q.clientWaitsHere(ctx, t)
 		return q.follow(ctx, t)
 	}
 	return Result{Err: left.Err}

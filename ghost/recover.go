@@ -75,10 +75,8 @@ func (q *Queue) takeUp(ctx context.Context, fresh *attempt, s Status) (found Pha
 	if err := q.endWork(ctx, s.ID); err != nil {
 		return "", err
 	}
-	for _, sc := range []scratch{newScratch(s.ID, s.Table), rowsScratch(s.ID, s.Table)} {
-		if err := sc.drop(ctx, q.DB); err != nil {
-			return "", err
-		}
+	if err := q.dropScratches(ctx, s.ID, newScratch(s.ID, s.Table), rowsScratch(s.ID, s.Table)); err != nil {
+		return "", err
 	}
 	claimed, err := q.Store.Claimed(ctx, s.ID)
 	if err != nil {
@@ -147,7 +145,7 @@ func (q *Queue) bury(ctx context.Context, s Status, why error) error {
 		if s.Phase == Completed && (t == oldName(s.Table, s.ID) || t == apartOld(s.Table, s.ID)) {
 			continue
 		}
-		if err := q.drop(ctx, t); err != nil {
+		if err := q.dropOf(ctx, s.ID, t); err != nil {
 			return err
 		}
 	}
@@ -252,7 +250,7 @@ func (q *Queue) wasSwapped(ctx context.Context, s Status, claimed []schema.Name)
 			return false, nil
 		}
 		// On MariaDB: swapped, and the old table has not its last name yet.
-		if _, err := q.DB.ExecContext(ctx, "RENAME /* midflight */ TABLE "+lateOldName(s.Table, s.ID).Quoted()+" TO "+oldName(s.Table, s.ID).Quoted()); err != nil {
+		if err := q.alone(ctx, s.ID, "RENAME /* midflight */ TABLE "+late.Quoted()+" TO "+oldName(s.Table, s.ID).Quoted()); err != nil {
 			return false, err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"midflight/ghost/plan"
 	"midflight/mysqld"
+	"midflight/schema"
 )
 
 // A worker owns one server connection with the settings of a migration, and
@@ -37,9 +38,18 @@ func (r *run) worker(init ...string) *worker {
 	return r.Config.worker(r.status.ID, init...)
 }
 
+// drop drops a table of the migration's.
+func (r *run) drop(ctx context.Context, t schema.Name) error {
+	return r.Config.dropOf(ctx, r.status.ID, t)
+}
+
 // alone runs one statement that must not be run when the migration is not ours.
 func (r *run) alone(ctx context.Context, statement string) error {
-	w := r.worker()
+	return r.Config.alone(ctx, r.status.ID, statement)
+}
+
+func (c *Config) alone(ctx context.Context, id int64, statement string) error {
+	w := c.worker(id)
 	defer w.close()
 	return w.use(ctx, func(conn *sql.Conn) error {
 		_, err := conn.ExecContext(ctx, statement)
@@ -153,16 +163,20 @@ func rowMode(mode string, relaxed bool) string {
 	return strings.Join(modes, ",")
 }
 
-// ddlSession is for the user's own statement: all of his settings.
+// ddlSession is for the user's own statement: all of his settings, in one statement, so that
+// none of them says how another is read.
 func ddlSession(settings []Setting) []string {
-	statements := make([]string, len(settings))
-	for i, s := range settings {
-		statements[i] = "SET /* midflight */ " + s.assignment()
+	if len(settings) == 0 {
+		return nil
 	}
-	return statements
+	set := make([]string, len(settings))
+	for i, s := range settings {
+		set[i] = s.assignment()
+	}
+	return []string{"SET /* midflight */ " + strings.Join(set, ", ")}
 }
 
 // scratchSession is the same for tables of ours, which have no foreign keys.
 func scratchSession(settings []Setting) []string {
-	return append(ddlSession(settings), "SET /* midflight */ SESSION foreign_key_checks = 0")
+	return ddlSession(append(slices.Clone(settings), Setting{"foreign_key_checks", "0"}))
 }

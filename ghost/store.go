@@ -36,8 +36,10 @@ type Store interface {
 	// Admitted lists the connections that were admitted to a migration, by whomever, and
 	// are open.
 	Admitted(ctx context.Context, id int64) ([]uint64, error)
-	// ClientGone records whether nobody waits for the answer.
-	ClientGone(ctx context.Context, id int64, gone bool) error
+	// ClientGone records that nobody waits for the answer by way of this Midflight any
+	// more, ClientWaits that somebody does.
+	ClientGone(ctx context.Context, id int64) error
+	ClientWaits(ctx context.Context, id int64) error
 	// Attach finds the unfinished migration of the same statement by the same user for
 	// whose answer nobody waits, and records that somebody does; 0: there is none.
 	Attach(ctx context.Context, r Request) (int64, error)

@@ -2,6 +2,7 @@ package ghost
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"regexp"
 	"time"
@@ -16,6 +17,14 @@ var apartSchema = regexp.MustCompile(`^` + ourSchemas + `\d+_(shadow|old)$`)
 
 // drop removes a table of ours and the claim on its name.
 func (c *Config) drop(ctx context.Context, t schema.Name) error { return c.dropBy(ctx, c.DB, t) }
+
+// dropOf does so unless the migration, whose table it is, is not ours any more: the table
+// may then be that of another's attempt.
+func (c *Config) dropOf(ctx context.Context, id int64, t schema.Name) error {
+	w := c.worker(id)
+	defer w.close()
+	return w.use(ctx, func(conn *sql.Conn) error { return c.dropBy(ctx, conn, t) })
+}
 
 func (c *Config) dropBy(ctx context.Context, by mysqld.Queryer, t schema.Name) error {
 	if _, err := by.ExecContext(ctx, "DROP TABLE /* midflight */ IF EXISTS "+t.Quoted()); err != nil {
@@ -37,6 +46,20 @@ func (c *Config) dropBy(ctx context.Context, by mysqld.Queryer, t schema.Name) e
 		}
 	}
 	return c.Store.Release(ctx, t)
+}
+
+// dropScratches drops schemas of a migration's own, unless it is not ours any more.
+func (c *Config) dropScratches(ctx context.Context, id int64, scratches ...scratch) error {
+	w := c.worker(id)
+	defer w.close()
+	return w.use(ctx, func(conn *sql.Conn) error {
+		for _, sc := range scratches {
+			if err := sc.drop(ctx, conn); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // keepOld leaves the old table for a while: dropping it in the moment of the

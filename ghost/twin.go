@@ -43,14 +43,12 @@ func addsCheck(s parser.Statement) bool {
 // of its own, and show CHARACTER SET, too.)
 //
 // It is made whatever the user's session asks of new tables: a primary key, a
-// strict row format.
-func (r *run) makeTwin(ctx context.Context, made schema.Name) error {
+// strict row format. plain has a plainSession.
+func (r *run) makeTwin(ctx context.Context, plain *worker, made schema.Name) error {
 	named := made
 	if r.apart() && utf8.RuneCountInString(made.Table) > maxName-len("_chk_999") {
 		made = made.With("midflight") // else the names that LIKE gives are too long (3507)
 	}
-	plain := r.worker(plainSession(r.Flavor)...)
-	defer plain.close()
 	err := plain.use(ctx, func(conn *sql.Conn) error {
 		_, err := conn.ExecContext(ctx, "CREATE TABLE /* midflight */ "+made.Quoted()+" LIKE "+r.original.Name.Quoted())
 		if err == nil && r.apart() && len(r.original.Checks) > 0 {
@@ -63,6 +61,8 @@ func (r *run) makeTwin(ctx context.Context, made schema.Name) error {
 	})
 	return wrap(err, "create %s like %s", named, r.original.Name)
 }
+
+func (r *run) plainWorker() *worker { return r.worker(plainSession(r.Flavor)...) }
 
 // plainSession takes every table as it is.
 func plainSession(f mysqld.Flavor) []string {
@@ -116,12 +116,16 @@ func (r *run) makeApart(ctx context.Context, shadow, old schema.Name) error {
 	if err := r.Store.Claim(ctx, r.status.ID, old); err != nil {
 		return err
 	}
-	for _, t := range []schema.Name{shadow, old} {
-		if _, err := r.DB.ExecContext(ctx, "CREATE DATABASE /* midflight */ IF NOT EXISTS "+mysqld.QuoteName(t.Schema)); err != nil {
-			return fmt.Errorf("create the schema %s: %w", t.Schema, err)
+	w := r.worker()
+	defer w.close()
+	return w.use(ctx, func(conn *sql.Conn) error {
+		for _, t := range []schema.Name{shadow, old} {
+			if _, err := conn.ExecContext(ctx, "CREATE DATABASE /* midflight */ IF NOT EXISTS "+mysqld.QuoteName(t.Schema)); err != nil {
+				return fmt.Errorf("create the schema %s: %w", t.Schema, err)
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // freeCheckNames: a new CHECK constraint's name may be another table's, which

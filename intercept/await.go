@@ -34,31 +34,21 @@ func (i *Interceptor) await(ctx context.Context, c *proxy.Conn, t *ghost.Ticket)
 			return t.Result(), nil
 		default:
 		}
+		if killed(c) {
+			return canceled(ctx, t)
+		}
 		slice := min(max(time.Since(began)/perWait, minSlice), maxSlice)
 		r, err := c.Query(ctx, i.wait(t.Status(), slice))
 		switch {
 		case errors.Is(err, proxy.ErrServerGone):
-			if i.Queue.WasKilled(ctx, uint64(c.ID()), time.Since(began)) {
+			if killed(c) || i.Queue.WasKilled(ctx, uint64(c.ID()), time.Since(began)) {
 				t.Cancel("the connection that waited for it was killed")
 			} else {
 				t.ClientGone()
 			}
 			return ghost.Result{}, err
 		case asServer(err) != nil, err == nil && !slept(r):
-			t.Cancel("KILL QUERY or Ctrl-C of the session that waited for it")
-			if t.Status().Phase == ghost.Queued {
-				// It will not run. That is recorded when its turn comes, for
-				// which the client need not wait.
-				return ghost.Result{Err: ghost.ErrCanceled}, nil
-			}
-			select {
-			case <-t.Done():
-				return t.Result(), nil // it may have been too late
-			case <-time.After(time.Minute):
-				return ghost.Result{Err: ghost.ErrCanceled}, nil
-			case <-ctx.Done():
-				return ghost.Result{}, context.Cause(ctx)
-			}
+			return canceled(ctx, t)
 		case err != nil:
 			t.ClientGone()
 			return ghost.Result{}, err
@@ -68,6 +58,42 @@ func (i *Interceptor) await(ctx context.Context, c *proxy.Conn, t *ghost.Ticket)
 			return ghost.Result{}, errClientGone
 		}
 	}
+}
+
+// canceled cancels a migration and waits for its end.
+func canceled(ctx context.Context, t *ghost.Ticket) (ghost.Result, error) {
+	t.Cancel("KILL or Ctrl-C of the session that waited for it")
+	if t.Status().Phase == ghost.Queued {
+		// It will not run. That is recorded when its turn comes, for
+		// which the client need not wait.
+		return ghost.Result{Err: ghost.ErrCanceled}, nil
+	}
+	select {
+	case <-t.Done():
+		return t.Result(), nil // it may have been too late
+	case <-time.After(time.Minute):
+		return ghost.Result{Err: ghost.ErrCanceled}, nil
+	case <-ctx.Done():
+		return ghost.Result{}, context.Cause(ctx)
+	}
+}
+
+// killed tells of a KILL that came through this Midflight. One that came to the server
+// directly ends the statement that the session runs; it is lost if it comes between two.
+func killed(c *proxy.Conn) bool {
+	select {
+	case <-c.Killed():
+		return true
+	default:
+		return false
+	}
+}
+
+// interrupted tells that a KILL QUERY has ended a statement of ours: it was meant for the
+// client's.
+func interrupted(err error) bool {
+	e := asServer(err)
+	return e != nil && e.Number == mysqld.ErrQueryInterrupted
 }
 
 // wait is the statement that the session's connection is seen to run.

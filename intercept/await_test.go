@@ -3,7 +3,11 @@ package intercept_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
+
+	"midflight/internal/cutter"
+	"midflight/internal/testmidflight"
 )
 
 // A held ALTER looks and ends like a native one that takes long.
@@ -26,6 +30,76 @@ func TestKillQuery(t *testing.T) {
 			t.Errorf("the table is now\n%s", got)
 		}
 		c.exec("SELECT 1", "ALTER TABLE t ADD COLUMN a INT") // the session goes on
+	})
+}
+
+// A KILL QUERY that comes through Midflight between two statements of a session that waits,
+// when the server finds nothing to kill, ends the wait.
+func TestKillQueryBetweenSlices(t *testing.T) {
+	each(t, func(t *testing.T, p place) {
+		r := cutter.Start(t, p.s.Addr)
+		p.m = testmidflight.Start(t, p.s, "--server", r.Addr, "--keep-old", "0")
+		for name, w := range map[string]struct {
+			begin func(c *client) (done <-chan string, end func())
+			slice string
+		}{
+			"a migration": {func(c *client) (<-chan string, func()) {
+				p.table("t", 50)
+				id, done := p.hold(c, "t")
+				return done, func() { p.awaitPhase(id, "canceled"); p.nothingLeft(); p.exec("DROP TABLE t") }
+			}, "/* midflight: t ready"},
+			"one that is forwarded": {func(c *client) (<-chan string, func()) {
+				holder, done := p.held(c)
+				return done, holder.leave
+			}, "/* midflight: waiting for"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				c, other := p.through(""), p.through("")
+				done, end := w.begin(c)
+				idle, pass := make(chan struct{}), make(chan struct{})
+				var once sync.Once
+				r.Judge(func(cmd cutter.Command) cutter.Verdict {
+					if strings.HasPrefix(cmd.Text, w.slice) {
+						once.Do(func() { close(idle); <-pass })
+					}
+					return cutter.Pass
+				})
+				<-idle
+				other.exec(fmt.Sprintf("KILL QUERY %d", c.id))
+				close(pass)
+				if got := ends(t, done); got != "ERROR 1317 (70100): Query execution was interrupted" {
+					t.Errorf("the client was told: %s", got)
+				}
+				r.Judge(nil)
+				end()
+				c.exec("SELECT 1")
+			})
+		}
+	})
+}
+
+// One that ends a question of ours, before the migration is recorded, was meant for the
+// ALTER.
+func TestKillQueryOfAQuestion(t *testing.T) {
+	each(t, func(t *testing.T, p place) {
+		c, creator, other := p.through(""), p.through(""), p.through("")
+		runs := func(c *client, what string) {
+			t.Helper()
+			await(t, what+" runs", func() bool {
+				return other.value(fmt.Sprintf("SELECT COUNT(*) FROM information_schema.processlist WHERE id = %d AND info LIKE '%s%%'", c.id, what)) == "1"
+			})
+		}
+		// As long as it runs, nobody sees whether there is a table.
+		created := creator.begin("CREATE TABLE t (a INT) SELECT SLEEP(25) AS b")
+		runs(creator, "CREATE TABLE")
+		done := c.begin("ALTER TABLE t ADD COLUMN extra INT")
+		runs(c, "SHOW CREATE TABLE")
+		other.exec(fmt.Sprintf("KILL QUERY %d", c.id))
+		if got := ends(t, done); got != "ERROR 1317 (70100): Query execution was interrupted" {
+			t.Errorf("the client was told: %s", got)
+		}
+		other.exec(fmt.Sprintf("KILL QUERY %d", creator.id))
+		ends(t, created)
 	})
 }
 

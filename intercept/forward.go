@@ -43,6 +43,9 @@ func (i *Interceptor) forward(ctx context.Context, c *proxy.Conn, q facts, s par
 	if !bounded {
 		i.Observe(Forwarded{Connection: c.ID(), Reason: why.reason})
 		_, err := f.Send(ctx, 0, func() bool { return false })
+		if errors.Is(err, ghost.ErrCanceled) {
+			return i.refuse(ctx, c, q, err)
+		}
 		return f.failed == nil, err
 	}
 	passage, err := i.Queue.Through(ctx, direct, f)
@@ -133,6 +136,9 @@ func (f *forwarding) askLimit(ctx context.Context) error {
 }
 
 func (f *forwarding) Send(ctx context.Context, patience time.Duration, takenBack func() bool) (again bool, err error) {
+	if killed(f.c) {
+		return false, ghost.ErrCanceled
+	}
 	if f.noWait {
 		if err := f.waitFor(ctx, patience); err != nil {
 			return false, err
@@ -177,7 +183,7 @@ func (f *forwarding) waitFor(ctx context.Context, d time.Duration) error {
 }
 
 // The slices are a compromise: a moment without others passes soon, and a KILL QUERY
-// that comes between two slices is lost.
+// that comes directly to the server, between two slices, is lost.
 const (
 	minForwardSlice = 20 * time.Millisecond
 	maxForwardSlice = 250 * time.Millisecond
@@ -194,6 +200,9 @@ func (f *forwarding) Wait(ctx context.Context, done <-chan struct{}, why func() 
 		case <-done:
 			return nil
 		default:
+		}
+		if killed(f.c) {
+			return ghost.ErrCanceled
 		}
 		waited := time.Since(f.began)
 		if waited >= f.limit {

@@ -29,8 +29,10 @@ func Candidate(text []byte, multi bool) bool { return parser.MaybeSchemaChange(t
 // Intercept is for proxy.Config.
 func (i *Interceptor) Intercept(ctx context.Context, c *proxy.Conn, q proxy.Query) error {
 	facts, err := ask(ctx, c, i.Flavor)
-	var refused *wire.Err
-	if errors.As(err, &refused) { // such as an expired password: the server's own answer will say it
+	if interrupted(err) {
+		return c.ReplyErr(asServer(err))
+	}
+	if asServer(err) != nil { // such as an expired password: the server's own answer will say it
 		return c.RelayOriginal(ctx)
 	}
 	if err != nil {
@@ -91,6 +93,9 @@ func (i *Interceptor) several(ctx context.Context, c *proxy.Conn, pieces []strin
 func (i *Interceptor) change(ctx context.Context, c *proxy.Conn, text, rest string) (ok bool, err error) {
 	more := rest != ""
 	facts, err := ask(ctx, c, i.Flavor) // an earlier statement of the packet may have changed them
+	if interrupted(err) {
+		return false, c.ReplyErr(asServer(err))
+	}
 	if err != nil {
 		return false, err
 	}
@@ -103,7 +108,10 @@ func (i *Interceptor) change(ctx context.Context, c *proxy.Conn, text, rest stri
 	}
 	// The server's verdict on the syntax. The statement itself is then the best
 	// way to give the client that error.
-	if e := asServer(c.Prepare(ctx, s.Text)); e != nil && e.Number == errSyntax {
+	switch err := c.Prepare(ctx, s.Text); {
+	case interrupted(err):
+		return false, c.ReplyErr(asServer(err))
+	case asServer(err) != nil && asServer(err).Number == errSyntax:
 		return i.misspelt(ctx, c, facts, text+rest)
 	}
 	if s.Kind.Direct() {
@@ -209,7 +217,7 @@ var system = map[string]bool{"mysql": true, "sys": true, "information_schema": t
 // statement itself is the right one.
 func ordinaryTable(ctx context.Context, c *proxy.Conn, s parser.Statement) (forward string, err error) {
 	r, err := c.Query(ctx, "SHOW CREATE TABLE "+quoted(s.Table))
-	if asServer(err) != nil {
+	if asServer(err) != nil && !interrupted(err) {
 		return "the session can't see the table", nil
 	}
 	if err != nil {

@@ -26,6 +26,10 @@ type Queryer interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
+// Silence is how long nothing may come by a connection of ours until the server ends it: it
+// may not learn that our machine is gone, and keep everybody waiting for its locks.
+const Silence = 20 * time.Second
+
 // Open makes a pool of our own connections. Their session is ours alone: UTC,
 // utf8mb4, and no setting of the application's. It does not connect yet.
 //
@@ -41,7 +45,7 @@ func Open(c Config) (*sql.DB, error) {
 		return nil, fmt.Errorf("connect to %s: %w", c.Addr, err)
 	}
 	db := sql.OpenDB(connector)
-	db.SetConnMaxIdleTime(10 * time.Second) // less than silence
+	db.SetConnMaxIdleTime(10 * time.Second) // less than Silence
 	db.SetMaxIdleConns(4)
 	return db, nil
 }
@@ -74,10 +78,7 @@ func (c Config) driver() (*mysql.Config, error) {
 	const fresh = " /*!80000 , information_schema_stats_expiry = 0 */"
 	// A generated invisible primary key is a column like any other in row images.
 	const whole = " /*!80030 , show_gipk_in_create_table_and_information_schema = 1 */"
-	// The server ends a connection by which nothing comes for so long, seconds: it may
-	// not learn that our machine is gone, and keep everybody waiting for its locks.
-	const silence = "20"
-	d.Params = map[string]string{"time_zone": "'+00:00'", "sql_mode": "''", "wait_timeout": silence, "autocommit": "1" + fresh + whole}
+	d.Params = map[string]string{"time_zone": "'+00:00'", "sql_mode": "''", "wait_timeout": fmt.Sprint(int(Silence.Seconds())), "autocommit": "1" + fresh + whole}
 	return d, nil
 }
 

@@ -43,11 +43,13 @@ func (r *reader) clauses(s *Statement) {
 		from, to := r.i, r.clauseEnd()
 		c := r.within(from, to)
 		r.i = to
+		algorithm, lock := s.Algorithm, s.Lock
 		if c.modifier(s) && c.done() {
 			s.layout.remove = append(s.layout.remove, comma...)
 			s.layout.remove = append(s.layout.remove, r.toks[from:to]...)
 			continue
 		}
+		s.Algorithm, s.Lock = algorithm, lock // with more behind it, it is none
 		c.i = 0
 		// Without the modifiers a comma stays only between two clauses.
 		if !keptOne {

@@ -26,6 +26,7 @@ type command struct {
 	wait    bool   // look again when more has been read
 	collect int    // look again when the packet, of this length, is there
 	offer   bool   // to intercept
+	kills   uint32 // a session, or its statement
 	refused bool   // it is not for the server, but to be answered with 1412
 }
 
@@ -38,7 +39,7 @@ func (s *session) look(cmd wire.Command, p []byte, bound bool) command {
 	payload := p[wire.HeaderLen:min(total, len(p))]
 
 	switch cmd.Cmd {
-	case wire.ComQuery, wire.ComStmtPrepare, wire.ComFieldList, wire.ComSetOption, wire.ComChangeUser:
+	case wire.ComQuery, wire.ComStmtPrepare, wire.ComFieldList, wire.ComSetOption, wire.ComChangeUser, wire.ComProcessKill:
 		if len(p) < min(total, bufSize) {
 			c.wait = true
 			return c
@@ -56,6 +57,9 @@ func (s *session) look(cmd wire.Command, p []byte, bound bool) command {
 			return c
 		}
 		c.text = payload[at:]
+		if c.whole {
+			c.kills = killsBy(c.text)
+		}
 		switch {
 		case bound:
 		case c.whole || !s.multi:
@@ -75,9 +79,12 @@ func (s *session) look(cmd wire.Command, p []byte, bound bool) command {
 		}
 	case wire.ComStmtExecute, wire.ComStmtBulkExecute, wire.ComStmtFetch:
 		c.stmt = s.statement(cmd.Statement)
+		c.kills = c.stmt.kills
 		if c.stmt.candidate && c.stmt.strayed == s.strayed && cmd.Cmd == wire.ComStmtExecute && cmd.Length <= maxCandidate && !bound {
 			c.offer, c.collect = true, total
 		}
+	case wire.ComProcessKill:
+		c.kills = victim(payload)
 	case wire.ComFieldList, wire.ComSetOption:
 		c.text = payload[min(1, len(payload)):]
 	case wire.ComChangeUser:
@@ -119,6 +126,7 @@ func (s *session) take(c *command, p []byte, now nanos) {
 	}
 	defer s.works()
 	s.renews(c)
+	s.kills(c)
 	switch c.Cmd {
 	case wire.ComQuit:
 		s.quit = true
@@ -137,6 +145,7 @@ func (s *session) take(c *command, p []byte, now nanos) {
 			c.stmt.text = unique.Make(string(c.text))
 			c.stmt.sticks = takes(c.text, false) != 0 || gives(c.text) != 0 || switchesLog(c.text)
 			c.stmt.uses, c.stmt.ends, c.stmt.renews = uses(c.text), ends(c.text), renews(c.text)
+			c.stmt.kills = killsBy(c.text)
 		}
 		c.stmt.strayed = s.strayed
 		s.candidates = s.candidates || c.stmt.candidate

@@ -33,6 +33,8 @@ type Conn struct {
 	answered bool   // completely
 	fault    error  // the server's side is broken: the session can't go on
 
+	killed chan struct{} // closed by a KILL
+
 	clientFault error // the client's side is broken: it can't be answered any more
 }
 

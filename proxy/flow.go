@@ -66,6 +66,9 @@ func (s *session) advance(p []byte, now nanos, may stoppable) move {
 			return move{forward: n, then: stepRead}
 		case c.collect > len(p)-n:
 			return move{forward: n, then: stepCollect, cmd: c}
+		case c.kills != 0 && !bound && !s.idle(): // so that its end is known
+			s.waitsIdle = true
+			return move{forward: n, then: stepIdle}
 		case !c.offer, may == stopHolds, may == stopAlone && wire.HeaderLen+c.Length < len(p):
 		case !s.idle():
 			s.waitsIdle = true
@@ -149,6 +152,7 @@ func (s *session) finished(ev wire.Event, now nanos) {
 	}
 	s.kept(ev.Err, ev.Several)
 	s.renewed(ev.Err, now)
+	s.hasKilled(ev.Err)
 	if ev.Cmd == wire.ComChangeUser && !ev.Err {
 		s.becomes(s.changing)
 	}

@@ -63,6 +63,7 @@ func (s *session) divert(c command) *Conn {
 		text:   string(c.text),
 		prefix: c.packet[wire.HeaderLen : wire.HeaderLen+1],
 		seq:    seq + 1,
+		killed: s.srv.enterInterception(s.id),
 	}
 	if c.Cmd == wire.ComStmtExecute {
 		conn.text = c.stmt.text.Value()
@@ -76,6 +77,7 @@ func (s *session) divert(c command) *Conn {
 func (s *session) undivert() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.srv.leaveInterception(s.id)
 	s.relaying = false
 	if s.walker.Idle() {
 		s.settle()

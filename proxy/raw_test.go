@@ -74,6 +74,11 @@ const rawCaps = wire.ClientMySQL | wire.ClientProtocol41 | wire.ClientTransactio
 // dialRaw logs in as root, without a password.
 func dialRaw(t testing.TB, addr, db string, caps wire.Caps) *rawConn {
 	t.Helper()
+	return dialRawAs(t, addr, "root", db, caps)
+}
+
+func dialRawAs(t testing.TB, addr, user, db string, caps wire.Caps) *rawConn {
+	t.Helper()
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +96,7 @@ func dialRaw(t testing.TB, addr, db string, caps wire.Caps) *rawConn {
 	b = binary.LittleEndian.AppendUint32(b, 1<<30)
 	b = append(b, 45)
 	b = append(b, make([]byte, 23)...)
-	b = append(b, "root\x00\x00"...)
+	b = append(b, user+"\x00\x00"...)
 	b = append(b, db+"\x00"+c.greeting.Plugin+"\x00"...)
 	c.sendSeq(b, 1)
 	for {

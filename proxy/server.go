@@ -32,10 +32,10 @@ type Config struct {
 	ServerTLSMode TLSMode
 
 	// ServerTLS has what the server is to see of us; without a ServerName it is
-	// told the client's. ServerCA: whom its certificate must come from; nil: it
-	// is not verified.
+	// told the client's. ServerCA: whom its certificate must come from, asked for
+	// each; nil: it is not verified.
 	ServerTLS *tls.Config
-	ServerCA  *x509.CertPool
+	ServerCA  func() *x509.CertPool
 
 	// PrivateKey takes the place of the server's RSA key for clients that encrypt
 	// their password though the server's side has TLS. nil: one is made.
@@ -98,6 +98,8 @@ type Server struct {
 	sessions map[*session]struct{}
 	watchers map[chan struct{}]struct{} // of Drained
 	users    map[string]int             // their sessions
+	// intercepted are the interceptions, by their sessions; see kill.go.
+	intercepted map[uint32]chan struct{}
 }
 
 // New makes a Server.
@@ -113,13 +115,14 @@ func New(cfg Config) *Server {
 		key = func() (*rsa.PrivateKey, error) { return cfg.PrivateKey, nil }
 	}
 	s := &Server{
-		cfg:      cfg,
-		key:      key,
-		lobby:    newLobby(cfg.MaxHandshakes),
-		stats:    []*stats{newStats()},
-		users:    make(map[string]int),
-		sessions: make(map[*session]struct{}),
-		watchers: make(map[chan struct{}]struct{}),
+		cfg:         cfg,
+		key:         key,
+		lobby:       newLobby(cfg.MaxHandshakes),
+		stats:       []*stats{newStats()},
+		users:       make(map[string]int),
+		intercepted: make(map[uint32]chan struct{}),
+		sessions:    make(map[*session]struct{}),
+		watchers:    make(map[chan struct{}]struct{}),
 	}
 	s.draining, s.closing = context.WithCancel(context.Background())
 	s.loops = newLoops(s)

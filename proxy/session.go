@@ -66,9 +66,10 @@ type session struct {
 	ending     bool   // the command in flight ends the transaction if it succeeds
 	unflagged  bool   // a transaction that the status flags don't show
 	log        textLog
-	watched    bool    // a Drained waits for this session
-	older      []*Hold // of swaps that the transaction's snapshot may be older than
-	renewing   bool    // the command in flight ends the transaction if it succeeds
+	watched    bool          // a Drained waits for this session
+	older      []*Hold       // of swaps that the transaction's snapshot may be older than
+	renewing   bool          // the command in flight ends the transaction if it succeeds
+	killing    chan struct{} // the interception that the command in flight kills if it succeeds
 
 	commands uint64
 	held     int
@@ -122,6 +123,7 @@ type statement struct {
 	sticks bool // change which locks the session keeps
 	// See the functions of these names.
 	uses, ends, renews bool
+	kills              uint32
 }
 
 func newSession(srv *Server, client net.Conn, done func()) *session {

@@ -96,6 +96,6 @@ func (h *handshake) verifyServer(state tls.ConnectionState) error {
 	for _, c := range state.PeerCertificates[1:] {
 		between.AddCert(c)
 	}
-	_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: h.cfg.ServerCA, Intermediates: between})
+	_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: h.cfg.ServerCA(), Intermediates: between})
 	return err
 }

@@ -84,10 +84,10 @@ func TestServerCA(t *testing.T) {
 	}
 	its := x509.NewCertPool()
 	its.AppendCertsFromPEM(b)
-	f := startFront(t, Config{Server: s.Addr, TLS: testCertificate(t), ServerTLSMode: TLSOn, ServerCA: its})
+	f := startFront(t, Config{Server: s.Addr, TLS: testCertificate(t), ServerTLSMode: TLSOn, ServerCA: func() *x509.CertPool { return its }})
 	mustConnect(t, f.addr, "root", "", "false")
 	mustConnect(t, f.addr, "root", "", "skip-verify")
-	f = startFront(t, Config{Server: s.Addr, TLS: testCertificate(t), ServerCA: newAuthority(t).pool()})
+	f = startFront(t, Config{Server: s.Addr, TLS: testCertificate(t), ServerCA: newAuthority(t).pool})
 	mustConnect(t, f.addr, "root", "", "false") // match: no TLS, so no certificate
 	_, err = connect(t, f.addr, "root", "", "skip-verify")
 	if number(err) != 2026 || !strings.Contains(err.Error(), "--server-ca") {

@@ -17,14 +17,27 @@ var ErrNotFound = errors.New("no such table")
 // Read asks the server's catalogue for a table.
 func Read(ctx context.Context, db mysqld.Queryer, name Name) (*Table, error) {
 	t := &Table{Name: name}
-	for _, part := range []func(context.Context, mysqld.Queryer, *Table) error{
-		readTable, readColumns, readKeys, readTriggers, readForeignKeys, readChecks,
-	} {
-		if err := part(ctx, db, t); err != nil {
-			return nil, fmt.Errorf("read the definition of %s: %w", name, err)
-		}
+	if err := readAll(ctx, db, t); err != nil {
+		return nil, fmt.Errorf("read the definition of %s: %w", name, err)
 	}
 	return t, nil
+}
+
+func readAll(ctx context.Context, db mysqld.Queryer, t *Table) error {
+	if err := readTable(ctx, db, t); err != nil {
+		return err
+	}
+	mariaDB, err := readColumns(ctx, db, t)
+	if err != nil {
+		return err
+	}
+	if err := readKeys(ctx, db, t, mariaDB); err != nil {
+		return err
+	}
+	if err := readTriggers(ctx, db, t); err != nil {
+		return err
+	}
+	return readConstraints(ctx, db, t)
 }
 
 func readTable(ctx context.Context, db mysqld.Queryer, t *Table) error {
@@ -41,20 +54,19 @@ FROM information_schema.tables WHERE table_schema = ? AND table_name = ?`, t.Nam
 	return err
 }
 
-func readColumns(ctx context.Context, db mysqld.Queryer, t *Table) error {
+func readColumns(ctx context.Context, db mysqld.Queryer, t *Table) (mariaDB bool, err error) {
 	rows, err := db.QueryContext(ctx, `SELECT /* midflight */ column_name, data_type, column_type, COALESCE(character_set_name, ''), COALESCE(collation_name, ''), COALESCE(datetime_precision, 0), is_nullable, extra, COALESCE(generation_expression, ''), column_default, VERSION() LIKE '%MariaDB%'
 FROM information_schema.columns WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position`, t.Name.Schema, t.Name.Table)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		c := Column{Position: len(t.Columns)}
 		var nullable, extra, expression string
 		var def sql.NullString
-		var mariaDB bool
 		if err := rows.Scan(&c.Name, &c.Type, &c.FullType, &c.Charset, &c.Collation, &c.Precision, &nullable, &extra, &expression, &def, &mariaDB); err != nil {
-			return err
+			return false, err
 		}
 		extra = strings.ToLower(extra)
 		// MariaDB writes DEFAULT NULL as the text NULL, and the string as 'NULL'.
@@ -72,16 +84,12 @@ FROM information_schema.columns WHERE table_schema = ? AND table_name = ? ORDER 
 		c.Invisible = strings.Contains(extra, "invisible")
 		t.Columns = append(t.Columns, c)
 	}
-	return rows.Err()
+	return mariaDB, rows.Err()
 }
 
-func readKeys(ctx context.Context, db mysqld.Queryer, t *Table) error {
-	f, err := mysqld.ReadFlavor(ctx, db)
-	if err != nil {
-		return err
-	}
+func readKeys(ctx context.Context, db mysqld.Queryer, t *Table, mariaDB bool) error {
 	expression, hidden := "COALESCE(expression, '')", "is_visible = 'NO'"
-	if f.MariaDB { // no functional indexes there, and no column of that name
+	if mariaDB { // no functional indexes there, and no column of that name
 		expression, hidden = "''", "ignored = 'YES'"
 	}
 	rows, err := db.QueryContext(ctx, `SELECT /* midflight */ index_name, non_unique, index_type, COALESCE(column_name, ''), `+expression+`, COALESCE(sub_part, 0), COALESCE(collation, '') = 'D', `+hidden+`
@@ -156,38 +164,26 @@ WHERE event_object_schema = ? AND event_object_table = ? ORDER BY event_manipula
 	return triggers, nil
 }
 
-func readForeignKeys(ctx context.Context, db mysqld.Queryer, t *Table) (err error) {
-	t.ForeignKeys, err = readNames(ctx, db, `SELECT /* midflight */ constraint_name FROM information_schema.referential_constraints
-WHERE constraint_schema = ? AND table_name = ? ORDER BY 1`, t.Name)
+// readConstraints asks in one statement: each question of the catalogue has its price.
+func readConstraints(ctx context.Context, db mysqld.Queryer, t *Table) error {
+	rows, err := db.QueryContext(ctx, `SELECT /* midflight */ 1 AS kind, constraint_name AS name FROM information_schema.referential_constraints WHERE constraint_schema = ? AND table_name = ?
+UNION ALL SELECT 2, CONCAT(constraint_schema, '.', table_name, '.', constraint_name) FROM information_schema.referential_constraints WHERE unique_constraint_schema = ? AND referenced_table_name = ?
+UNION ALL SELECT 3, constraint_name FROM information_schema.table_constraints WHERE table_schema = ? AND table_name = ? AND constraint_type = 'CHECK'
+ORDER BY kind, name`, t.Name.Schema, t.Name.Table, t.Name.Schema, t.Name.Table, t.Name.Schema, t.Name.Table)
 	if err != nil {
 		return err
 	}
-	t.ReferencedBy, err = readNames(ctx, db, `SELECT /* midflight */ CONCAT(constraint_schema, '.', table_name, '.', constraint_name) FROM information_schema.referential_constraints
-WHERE unique_constraint_schema = ? AND referenced_table_name = ? ORDER BY 1`, t.Name)
-	return err
-}
-
-func readChecks(ctx context.Context, db mysqld.Queryer, t *Table) (err error) {
-	t.Checks, err = readNames(ctx, db, `SELECT /* midflight */ constraint_name FROM information_schema.table_constraints
-WHERE table_schema = ? AND table_name = ? AND constraint_type = 'CHECK' ORDER BY 1`, t.Name)
-	return err
-}
-
-func readNames(ctx context.Context, db mysqld.Queryer, query string, of Name) ([]string, error) {
-	rows, err := db.QueryContext(ctx, query, of.Schema, of.Table)
-	if err != nil {
-		return nil, err
-	}
 	defer rows.Close()
-	var names []string
 	for rows.Next() {
-		var n string
-		if err := rows.Scan(&n); err != nil {
-			return nil, err
+		var kind int
+		var name string
+		if err := rows.Scan(&kind, &name); err != nil {
+			return err
 		}
-		names = append(names, n)
+		of := []*[]string{1: &t.ForeignKeys, 2: &t.ReferencedBy, 3: &t.Checks}[kind]
+		*of = append(*of, name)
 	}
-	return names, rows.Err()
+	return rows.Err()
 }
 
 // CreateStatement is the server's own text of the definition.

@@ -47,7 +47,7 @@ func (s *Store) Grant(ctx context.Context, id int64, r ghost.Request) (by int64,
 	if err != nil {
 		return 0, fmt.Errorf("record the migration: %w", err)
 	}
-	defer tx.Rollback()
+	defer tx.end(ctx)
 	granted, err := withdraw(ctx, tx, id)
 	if err != nil || !granted {
 		return 0, err

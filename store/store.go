@@ -134,7 +134,7 @@ func (s *Store) Close() error {
 	return err
 }
 
-// discard closes a connection instead of giving it back to the pool with its lock.
+// discard closes a connection instead of giving it back to the pool with its lock or settings.
 func discard(c *sql.Conn) {
 	c.Raw(func(any) error { return driver.ErrBadConn })
 	c.Close()
@@ -251,7 +251,7 @@ func (s *Store) Finish(ctx context.Context, st ghost.Status, r ghost.Result) err
 	if err != nil {
 		return fmt.Errorf("record the end: %w", err)
 	}
-	defer tx.Rollback()
+	defer tx.end(ctx)
 	if err := s.mustBeMine(ctx, tx, st.ID); err != nil {
 		return err
 	}
@@ -320,7 +320,7 @@ func (s *Store) SaveTriggers(ctx context.Context, id int64, triggers []schema.Tr
 	if err != nil {
 		return fmt.Errorf("record the triggers: %w", err)
 	}
-	defer tx.Rollback()
+	defer tx.end(ctx)
 	if err := s.mustBeMine(ctx, tx, id); err != nil {
 		return err
 	}
@@ -427,9 +427,3 @@ func wrap(err error, format string, args ...any) error {
 var (
 	_ ghost.Store = (*Store)(nil)
 )
-
-// begin locks no gaps: a transaction that nobody will end, since its Midflight is gone,
-// would keep all others from writing what is not there yet.
-func (s *Store) begin(ctx context.Context) (*sql.Tx, error) {
-	return s.db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
-}

@@ -35,7 +35,7 @@ func (s *Store) mine(ctx context.Context, db queryer, id int64, lock string) (bo
 }
 
 // mustBeMine keeps others from taking the migration over until tx ends.
-func (s *Store) mustBeMine(ctx context.Context, tx *sql.Tx, id int64) error {
+func (s *Store) mustBeMine(ctx context.Context, tx *transaction, id int64) error {
 	mine, err := s.mine(ctx, tx, id, " LOCK IN SHARE MODE")
 	if err != nil {
 		return fmt.Errorf("ask whose the migration is: %w", err)
@@ -175,9 +175,15 @@ WHERE s.migration_id = ? AND p.user = SUBSTRING_INDEX(USER(), '@', 1) AND ABS(TI
 	return ids, rows.Err()
 }
 
-// ClientGone implements ghost.Store.
-func (s *Store) ClientGone(ctx context.Context, id int64, gone bool) error {
-	_, err := s.db.ExecContext(ctx, "UPDATE /* midflight */ midflight.migrations SET client_gone = ?, client_at = ? WHERE id = ?", gone, s.owner, id)
+// ClientGone implements ghost.Store. Somebody else may wait by way of another by now.
+func (s *Store) ClientGone(ctx context.Context, id int64) error {
+	_, err := s.db.ExecContext(ctx, "UPDATE /* midflight */ midflight.migrations SET client_gone = TRUE WHERE id = ? AND client_at = ?", id, s.owner)
+	return err
+}
+
+// ClientWaits implements ghost.Store.
+func (s *Store) ClientWaits(ctx context.Context, id int64) error {
+	_, err := s.db.ExecContext(ctx, "UPDATE /* midflight */ midflight.migrations SET client_gone = FALSE, client_at = ? WHERE id = ?", s.owner, id)
 	return err
 }
 
@@ -263,7 +269,7 @@ func (s *Store) Begin(ctx context.Context, id int64, f ghost.Facts, from binlog.
 	if err != nil {
 		return fmt.Errorf("record the tables' definitions: %w", err)
 	}
-	defer tx.Rollback()
+	defer tx.end(ctx)
 	if err := s.mustBeMine(ctx, tx, id); err != nil {
 		return err
 	}
@@ -285,7 +291,7 @@ func (s *Store) Checkpoint(ctx context.Context, id int64, c ghost.Checkpoint) er
 	if err != nil {
 		return fmt.Errorf("record a checkpoint: %w", err)
 	}
-	defer tx.Rollback()
+	defer tx.end(ctx)
 	if err := s.mustBeMine(ctx, tx, id); err != nil {
 		return err
 	}

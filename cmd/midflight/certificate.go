@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// A certificate is what clients, or browsers, are offered, kept as its files are: they are
-// looked at when somebody wants TLS, at most once in lookEvery, and on SIGHUP. What
-// can't be used leaves the one before in its place.
+// A certificate is what clients, browsers or the server are shown, and whose the other
+// side's must be, kept as the files are: they are looked at when TLS is wanted, at most once
+// in lookEvery, and on SIGHUP. What can't be used leaves the one before in its place.
 type certificate struct {
-	cert, key, ca string             // files; no ca: clients need no certificate
+	cert, key, ca string             // files; no ca: the other side needs no certificate
 	flags, caFlag string             // how the flags of these files are called
 	wanted        tls.ClientAuthType // of clients where there is a ca
 	complain      func(error)
@@ -38,6 +38,11 @@ func newHTTPCertificate(cert, key, ca string, complain func(error)) (*certificat
 	return (&certificate{cert: cert, key: key, ca: ca, flags: "--http-tls", caFlag: "--http-client-ca", wanted: tls.VerifyClientCertIfGiven, complain: complain}).first()
 }
 
+// newServerCertificate is for the server's side; either the pair or the CAs may be missing.
+func newServerCertificate(cert, key, ca string, complain func(error)) (*certificate, error) {
+	return (&certificate{cert: cert, key: key, ca: ca, flags: "--server", caFlag: "--server-ca", complain: complain}).first()
+}
+
 func (c *certificate) first() (*certificate, error) {
 	c.checked = time.Now()
 	c.stamp = c.stampFiles()
@@ -48,14 +53,26 @@ func (c *certificate) first() (*certificate, error) {
 
 // config is for a server of TLS.
 func (c *certificate) config() *tls.Config {
-	return &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if time.Since(c.checked) >= lookEvery {
-			c.refreshLocked()
-		}
-		return c.now, nil
+	return &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return c.current(), nil }}
+}
+
+// clientConfig is for a client of TLS.
+func (c *certificate) clientConfig() *tls.Config {
+	return &tls.Config{GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		return &c.current().Certificates[0], nil
 	}}
+}
+
+// authorities are the CAs of the other side.
+func (c *certificate) authorities() *x509.CertPool { return c.current().ClientCAs }
+
+func (c *certificate) current() *tls.Config {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.checked) >= lookEvery {
+		c.refreshLocked()
+	}
+	return c.now
 }
 
 // refreshOnSIGHUP reads the files on that signal until ctx ends.
@@ -106,12 +123,16 @@ func (c *certificate) stampFiles() string {
 }
 
 func (c *certificate) read() (*tls.Config, error) {
-	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
-	if err != nil {
-		return nil, fmt.Errorf("read the certificate (%[1]s-cert, %[1]s-key): %[2]w", c.flags, err)
+	conf := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.cert != "" {
+		pair, err := tls.LoadX509KeyPair(c.cert, c.key)
+		if err != nil {
+			return nil, fmt.Errorf("read the certificate (%[1]s-cert, %[1]s-key): %[2]w", c.flags, err)
+		}
+		conf.Certificates = []tls.Certificate{pair}
 	}
-	conf := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 	if c.ca != "" {
+		var err error
 		if conf.ClientCAs, err = readPool(c.caFlag, c.ca); err != nil {
 			return nil, err
 		}

@@ -117,3 +117,77 @@ func TestCertificateChanges(t *testing.T) {
 		t.Error("CAs without a certificate")
 	}
 }
+
+// What the server is shown, and whose its certificate must be, are read again, too.
+func TestServerCertificateChanges(t *testing.T) {
+	dir := t.TempDir()
+	cert, key, ca := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), filepath.Join(dir, "ca.pem")
+	writePair(t, cert, key, "first")
+	writePair(t, ca, filepath.Join(dir, "ca-key.pem"), "the first's CA")
+	complaints := make(chan error, 10)
+	c, err := newServerCertificate(cert, key, ca, func(err error) { complaints <- err })
+	if err != nil {
+		t.Fatal(err)
+	}
+	conf := c.clientConfig() // once, as front does
+	conf.InsecureSkipVerify = true
+	own, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := func() string {
+		a, b := net.Pipe()
+		defer a.Close()
+		defer b.Close()
+		server := tls.Server(b, &tls.Config{Certificates: []tls.Certificate{own}, ClientAuth: tls.RequireAnyClientCert})
+		client := tls.Client(a, conf)
+		go client.Handshake()
+		if err := server.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		return server.ConnectionState().PeerCertificates[0].Subject.CommonName
+	}
+	trusted := func() *x509.CertPool {
+		pool, err := readPool("--server-ca", ca)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pool
+	}
+	want := func(name string, pool *x509.CertPool) {
+		t.Helper()
+		if got := shown(); got != name {
+			t.Errorf("the server is shown %s, want %s", got, name)
+		}
+		if !c.authorities().Equal(pool) {
+			t.Errorf("%s: the CAs are others", name)
+		}
+	}
+	later := func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.checked = time.Time{}
+	}
+	want("first", trusted())
+	writePair(t, cert, key, "second")
+	writePair(t, ca, filepath.Join(dir, "ca-key.pem"), "the second's CA")
+	later()
+	second := trusted()
+	want("second", second)
+	if err := os.WriteFile(ca, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	later()
+	want("second", second)
+	if len(complaints) != 1 {
+		t.Errorf("%d complaints about CAs that are none", len(complaints))
+	}
+
+	alone, err := newServerCertificate("", "", cert, nil)
+	if err != nil || alone.authorities() == nil {
+		t.Errorf("CAs alone: %v", err)
+	}
+	if alone, err = newServerCertificate(cert, key, "", nil); err != nil || alone.authorities() != nil {
+		t.Errorf("a certificate alone: %v", err)
+	}
+}

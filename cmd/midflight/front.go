@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rsa"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
@@ -50,27 +49,29 @@ func (c *config) front(ctx context.Context, log logger) (proxy.Config, error) {
 	if p.ProxyNetworks, err = networks(c.ProxyProtocolNetworks); err != nil {
 		return p, err
 	}
+	complain := func(err error) {
+		log.Error("the new certificate can't be used, the one before stays", zap.Error(err))
+	}
 	if c.TLSCert != "" {
-		cert, err := newCertificate(c.TLSCert, c.TLSKey, c.TLSClientCA, func(err error) {
-			log.Error("the new certificate can't be used, the one before stays", zap.Error(err))
-		})
+		cert, err := newCertificate(c.TLSCert, c.TLSKey, c.TLSClientCA, complain)
 		if err != nil {
 			return p, err
 		}
 		cert.refreshOnSIGHUP(ctx)
 		p.TLS, p.RequireTLS = cert.config(), c.TLSClientCA != ""
 	}
-	if c.ServerCA != "" {
-		if p.ServerCA, err = readPool("--server-ca", c.ServerCA); err != nil {
+	if c.ServerCert != "" || c.ServerCA != "" {
+		cert, err := newServerCertificate(c.ServerCert, c.ServerKey, c.ServerCA, complain)
+		if err != nil {
 			return p, err
 		}
-	}
-	if c.ServerCert != "" {
-		pair, err := tls.LoadX509KeyPair(c.ServerCert, c.ServerKey)
-		if err != nil {
-			return p, fmt.Errorf("read the certificate (--server-cert, --server-key): %w", err)
+		cert.refreshOnSIGHUP(ctx)
+		if c.ServerCA != "" {
+			p.ServerCA = cert.authorities
 		}
-		p.ServerTLS = &tls.Config{Certificates: []tls.Certificate{pair}}
+		if c.ServerCert != "" {
+			p.ServerTLS = cert.clientConfig()
+		}
 	}
 	if c.ServerPrivateKey != "" {
 		if p.PrivateKey, err = readRSAKey(c.ServerPrivateKey); err != nil {

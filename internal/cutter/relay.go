@@ -38,6 +38,14 @@ type Command struct {
 	Text    string // what follows the code
 }
 
+// A Packet is one of a login, a command, or what has come at once of an answer.
+type Packet struct {
+	Session int
+	Answer  bool // it comes from the server
+	Client  bool // its connection was opened for a client, with a database; Midflight's own have none
+	Text    string
+}
+
 // A Relay carries connections to a server.
 type Relay struct {
 	Addr string
@@ -48,6 +56,7 @@ type Relay struct {
 	mu     sync.Mutex // guards what follows
 	server string
 	judge  func(Command) Verdict
+	all    func(Packet) bool
 	gate   chan struct{} // nil: nothing is withheld
 	open   map[net.Conn]bool
 	last   int
@@ -66,6 +75,7 @@ func Start(t testing.TB, server string) *Relay {
 	t.Cleanup(func() {
 		l.Close()
 		r.Judge(nil)
+		r.CutAt(nil)
 		r.Resume()
 		r.closeAll()
 		r.wait.Wait()
@@ -79,6 +89,21 @@ func (r *Relay) Judge(f func(Command) Verdict) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.judge = f
+}
+
+// CutAt has f asked for each packet from now on, in both directions, one at a time for each
+// connection and direction: true cuts the connection there.
+func (r *Relay) CutAt(f func(Packet) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = f
+}
+
+func (r *Relay) cuts(p Packet) bool {
+	r.mu.Lock()
+	all := r.all
+	r.mu.Unlock()
+	return all != nil && all(p)
 }
 
 // Redirect has connections go to another server from now on; those that are open are
@@ -188,6 +213,22 @@ type link struct {
 
 	mu    sync.Mutex
 	state Verdict // Pass, Lose: half dead, Swallow: so with the next answer
+	db    bool    // the login names a database
+}
+
+// packet is what CutAt's function is asked about.
+func (l *link) packet(answer bool, text []byte) Packet {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return Packet{l.session, answer, l.db, string(text)}
+}
+
+// login looks at the first packet of a connection.
+func (l *link) login(packet []byte) {
+	const connectWithDB = 0x08
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.db = len(packet) > 4 && packet[4]&connectWithDB != 0
 }
 
 func (l *link) set(v Verdict) {
@@ -205,7 +246,7 @@ func (l *link) is() Verdict {
 // up carries what is sent to the server, packet by packet.
 func (l *link) up() {
 	defer l.r.wait.Done()
-	for {
+	for first := true; ; first = false {
 		packet, err := readPacket(l.client)
 		if err != nil {
 			l.r.close(l.client)
@@ -214,8 +255,13 @@ func (l *link) up() {
 			}
 			return
 		}
+		if first {
+			l.login(packet)
+		}
 		verdict := Pass
-		if packet[3] == 0 && len(packet) > 4 { // a login's packets have other numbers
+		if l.r.cuts(l.packet(false, packet[4:])) {
+			verdict = Cut
+		} else if packet[3] == 0 && len(packet) > 4 { // a login's packets have other numbers
 			verdict = l.r.decide(Command{l.session, packet[4], string(packet[5:])})
 		}
 		switch verdict {
@@ -258,6 +304,11 @@ func (l *link) down() {
 			return
 		}
 		l.r.awaitGate()
+		if l.is() == Pass && l.r.cuts(l.packet(true, nil)) {
+			l.r.close(l.server)
+			l.r.close(l.client)
+			return
+		}
 		switch l.is() {
 		case Swallow:
 			l.set(Lose)

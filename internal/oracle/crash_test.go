@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -48,10 +49,12 @@ func (c *counter) judge(cmd cutter.Command) cutter.Verdict {
 	return c.verdict
 }
 
-// acted tells at which statement, if it was.
+// acted tells at which statement, if it was. If it was not, nothing is done any more: a
+// chore may come that is the n-th.
 func (c *counter) acted() (string, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.at = 0
 	return c.what, c.what != ""
 }
 
@@ -228,7 +231,7 @@ func TestMidflightIsFrozenAnywhere(t *testing.T) {
 					case err = <-answer: // it was done in fewer statements
 						t.Logf("not frozen: %v", err)
 					case <-frozen:
-						x.takenOver(t, second)
+						x.takenOver(t)
 						s.midflight.Thaw()
 						err = <-answer
 					}
@@ -245,11 +248,96 @@ func TestMidflightIsFrozenAnywhere(t *testing.T) {
 	})
 }
 
-// takenOver waits until a second Midflight has taken the migration over.
-func (x *trial) takenOver(t *testing.T, second *testmidflight.Midflight) {
+// TestMidflightWakesUpBeforeItsShadow stops it just before it makes the shadow table, until
+// another has made one: that is not taken for what is left of an earlier migration, nor
+// touched otherwise.
+func TestMidflightWakesUpBeforeItsShadow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a while")
+	}
+	t.Parallel() // most of it is waiting
+	testmysql.Each(t, func(t *testing.T, server *testmysql.Server) {
+		t.Parallel()
+		for _, c := range []struct {
+			cutCase
+			at string
+		}{
+			{crashCases[1], "SELECT /* midflight */ @@GLOBAL.datadir"},
+			{crashCases[0], "INSERT /* midflight */ INTO midflight.tables"}, // on MySQL schemas are made next
+		} {
+			t.Run(c.of(server.Flavor).name, func(t *testing.T) {
+				s, r := cutSite(t, server)
+				second := testmidflight.Start(t, server)
+				x := s.try(t, c.cutCase)
+				frozen := make(chan struct{})
+				var once sync.Once
+				defer s.midflight.Thaw()
+				r.Judge(func(cmd cutter.Command) cutter.Verdict {
+					if strings.HasPrefix(cmd.Text, c.at) {
+						once.Do(func() { s.midflight.Freeze(); close(frozen) })
+					}
+					return cutter.Pass
+				})
+				answer := make(chan error, 1)
+				user := x.session(t, x.on[0].Schema, "SET @midflight_strategy = 'copy'", "SET @midflight_cutover = 'manual'")
+				go func() { _, err := user.ExecContext(context.Background(), x.alter); answer <- err }()
+				<-frozen
+				awaitPhase(t, x.root, x.on[0].Schema, "ready")
+				s.midflight.Thaw()
+				await(t, "it finds that nothing is its own", func() bool { return strings.Contains(s.midflight.Log(), ": left in phase preparing") })
+				mustExec(t, session(t, server.Addr, ""), "CALL midflight.cutover("+twins.List(t, x.root, "SELECT id FROM midflight.migrations WHERE schema_name = ?", x.on[0].Schema)[0]+")")
+				if err := <-answer; err != nil {
+					t.Errorf("the client was told: %v", err)
+				}
+				x.completed(t)
+				second.Stop()
+			})
+		}
+	})
+}
+
+// TestMidflightIsFrozenInATransaction stops it while it has the migration's own record locked:
+// that holds nobody up for longer than the lease does.
+func TestMidflightIsFrozenInATransaction(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a while")
+	}
+	t.Parallel() // most of it is waiting
+	testmysql.Each(t, func(t *testing.T, server *testmysql.Server) {
+		t.Parallel()
+		s, r := cutSite(t, server)
+		second := testmidflight.Start(t, server)
+		x := s.try(t, crashCases[1])
+		frozen := make(chan struct{})
+		var once sync.Once
+		defer s.midflight.Thaw()
+		r.Judge(func(cmd cutter.Command) cutter.Verdict {
+			if strings.HasPrefix(cmd.Text, "INSERT /* midflight */ INTO midflight.checkpoints") {
+				once.Do(func() { s.midflight.Freeze(); close(frozen) })
+			}
+			return cutter.Pass
+		})
+		answer := make(chan error, 1)
+		go func() { answer <- x.send(t) }()
+		<-frozen
+		x.takenOver(t)
+		s.midflight.Thaw()
+		if err := <-answer; err != nil {
+			t.Errorf("the client was told: %v", err)
+		}
+		x.completed(t)
+		second.Stop()
+	})
+}
+
+// takenOver waits until another Midflight has taken the migration over: the second, or that
+// of a test beside this one.
+func (x *trial) takenOver(t *testing.T) {
 	t.Helper()
 	began := time.Now()
-	await(t, "the takeover", func() bool { return strings.Contains(second.Log(), "taken over in phase") })
+	await(t, "the takeover", func() bool {
+		return len(twins.List(t, x.root, "SELECT id FROM midflight.migrations WHERE schema_name = ? AND owner <> client_at", x.on[0].Schema)) > 0
+	})
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("it was taken over after %s", took)
 	}

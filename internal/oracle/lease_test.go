@@ -205,6 +205,46 @@ func TestSentAgain(t *testing.T) {
 	})
 }
 
+// TestSentAgainAfterACrash: a client whose server has died sends its statement again by the
+// same Midflight, which could not record that he had gone, and gets what becomes of the first.
+func TestSentAgainAfterACrash(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts servers")
+	}
+	t.Parallel() // most of it is waiting
+	for _, f := range []testmysql.Flavor{testmysql.MySQL, testmysql.MariaDB} {
+		t.Run(string(f), func(t *testing.T) {
+			t.Parallel()
+			server := testmysql.Start(t, f)
+			s := &site{flavor: f, server: server, midflight: testmidflight.Start(t, server), root: server.DB(t)}
+			p := pair{s, nil, schema.Name{Schema: server.NewDatabase(t), Table: "t"}}
+			session(t, server.Addr, p.table.Schema, "CREATE TABLE t (id INT PRIMARY KEY, v INT)").Close()
+			first := p.alter(t, p.midflight, ", cutover=manual", "ADD COLUMN a INT")
+			id := p.awaitRow(t, "phase = 'ready'")
+			server.Kill9(t)
+			if err := <-first; err == nil {
+				t.Error("the client was told that it is done")
+			}
+			server.StartAgain(t)
+			p.root = server.DB(t)
+			again := p.alter(t, p.midflight, ", cutover=manual", "ADD COLUMN a INT")
+			await(t, "the session waits", func() bool {
+				return len(twins.List(t, p.root, "SELECT id FROM information_schema.processlist WHERE info LIKE '/* midflight: t %'")) == 1
+			})
+			if n := len(twins.List(t, p.root, "SELECT id FROM midflight.migrations")); n != 1 {
+				t.Errorf("%d migrations", n)
+			}
+			p.awaitRow(t, "phase = 'ready'")
+			mustExec(t, session(t, server.Addr, ""), "CALL midflight.cutover("+id+")")
+			if err := <-again; err != nil {
+				t.Errorf("the client was told: %v", err)
+			}
+			twins.NothingLeft(t, p.root, p.table, true)
+			s.midflight.Stop()
+		})
+	}
+}
+
 // TestAllHold: for the swap of one Midflight the others hold the statements that come by
 // them, and go on when it is over.
 func TestAllHold(t *testing.T) {

@@ -67,6 +67,7 @@ const (
 	ComFieldList       = 0x04
 	ComStatistics      = 0x09
 	ComProcessInfo     = 0x0a
+	ComProcessKill     = 0x0c
 	ComPing            = 0x0e
 	ComChangeUser      = 0x11
 	ComBinlogDump      = 0x12
