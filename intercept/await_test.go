@@ -50,7 +50,7 @@ func TestKillQueryBetweenSlices(t *testing.T) {
 			}, "/* midflight: t ready"},
 			"one that is forwarded": {func(c *client) (<-chan string, func()) {
 				holder, done := p.held(c)
-				return done, holder.leave
+				return done, func() { holder.leave(); p.exec("DROP TABLE t") }
 			}, "/* midflight: waiting for"},
 		} {
 			t.Run(name, func(t *testing.T) {

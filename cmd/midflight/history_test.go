@@ -166,7 +166,7 @@ func TestTrail(t *testing.T) {
 		}
 		killed := jsonLines[migrationObject](t, s, "history", last)[0]
 		if !slices.ContainsFunc(killed.Events, func(e eventObject) bool {
-			return e.Kind == "control" && strings.HasPrefix(e.By, "ann@") && strings.Contains(e.Text, "KILL QUERY or Ctrl-C")
+			return e.Kind == "control" && strings.HasPrefix(e.By, "ann@") && strings.Contains(e.Text, "KILL or Ctrl-C")
 		}) {
 			t.Errorf("who killed it: %+v", killed.Events)
 		}
