@@ -24,9 +24,9 @@ prometheus: ## get Prometheus and promtool into the cache
 chromium: ## get a Chromium without a window into the cache
 	scripts/chromium
 
-test: servers drivers prometheus chromium ## run all tests, on real servers, with real drivers and a real browser
+test: servers drivers prometheus chromium build ## run all tests, on real servers, with real drivers and a real browser
 	env="$$(scripts/servers env && scripts/drivers env && scripts/prometheus env && scripts/chromium env)" && eval "$$env" && \
-	MIDFLIGHT_REQUIRE_SERVERS=1 go test -vet=off -count=1 -p 3 -timeout 18m ./...
+	MIDFLIGHT_BINARY=$(CURDIR)/bin/midflight MIDFLIGHT_REQUIRE_SERVERS=1 go test -vet=off -count=1 -p 3 -timeout 18m ./...
 
 test-fast: ## run the tests that take seconds
 	go test -short ./...

@@ -24,8 +24,11 @@ import (
 	"midflight/internal/testmysql"
 )
 
-// Binary builds the program once per test process.
+// Binary builds the program once per test process, unless make has built it for all.
 var Binary = sync.OnceValues(func() (string, error) {
+	if path := os.Getenv("MIDFLIGHT_BINARY"); path != "" {
+		return path, nil
+	}
 	dir, err := os.MkdirTemp("", "midflight-binary-")
 	if err != nil {
 		return "", err
