@@ -19,7 +19,9 @@ import (
 	"midflight/mysqld"
 	"midflight/parser"
 	"midflight/schema"
+	"midflight/signals"
 	"midflight/store"
+	"midflight/throttle"
 )
 
 // planCommand tells what a change would do, as a session would send it that has just
@@ -53,6 +55,7 @@ func planCommand(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	if p.Original != nil && p.Altered != nil {
 		p.findings = lint.Check(lint.Change{Statement: request.Statement, Before: p.Original, After: p.Altered, Flavor: flavor})
 	}
+	p.lags, p.unknown = signals.Look(ctx, signals.Config{Server: r.account(), Flavor: flavor, DB: r.db, Replicas: signals.Replicas{Find: true}})
 	if r.json {
 		err = writeJSON(stdout, p.object())
 	} else {
@@ -172,6 +175,8 @@ type outlook struct {
 	table     schema.Name
 	flavor    mysqld.Flavor
 	findings  []lint.Finding
+	lags      []throttle.Reading
+	unknown   error // why there are none
 }
 
 func (p outlook) print(t terminal) {
@@ -198,6 +203,12 @@ func (p outlook) print(t terminal) {
 			f.add([]string{"in the way", ""}[min(i, 1)], b.String()+", now")
 		}
 		f.add("replicas", p.replication())
+		for _, lag := range p.lags {
+			f.add("", lag.String())
+		}
+		if p.unknown != nil {
+			f.add("", "their lag: "+p.unknown.Error())
+		}
 	}
 	for i, l := range p.Losses {
 		f.add([]string{"can't be undone", ""}[min(i, 1)], l)
@@ -320,6 +331,7 @@ type planObject struct {
 	Places      []diskObject `json:"disk"`
 	Blockers    []string     `json:"in_the_way"`
 	Replicas    []string     `json:"replicas"`
+	Lags        []lagObject  `json:"replica_lags"`
 	Losses      []string     `json:"losses"`
 	Warnings    []string     `json:"warnings"`
 	Lint        []lintObject `json:"lint"`
@@ -331,16 +343,37 @@ type diskObject struct {
 	Free int64  `json:"free_bytes"`
 }
 
+type lagObject struct {
+	Of      string   `json:"replica"`
+	Seconds *float64 `json:"seconds"` // beyond its delay; null: not known
+	Problem string   `json:"problem"`
+}
+
 type lintObject struct {
 	Rule string `json:"rule"`
 	Text string `json:"text"`
+}
+
+func (p outlook) lagObjects() []lagObject {
+	list := []lagObject{}
+	for _, l := range p.lags {
+		o := lagObject{Of: l.Of, Problem: l.Problem}
+		if l.Problem == "" {
+			o.Seconds = &l.Value
+		}
+		list = append(list, o)
+	}
+	if p.unknown != nil {
+		list = append(list, lagObject{Problem: p.unknown.Error()})
+	}
+	return list
 }
 
 func (p outlook) object() planObject {
 	o := planObject{
 		Statement: p.statement.Text, Table: p.table.String(), Path: string(p.Plan.Path), Reason: p.Plan.Reason,
 		SampleRows: p.Sample.Rows, SampleTook: p.Sample.Took.Seconds(), Deferred: p.Deferred, Bytes: p.Table, Binlog: p.Binlog,
-		Places: []diskObject{}, Blockers: []string{}, Replicas: append([]string{}, p.Replicas...), Losses: append([]string{}, p.Losses...), Warnings: []string{}, Lint: []lintObject{},
+		Places: []diskObject{}, Blockers: []string{}, Replicas: append([]string{}, p.Replicas...), Lags: p.lagObjects(), Losses: append([]string{}, p.Losses...), Warnings: []string{}, Lint: []lintObject{},
 	}
 	if p.Refused != nil {
 		e := ghost.ErrorFor(p.Refused)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -105,6 +106,28 @@ func TestRules(t *testing.T) {
 			t.Log(why)
 			top.source.Exec(t, "CALL midflight.throttle("+id+", 0, 0)", "CALL midflight.limit('app_errors', 'off')", "CALL midflight.resume("+id+")")
 			top.awaitPhase(t, "completed")
+		})
+		t.Run("by the terminal", func(t *testing.T) {
+			program, err := testmidflight.Binary()
+			if err != nil {
+				t.Fatal(err)
+			}
+			alter(t, m, ", @midflight_cutover = 'manual'")
+			for _, args := range [][]string{{"limit", "replica_lag", "2s"}, {"throttle", top.latest(t, "id"), "0.25", "30"}} {
+				out, err := exec.Command(program, append([]string{args[0], "--server", top.source.Addr, "--user", "root"}, args[1:]...)...).CombinedOutput()
+				if err != nil {
+					t.Errorf("%s: %v\n%s", args, err, out)
+				}
+			}
+			if got := top.latest(t, "throttle_ratio"); got != "0.25" {
+				t.Errorf("it rests for %s", got)
+			}
+			var lag, by string
+			if err := top.root.QueryRow("SELECT value, set_by FROM midflight.limits WHERE name = 'replica_lag'").Scan(&lag, &by); err != nil || lag != "2s" || !strings.HasPrefix(by, "root@") {
+				t.Errorf("the limit is %q, by %q: %v", lag, by, err)
+			}
+			top.source.Exec(t, "CALL midflight.cancel("+id+")")
+			top.awaitPhase(t, "canceled")
 		})
 		t.Run("what is no rule", func(t *testing.T) {
 			for _, call := range []string{"limit('lag', '1s')", "limit(NULL, '1s')", "limit('replica_lag', 'soon')", "limit('window', 'noon')", "limit('breaker', '5')", "limit('disk_free', '-1')",
