@@ -86,9 +86,10 @@ func (p *Pace) Level() float64 { return p.level }
 // Busy: somebody else is there.
 func (p *Pace) Busy() bool { return p.busy }
 
-// Reason tells people why less is done than could be; "" when it isn't so.
+// Reason tells people why less is done than could be; "" when it isn't so, or nothing is
+// felt any more and more will be done soon.
 func (p *Pace) Reason() string {
-	if p.level >= p.most || p.base == 0 || p.felt == 0 {
+	if p.level >= p.most || p.base == 0 || float64(p.felt) <= relaxed*float64(p.base) {
 		return ""
 	}
 	return fmt.Sprintf("the applications, whose statements take %s (99 %%) where it was %s", p.felt.Round(100*time.Microsecond), p.base.Round(100*time.Microsecond))

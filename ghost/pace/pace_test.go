@@ -56,6 +56,9 @@ func TestPace(t *testing.T) {
 		if p.Level() != 1 {
 			t.Errorf("begins with %f", p.Level())
 		}
+		if feel(&p, 20, of(100, 4*ms)); p.Reason() != "" {
+			t.Errorf("nothing is felt, and it says: %s", p.Reason())
+		}
 		feel(&p, 200, of(100, 4*ms))
 		if p.Level() != 3 {
 			t.Errorf("level %f", p.Level())
