@@ -263,8 +263,11 @@ func TestMidflightWakesUpBeforeItsShadow(t *testing.T) {
 			at string
 		}{
 			{crashCases[1], "SELECT /* midflight */ @@GLOBAL.datadir"},
-			{crashCases[0], "INSERT /* midflight */ INTO midflight.tables"}, // on MySQL schemas are made next
+			{crashCases[0], "INSERT /* midflight */ INTO midflight.tables"}, // schemas are made next
 		} {
+			if server.Flavor == testmysql.MariaDB && c.of(server.Flavor).name == "loaded" {
+				continue // none are made there
+			}
 			t.Run(c.of(server.Flavor).name, func(t *testing.T) {
 				s, r := cutSite(t, server)
 				second := testmidflight.Start(t, server)
