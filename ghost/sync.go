@@ -97,6 +97,9 @@ type syncer struct {
 	brake  throttle.Brake
 	waited map[throttle.Signal]time.Duration // before this attempt
 
+	breaking bool // the store is being told that it is stopped
+	broken   int  // how often it has been
+
 	fences  map[string]bool // tokens that have come back
 	fenceNo int
 }
@@ -168,6 +171,7 @@ func newSyncer(ctx context.Context, r *run, changes *binlog.Subscription, v *bin
 func (s *syncer) stop() {
 	s.second.Stop()
 	s.tick.Stop()
+	s.bookWaits() // of the last second
 	s.listener.end()
 	s.stream.Store(nil)
 	s.cancel()
@@ -349,6 +353,7 @@ func (s *syncer) housekeep() {
 	s.shown.Store(&status)
 	s.applyAgain()
 	checkpoint := s.checkpoint()
+	broken := s.broken
 	builds, shadow := !s.building.IsZero() && time.Since(s.building) > time.Second, s.shadow
 	s.start(housekeeping, func(ctx context.Context) func() error {
 		control, err := s.Store.Control(ctx, status.ID)
@@ -374,9 +379,11 @@ func (s *syncer) housekeep() {
 			if err != nil {
 				return nil // the next second asks again
 			}
-			s.control = control
 			if control.Cancel {
 				return ErrCanceled
+			}
+			if !s.breaking && broken == s.broken { // else it may have been read before
+				s.control = control
 			}
 			return nil
 		}
@@ -401,7 +408,7 @@ func (s *syncer) progress() {
 	if len(s.readers) > 0 && !s.building.IsZero() {
 		st.WaitingFor, st.waiting = describe(s.readers), who(s.readers)
 	}
-	if why := cmp.Or(s.throttledBy(), s.pace.Reason()); st.WaitingFor == "" && (s.copying || st.Phase == Verifying || s.control.Paused) {
+	if why := cmp.Or(s.throttledBy(), s.pace.Reason()); st.WaitingFor == "" && (s.copying || st.Phase == Verifying || s.control.Paused || st.Phase == Ready && !s.verified() && !s.brake.MayRead(time.Now())) {
 		st.WaitingFor = why
 	}
 	s.foresee()

@@ -9,10 +9,18 @@ import (
 	"midflight/throttle"
 )
 
-// brake, at each tick, has the copy give way to others, and keeps the books.
+// brakeTurn, at each tick, has the copy give way to others, and keeps the books.
 func (s *syncer) brakeTurn() {
 	wants := s.copying || s.status.Phase == Verifying
-	s.brake.Turn(time.Now(), s.Gate.State(), s.readings, throttle.Orders{Paused: s.control.Paused, Ratio: s.control.Ratio}, wants)
+	now := time.Now()
+	// Heartbeats of a migration that waits for days would be its only work. Who goes on is
+	// sampled for anew, and copies nothing until that is known.
+	if s.control.Paused || s.status.Phase == Ready || !s.Gate.State().Rules.Window.Open(now) {
+		s.gate.leave()
+	} else if wants {
+		s.gate.enter()
+	}
+	s.brake.Turn(now, s.Gate.State(), s.readings, throttle.Orders{Paused: s.control.Paused, Ratio: s.control.Ratio}, wants)
 	if why := s.brake.Breaks(); why != "" && wants {
 		s.breakOff(why)
 	}
@@ -21,9 +29,11 @@ func (s *syncer) brakeTurn() {
 // breakOff stops the migration as an operator would: all is kept, and somebody must look.
 func (s *syncer) breakOff(why string) {
 	s.control.Paused = true // the store will say so
+	s.breaking = true
 	s.start(housekeeping, func(ctx context.Context) func() error {
 		err := retry(ctx, patience, func() error { return s.Store.Stop(ctx, s.status.ID, why) })
 		return func() error {
+			s.breaking, s.broken = false, s.broken+1
 			if err == nil {
 				s.Observe(Broken{s.status.ID, s.request.Table, why})
 			}

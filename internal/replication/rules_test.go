@@ -25,7 +25,7 @@ func TestRules(t *testing.T) {
 		top.root = top.source.DB(t)
 		top.fill(t, 20_000)
 		top.source.Exec(t, "CREATE TABLE shop.stop (n INT NOT NULL)")
-		m := testmidflight.Start(t, top.source, "--keep-old", "0", "--throttle-query", "SELECT COUNT(*) FROM shop.stop", "--limit", "threads_running=3,breaker=1s")
+		m := top.midflight(t, "--keep-old", "0", "--throttle-query", "SELECT COUNT(*) FROM shop.stop", "--limit", "threads_running=3,breaker=1s")
 		id := "(SELECT MAX(id) FROM midflight.migrations)"
 		run := func(name, begin, why, signal, end string) {
 			t.Run(name, func(t *testing.T) {
