@@ -71,9 +71,9 @@ func (r *run) migrate(ctx context.Context) Result {
 		return Result{Err: err}
 	}
 	r.gate = presence{Gate: r.Gate}
-	r.gate.enter() // while it is prepared all is sampled
 	defer r.gate.leave()
 	for {
+		r.gate.enter() // while it is prepared all is sampled
 		if err := r.dropLeftovers(ctx); err != nil {
 			return Result{Err: err}
 		}

@@ -97,6 +97,7 @@ type syncer struct {
 	brake  throttle.Brake
 	waited map[throttle.Signal]time.Duration // before this attempt
 
+	away     bool // from the gate and the listener
 	breaking bool // the store is being told that it is stopped
 	broken   int  // how often it has been
 
@@ -140,9 +141,7 @@ func newSyncer(ctx context.Context, r *run, changes *binlog.Subscription, v *bin
 		names:  names, reach: names,
 	}
 	s.second, s.tick = time.NewTicker(time.Second), time.NewTicker(pace.Tick)
-	before, table := r.listener.begin(names)
-	s.felt, s.strained = r.Door.Felt(), time.Now()
-	s.pace, s.strain = pace.New(width+1, before.Latency), pace.NewStrain(s.strained, before, table, s.felt)
+	s.beginFeeling()
 	s.brake, s.waited = throttle.NewBrake(time.Now(), r.Gate.State().Late), r.status.Throttled
 	s.began = s.hiding()
 	s.stream.Store(changes)
@@ -172,7 +171,7 @@ func (s *syncer) stop() {
 	s.second.Stop()
 	s.tick.Stop()
 	s.bookWaits() // of the last second
-	s.listener.end()
+	s.goAway()
 	s.stream.Store(nil)
 	s.cancel()
 	finished := make(chan struct{})

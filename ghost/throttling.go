@@ -6,6 +6,7 @@ import (
 	"maps"
 	"time"
 
+	"midflight/ghost/pace"
 	"midflight/throttle"
 )
 
@@ -13,17 +14,41 @@ import (
 func (s *syncer) brakeTurn() {
 	wants := s.copying || s.status.Phase == Verifying
 	now := time.Now()
-	// Heartbeats of a migration that waits for days would be its only work. Who goes on is
-	// sampled for anew, and copies nothing until that is known.
 	if s.control.Paused || s.status.Phase == Ready || !s.Gate.State().Rules.Window.Open(now) {
-		s.gate.leave()
+		s.goAway()
 	} else if wants {
-		s.gate.enter()
+		s.comeBack()
 	}
 	s.brake.Turn(now, s.Gate.State(), s.readings, throttle.Orders{Paused: s.control.Paused, Ratio: s.control.Ratio}, wants)
 	if why := s.brake.Breaks(); why != "" && wants {
 		s.breakOff(why)
 	}
+}
+
+// goAway: it copies nothing, maybe for days. Heartbeats would be its only work, and what the
+// applications feel meanwhile is what they feel without it.
+func (s *syncer) goAway() {
+	if !s.away {
+		s.away = true
+		s.gate.leave()
+		s.listener.end()
+	}
+}
+
+// comeBack: all is sampled anew, and nothing copied until it is known.
+func (s *syncer) comeBack() {
+	if s.away {
+		s.away = false
+		s.gate.enter()
+		s.beginFeeling()
+	}
+}
+
+// beginFeeling compares with what was felt until now.
+func (s *syncer) beginFeeling() {
+	before, table := s.listener.begin(s.reach)
+	s.felt, s.strained, s.readings = s.Door.Felt(), time.Now(), nil
+	s.pace, s.strain = pace.New(s.width+1, before.Latency), pace.NewStrain(s.strained, before, table, s.felt)
 }
 
 // breakOff stops the migration as an operator would: all is kept, and somebody must look.
