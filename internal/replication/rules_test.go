@@ -103,12 +103,19 @@ func TestRules(t *testing.T) {
 			top.awaitPhase(t, "completed")
 		})
 		t.Run("what is no rule", func(t *testing.T) {
-			for _, call := range []string{"limit('lag', '1s')", "limit(NULL, '1s')", "limit('replica_lag', 'soon')", "limit('window', 'noon')", "limit('breaker', '5')", "limit('disk_free', '-1')",
+			for _, call := range []string{"limit('lag', '1s')", "limit(NULL, '1s')", "limit('replica_lag', 'soon')", "limit('window', 'noon')", "limit('breaker', '5')", "limit('disk_free', '-1')", "limit('app_errors', '2')", "limit('réplica_lag', '2s')",
 				"throttle(" + id + ", 0.5, 1)", "throttle(0, 0.5, 1)", "throttle(" + id + ", 2, 1)", "throttle(" + id + ", NULL, 1)"} {
 				_, err := top.root.Exec("CALL midflight." + call)
 				if e, ok := err.(*mysql.MySQLError); !ok || string(e.SQLState[:]) != "45000" || !strings.HasPrefix(e.Message, "midflight: ") {
 					t.Errorf("%s: %v", call, err)
 				}
+			}
+		})
+		t.Run("as a person writes it", func(t *testing.T) {
+			top.source.Exec(t, "CALL midflight.limit('Replica_Lag ', ' 2S')", "CALL midflight.limit('app_errors', '1.5%')")
+			var name, value string
+			if err := top.root.QueryRow("SELECT name, value FROM midflight.limits WHERE name LIKE 'replica_lag%'").Scan(&name, &value); err != nil || name != "replica_lag" || value != "2s" {
+				t.Errorf("%q = %q: %v", name, value, err)
 			}
 		})
 	})
