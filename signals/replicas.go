@@ -38,6 +38,9 @@ func ParseReplicas(s string) (Replicas, error) {
 	return r, nil
 }
 
+// rarely are they looked for while nothing is copied: each is logged in to.
+const rarely = 20 * time.Second
+
 const lostSource = "replicas that are not found"
 
 // longGone: a replica that neither its source lists nor anybody reaches is taken for one
@@ -48,7 +51,12 @@ const longGone = time.Minute
 func (s *Sampler) watchReplicas(ctx context.Context) {
 	watchers := map[string]*watcher{} // by their addresses
 	known := addresses{}
-	s.repeat(ctx, 2*sampleEvery, func(ctx context.Context, _ bool) {
+	var last time.Time
+	s.repeat(ctx, 2*sampleEvery, func(ctx context.Context, busy bool) {
+		if !busy && time.Since(last) < rarely {
+			return
+		}
+		last = time.Now()
 		list, err := s.listReplicas(ctx, known)
 		if ctx.Err() != nil {
 			return

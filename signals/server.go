@@ -63,12 +63,16 @@ WHERE command NOT IN ('Sleep', 'Daemon', 'Binlog Dump', 'Binlog Dump GTID', 'Sla
 // historyList is how many undo records wait to be purged: each makes old versions of rows
 // that somebody's reads must go through.
 func (s *Sampler) historyList(ctx context.Context) (float64, error) {
-	query := "SELECT /* midflight */ count FROM information_schema.innodb_metrics WHERE name = 'trx_rseg_history_len'"
+	// A counter that is disabled keeps the value that it had.
+	query := "SELECT /* midflight */ count FROM information_schema.innodb_metrics WHERE name = 'trx_rseg_history_len' AND status = 'enabled'"
 	if s.Flavor.MariaDB {
 		query = "SELECT /* midflight */ CAST(variable_value AS SIGNED) FROM information_schema.global_status WHERE variable_name = 'Innodb_history_list_length'"
 	}
 	var n float64
 	err := s.DB.QueryRowContext(ctx, query).Scan(&n)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, errors.New("SET GLOBAL innodb_monitor_enable = 'trx_rseg_history_len'")
+	}
 	return n, err
 }
 
