@@ -228,6 +228,10 @@ func Privileges(f mysqld.Flavor) []string {
 // ownPrivileges is what it needs on midflight.* alone, for its procedures.
 var ownPrivileges = []string{"CREATE ROUTINE", "ALTER ROUTINE", "EXECUTE"}
 
+// watching is what MariaDB wants of who lists its replicas, and asks them; on MySQL the
+// binlog's reader may. A server without replicas needs none of it.
+var watching = []string{"REPLICATION MASTER ADMIN", "SLAVE MONITOR"}
+
 // needless are privileges on *.* by which statements of the account could do what no
 // table's owner may: call his functions, read the server's files.
 var needless = []string{"EXECUTE", "FILE", "SUPER"}
@@ -251,6 +255,12 @@ func privileges(ctx context.Context, db *sql.DB, f mysqld.Flavor) ([]Finding, er
 	findings := []Finding{
 		needs("*.*", quoted, Privileges(f), everywhere),
 		needs("midflight.*", quoted, ownPrivileges, append(own, everywhere...)),
+	}
+	if f.MariaDB {
+		if watch := needs("*.*", quoted, watching, everywhere); !watch.OK {
+			watch.What, watch.OK, watch.Warn = "the account's privileges to ask replicas, without which no rows are copied where there are some", true, true
+			findings = append(findings, watch)
+		}
 	}
 	if much := slices.DeleteFunc(slices.Clone(needless), func(p string) bool { return !slices.Contains(everywhere, p) }); len(much) > 0 {
 		list := strings.Join(much, ", ")

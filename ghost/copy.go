@@ -23,6 +23,7 @@ func (s *syncer) copyRows(ctx context.Context) error {
 	}
 	s.compareAll() // what is copied, as it is copied
 	s.copying, s.forecast = true, forecast.New(time.Now(), s.status.RowsTotal, len(s.deferred))
+	s.brakeTurn() // before the first chunk
 	return s.pump(ctx, func() bool { return s.copied.Done() })
 }
 

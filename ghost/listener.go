@@ -48,6 +48,10 @@ func (l *listener) run(ctx context.Context) {
 func (l *listener) listen() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.listenLocked()
+}
+
+func (l *listener) listenLocked() {
 	now := l.door.Felt()
 	if l.copies == 0 {
 		l.ring[l.next] = now.Since(l.last)
@@ -61,6 +65,7 @@ func (l *listener) listen() {
 func (l *listener) begin(names []string) (before, table pace.Felt) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.listenLocked() // to what has come since the last second
 	if l.copies == 0 {
 		l.quiet = append(l.quiet, span{l.rests, time.Now()})
 		l.quiet = l.quiet[max(0, len(l.quiet)-maxQuiet):]

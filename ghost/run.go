@@ -26,6 +26,7 @@ type run struct {
 	shown    atomic.Pointer[Status]
 	stream   atomic.Pointer[binlog.Subscription] // nil: nothing is read
 	lease    *lease
+	gate     presence
 	attempt
 }
 
@@ -69,8 +70,10 @@ func (r *run) migrate(ctx context.Context) Result {
 	if err := r.awaitLease(ctx); err != nil {
 		return Result{Err: err}
 	}
-	defer r.Gate.Enter()() // while it is prepared all is sampled
+	r.gate = presence{Gate: r.Gate}
+	defer r.gate.leave()
 	for {
+		r.gate.enter() // while it is prepared all is sampled
 		if err := r.dropLeftovers(ctx); err != nil {
 			return Result{Err: err}
 		}
@@ -89,6 +92,9 @@ func (r *run) migrate(ctx context.Context) Result {
 			return Result{Err: err}
 		}
 		r.status.Strategy, r.status.Reason = p.Path, p.Reason
+		if p.Path != plan.Copy {
+			r.gate.leave()
+		}
 		switch p.Path {
 		case plan.Direct:
 			return r.leave(ctx, p)

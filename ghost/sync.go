@@ -97,6 +97,10 @@ type syncer struct {
 	brake  throttle.Brake
 	waited map[throttle.Signal]time.Duration // before this attempt
 
+	away     bool // from the gate and the listener
+	breaking bool // the store is being told that it is stopped
+	broken   int  // how often it has been
+
 	fences  map[string]bool // tokens that have come back
 	fenceNo int
 }
@@ -137,9 +141,7 @@ func newSyncer(ctx context.Context, r *run, changes *binlog.Subscription, v *bin
 		names:  names, reach: names,
 	}
 	s.second, s.tick = time.NewTicker(time.Second), time.NewTicker(pace.Tick)
-	before, table := r.listener.begin(names)
-	s.felt, s.strained = r.Door.Felt(), time.Now()
-	s.pace, s.strain = pace.New(width+1, before.Latency), pace.NewStrain(s.strained, before, table, s.felt)
+	s.beginFeeling()
 	s.brake, s.waited = throttle.NewBrake(time.Now(), r.Gate.State().Late), r.status.Throttled
 	s.began = s.hiding()
 	s.stream.Store(changes)
@@ -168,7 +170,8 @@ func newSyncer(ctx context.Context, r *run, changes *binlog.Subscription, v *bin
 func (s *syncer) stop() {
 	s.second.Stop()
 	s.tick.Stop()
-	s.listener.end()
+	s.bookWaits() // of the last second
+	s.goAway()
 	s.stream.Store(nil)
 	s.cancel()
 	finished := make(chan struct{})
@@ -349,6 +352,7 @@ func (s *syncer) housekeep() {
 	s.shown.Store(&status)
 	s.applyAgain()
 	checkpoint := s.checkpoint()
+	broken := s.broken
 	builds, shadow := !s.building.IsZero() && time.Since(s.building) > time.Second, s.shadow
 	s.start(housekeeping, func(ctx context.Context) func() error {
 		control, err := s.Store.Control(ctx, status.ID)
@@ -374,9 +378,11 @@ func (s *syncer) housekeep() {
 			if err != nil {
 				return nil // the next second asks again
 			}
-			s.control = control
 			if control.Cancel {
 				return ErrCanceled
+			}
+			if !s.breaking && broken == s.broken { // else it may have been read before
+				s.control = control
 			}
 			return nil
 		}
@@ -401,7 +407,7 @@ func (s *syncer) progress() {
 	if len(s.readers) > 0 && !s.building.IsZero() {
 		st.WaitingFor, st.waiting = describe(s.readers), who(s.readers)
 	}
-	if why := cmp.Or(s.throttledBy(), s.pace.Reason()); st.WaitingFor == "" && (s.copying || st.Phase == Verifying || s.control.Paused) {
+	if why := cmp.Or(s.throttledBy(), s.pace.Reason()); st.WaitingFor == "" && (s.copying || st.Phase == Verifying || s.control.Paused || st.Phase == Ready && !s.verified() && !s.brake.MayRead(time.Now())) {
 		st.WaitingFor = why
 	}
 	s.foresee()

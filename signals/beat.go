@@ -25,7 +25,7 @@ func (s *Sampler) beat(ctx context.Context) {
 		last = time.Now()
 		number++
 		bound, cancel := context.WithTimeout(ctx, patience)
-		err := s.Store.Beat(bound, number, last)
+		err := s.Store.Beat(bound, number, s.now())
 		cancel()
 		r := throttle.Reading{Signal: throttle.CommitLatency, Value: time.Since(last).Seconds(), At: time.Now()}
 		if err != nil {

@@ -3,10 +3,10 @@ package signals
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
-	"sync"
 	"time"
 
 	"midflight/mysqld"
@@ -38,6 +38,9 @@ func ParseReplicas(s string) (Replicas, error) {
 	return r, nil
 }
 
+// rarely are they looked for while nothing is copied: each is logged in to.
+const rarely = 20 * time.Second
+
 const lostSource = "replicas that are not found"
 
 // longGone: a replica that neither its source lists nor anybody reaches is taken for one
@@ -47,15 +50,20 @@ const longGone = time.Minute
 // watchReplicas watches each replica that is named or found, in a goroutine of its own.
 func (s *Sampler) watchReplicas(ctx context.Context) {
 	watchers := map[string]*watcher{} // by their addresses
-	var running sync.WaitGroup
-	defer running.Wait()
-	s.repeat(ctx, 2*sampleEvery, func(ctx context.Context, _ bool) {
-		list, err := s.listReplicas(ctx)
+	known := addresses{}
+	var last time.Time
+	s.repeat(ctx, 2*sampleEvery, func(ctx context.Context, busy bool) {
+		if !busy && time.Since(last) < rarely {
+			return
+		}
+		last = time.Now()
+		list, err := s.listReplicas(ctx, known)
 		if ctx.Err() != nil {
 			return
 		}
 		if err != nil {
 			s.publish(lostSource, throttle.Reading{Signal: throttle.ReplicaLag, At: time.Now(), Problem: err.Error()})
+			s.countReplicas(len(watchers))
 			return
 		}
 		s.forget(lostSource)
@@ -65,35 +73,35 @@ func (s *Sampler) watchReplicas(ctx context.Context) {
 			if watchers[r.addr] != nil {
 				continue
 			}
-			w, err := s.newWatcher(r)
+			w, err := s.watch(ctx, r)
 			if err != nil {
-				s.Observe(err)
+				s.publish(lostSource, throttle.Reading{Signal: throttle.ReplicaLag, Of: r.addr, At: time.Now(), Problem: err.Error()})
 				continue
 			}
-			watching, stop := context.WithCancel(ctx)
-			w.stop = stop
 			watchers[r.addr] = w
-			running.Add(1)
-			go func() {
-				defer running.Done()
-				defer w.db.Close()
-				w.run(watching)
-			}()
 		}
 		for addr, w := range watchers {
-			if !listed[addr] && w.gone(time.Now()) {
+			if !listed[addr] && w.gone() {
 				w.stop()
 				delete(watchers, addr)
 			}
 		}
-		s.mu.Lock()
-		s.replicas, s.found = len(watchers), time.Now()
-		s.mu.Unlock()
+		s.countReplicas(len(watchers))
 	})
 	for _, w := range watchers {
 		w.stop()
 	}
 }
+
+func (s *Sampler) countReplicas(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.replicas, s.found = n, time.Now()
+}
+
+// addresses at which replicas were found before, by their server's ids: whoever looks for one
+// tries that first, and doesn't wait for addresses that lead nowhere.
+type addresses map[int64]string
 
 // A replica is a server that follows ours, or follows one that does.
 type replica struct {
@@ -101,7 +109,7 @@ type replica struct {
 	source int64 // the id of the server that it follows; 0: not known
 }
 
-func (s *Sampler) listReplicas(ctx context.Context) (list []replica, err error) {
+func (s *Sampler) listReplicas(ctx context.Context, known addresses) (list []replica, err error) {
 	for _, addr := range s.Replicas.Named {
 		list = append(list, replica{addr: addr})
 	}
@@ -111,15 +119,18 @@ func (s *Sampler) listReplicas(ctx context.Context) (list []replica, err error) 
 	bound, cancel := context.WithTimeout(ctx, 2*patience)
 	defer cancel()
 	host, _, _ := net.SplitHostPort(s.Server.Addr)
-	return s.follow(bound, s.DB, s.Flavor, host, map[int64]bool{})
+	return s.follow(bound, s.DB, s.Flavor, host, map[int64]bool{}, known)
 }
 
 // follow finds the replicas of a server, and theirs. What reads the binlog and is no server
 // (Debezium, a Midflight) is none.
-func (s *Sampler) follow(ctx context.Context, db *sql.DB, flavor mysqld.Flavor, host string, seen map[int64]bool) (list []replica, err error) {
+func (s *Sampler) follow(ctx context.Context, db *sql.DB, flavor mysqld.Flavor, host string, seen map[int64]bool, known addresses) (list []replica, err error) {
 	id, err := serverID(ctx, db)
-	if err != nil || seen[id] {
-		return nil, err
+	if err != nil {
+		return nil, fmt.Errorf("ask for the server's id: %w", err)
+	}
+	if seen[id] {
+		return nil, nil
 	}
 	seen[id] = true
 	readers, err := binlogReaders(ctx, db, flavor, s.Server.User)
@@ -132,15 +143,20 @@ func (s *Sampler) follow(ctx context.Context, db *sql.DB, flavor mysqld.Flavor, 
 	}
 	found := 0
 	for _, e := range entries {
-		for _, addr := range e.candidates(readers, host) {
+		if seen[e.id] { // in a ring a server comes to be a replica of its own
+			found++
+			continue
+		}
+		for _, addr := range e.candidates(readers, host, known[e.id]) {
 			at, err := mysqld.Open(mysqld.Config{Addr: addr, User: s.Server.User, Password: s.Server.Password})
 			if err != nil {
 				continue
 			}
-			theirs, err := s.ifIs(ctx, at, e, addr, seen)
+			theirs, err := s.ifIs(ctx, at, e, addr, seen, known)
 			at.Close()
 			if err == nil {
 				found++
+				known[e.id] = addr
 				list = append(append(list, replica{addr, id}), theirs...)
 				break
 			}
@@ -155,7 +171,7 @@ func (s *Sampler) follow(ctx context.Context, db *sql.DB, flavor mysqld.Flavor, 
 
 // ifIs is an error unless the server at the address is the one that has registered; it
 // returns its replicas.
-func (s *Sampler) ifIs(ctx context.Context, db *sql.DB, e entry, addr string, seen map[int64]bool) ([]replica, error) {
+func (s *Sampler) ifIs(ctx context.Context, db *sql.DB, e entry, addr string, seen map[int64]bool, known addresses) ([]replica, error) {
 	bound, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	id, err := serverID(bound, db)
@@ -163,15 +179,23 @@ func (s *Sampler) ifIs(ctx context.Context, db *sql.DB, e entry, addr string, se
 		return nil, err
 	}
 	if id != e.id {
-		return nil, fmt.Errorf("it is another server")
+		return nil, errOther
+	}
+	if e.uuid != "" { // an id is one of a cluster's, and at the address another's may be
+		var uuid string
+		if err := db.QueryRowContext(bound, "SELECT /* midflight */ @@GLOBAL.server_uuid").Scan(&uuid); err != nil || uuid != e.uuid {
+			return nil, errOther
+		}
 	}
 	flavor, err := mysqld.ReadFlavor(bound, db)
 	if err != nil {
 		return nil, err
 	}
 	host, _, _ := net.SplitHostPort(addr)
-	return s.follow(ctx, db, flavor, host, seen)
+	return s.follow(ctx, db, flavor, host, seen, known)
 }
+
+var errOther = errors.New("it is another server")
 
 func serverID(ctx context.Context, db *sql.DB) (id int64, err error) {
 	err = db.QueryRowContext(ctx, "SELECT /* midflight */ @@GLOBAL.server_id").Scan(&id)
@@ -180,21 +204,28 @@ func serverID(ctx context.Context, db *sql.DB) (id int64, err error) {
 
 // binlogReaders are the hosts from which replicas read the binlog, one for each. MySQL's
 // say what they are (manual 29.12.9, connection attributes), where the performance schema
-// is on. Of others is known that they are none of ours.
+// keeps that. Of others is known that they are none of ours.
 func binlogReaders(ctx context.Context, db *sql.DB, flavor mysqld.Flavor, ours string) ([]string, error) {
 	told := false
 	if !flavor.MariaDB {
-		if err := db.QueryRowContext(ctx, "SELECT /* midflight */ @@GLOBAL.performance_schema").Scan(&told); err != nil {
+		// What a replica says of itself has some 250 bytes. Where less is kept it may be
+		// cut off, and a replica would look like a reader that is none.
+		if err := db.QueryRowContext(ctx, "SELECT /* midflight */ @@GLOBAL.performance_schema AND @@GLOBAL.performance_schema_session_connect_attrs_size >= 512").Scan(&told); err != nil {
 			return nil, fmt.Errorf("ask who reads the binlog: %w", err)
 		}
 	}
-	query, args := "SELECT /* midflight */ host FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%' AND user <> ?", []any{ours}
+	query := "SELECT /* midflight */ host FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%' AND user <> ?"
 	if told {
-		query, args = `SELECT /* midflight */ p.host FROM information_schema.processlist p
-JOIN performance_schema.session_connect_attrs a ON a.processlist_id = p.id AND a.attr_name = '_client_role' AND a.attr_value = 'binary_log_listener'
-WHERE p.command LIKE 'Binlog Dump%'`, nil
+		// A thread that the performance schema has no room for tells nothing either; mysqlbinlog
+		// calls itself a listener, and lets nobody wait.
+		query = `SELECT /* midflight */ p.host FROM information_schema.processlist p
+LEFT JOIN performance_schema.threads t ON t.processlist_id = p.id
+LEFT JOIN performance_schema.session_connect_attrs role ON role.processlist_id = p.id AND role.attr_name = '_client_role'
+LEFT JOIN performance_schema.session_connect_attrs program ON program.processlist_id = p.id AND program.attr_name = 'program_name'
+WHERE p.command LIKE 'Binlog Dump%'
+  AND (role.attr_value = 'binary_log_listener' AND COALESCE(program.attr_value, '') <> 'mysqlbinlog' OR t.thread_id IS NULL AND p.user <> ?)`
 	}
-	rows, err := db.QueryContext(ctx, query, args...)
+	rows, err := db.QueryContext(ctx, query, ours)
 	if err != nil {
 		return nil, fmt.Errorf("ask who reads the binlog: %w", err)
 	}
@@ -203,29 +234,42 @@ WHERE p.command LIKE 'Binlog Dump%'`, nil
 	for rows.Next() {
 		var host string
 		if err := rows.Scan(&host); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("ask who reads the binlog: %w", err)
 		}
-		if h, _, err := net.SplitHostPort(host); err == nil {
-			host = h
-		}
-		hosts = append(hosts, host)
+		hosts = append(hosts, hostOf(host))
 	}
-	return hosts, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("ask who reads the binlog: %w", err)
+	}
+	return hosts, nil
+}
+
+// hostOf a client, of HOST:PORT as the process list has it: an IPv6 address has no brackets.
+func hostOf(client string) string {
+	if i := strings.LastIndexByte(client, ':'); i >= 0 {
+		return client[:i]
+	}
+	return client
 }
 
 // An entry is what a replica tells of itself when it registers.
 type entry struct {
 	id         int64
 	host, port string // host: report_host; "" where that is not set
+	uuid       string // "": MariaDB has none
 }
 
-// candidates are the addresses at which it may be.
-func (e entry) candidates(readers []string, source string) (addrs []string) {
+// candidates are the addresses at which it may be, the likeliest first. known: at which it
+// was; "" if nobody knows.
+func (e entry) candidates(readers []string, source, known string) (addrs []string) {
 	hosts := readers
 	if e.host != "" {
 		hosts = append([]string{e.host}, readers...)
 	}
 	seen := map[string]bool{}
+	if known != "" {
+		addrs, seen[known] = append(addrs, known), true
+	}
 	for _, h := range hosts {
 		if h == "localhost" && source != "" { // by a socket: of the same machine as its source
 			h = source
@@ -246,10 +290,10 @@ func registered(ctx context.Context, db *sql.DB, flavor mysqld.Flavor) (list []e
 	}
 	all, err := rowMaps(ctx, db, query)
 	if err != nil {
-		return nil, fmt.Errorf("ask for the replicas: %w", err)
+		return nil, fmt.Errorf("ask for the replicas (midflight check says what the account lacks; or name them: --replicas): %w", err)
 	}
 	for _, row := range all {
-		e := entry{host: row["Host"], port: row["Port"]}
+		e := entry{host: row["Host"], port: row["Port"], uuid: first(row, "Replica_UUID", "Slave_UUID")}
 		fmt.Sscan(first(row, "Server_Id", "Server_id"), &e.id)
 		list = append(list, e)
 	}

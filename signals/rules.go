@@ -17,7 +17,11 @@ func (s *Sampler) readRules(ctx context.Context) {
 		defer cancel()
 		limits, err := s.Store.Limits(bound)
 		if err != nil {
-			if ctx.Err() == nil {
+			s.mu.Lock()
+			first := s.unruled == nil && ctx.Err() == nil
+			s.unruled = err
+			s.mu.Unlock()
+			if first {
 				s.Observe(fmt.Errorf("read the rules in midflight.limits: %w", err))
 			}
 			return
@@ -34,6 +38,6 @@ func (s *Sampler) readRules(ctx context.Context) {
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.rules, s.ruled = rules, time.Now()
+		s.rules, s.ruled, s.unruled = rules, time.Now(), nil
 	})
 }

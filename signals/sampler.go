@@ -5,7 +5,9 @@ package signals
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -50,12 +52,15 @@ const (
 // A Sampler samples until its Run ends.
 type Sampler struct {
 	Config
+	began time.Time // see now
+
 	mu       sync.Mutex // guards what follows
 	copies   int        // that are under way
-	entered  time.Time  // when the first of them began
+	entered  time.Time  // when the first of them began, by now
 	wake     chan struct{}
 	rules    throttle.Rules
 	ruled    time.Time // when they were last read
+	unruled  error     // why they can't be read now
 	found    time.Time // when the replicas were last looked for
 	replicas int
 	readings map[string][]throttle.Reading // by their source
@@ -67,7 +72,7 @@ func New(c Config) *Sampler {
 	if c.Observe == nil {
 		c.Observe = func(error) {}
 	}
-	return &Sampler{Config: c, wake: make(chan struct{}), rules: c.Rules, readings: map[string][]throttle.Reading{}, at: map[string]time.Time{}}
+	return &Sampler{Config: c, began: time.Now(), wake: make(chan struct{}), rules: c.Rules, readings: map[string][]throttle.Reading{}, at: map[string]time.Time{}}
 }
 
 // Run samples until ctx ends.
@@ -84,13 +89,17 @@ func (s *Sampler) Run(ctx context.Context) error {
 	return nil
 }
 
+// now is a clock that nobody sets: what is compared with a heartbeat's time, which knows
+// only the wall's, must not jump with that. A replica would be ahead for an hour.
+func (s *Sampler) now() time.Time { return s.began.Add(time.Since(s.began)) }
+
 // Enter tells that rows are copied, until leave is called: all is sampled at once, and
 // often.
 func (s *Sampler) Enter() (leave func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.copies++; s.copies == 1 {
-		s.entered = time.Now()
+		s.entered = s.now()
 		close(s.wake)
 		s.wake = make(chan struct{})
 	}
@@ -105,14 +114,44 @@ func (s *Sampler) Enter() (leave func()) {
 func (s *Sampler) State() throttle.State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	state := throttle.State{Rules: s.rules, Late: s.replicas > 0, Readings: s.all()}
-	for what, at := range map[string]time.Time{"the rules": s.ruled, "the replicas": s.found, "the server": s.at[serverSource]} {
-		if at.Before(s.entered) {
-			state.Missing = "not known yet: " + what
+	return throttle.State{Rules: s.rules, Late: s.replicas > 0, Readings: s.all(), Missing: s.missing(time.Now())}
+}
+
+// missing says what isn't known as of the copy's begin, or not any more.
+func (s *Sampler) missing(now time.Time) string {
+	if s.copies == 0 {
+		return ""
+	}
+	rules := "the rules in midflight.limits"
+	if s.unruled != nil {
+		rules += " (" + s.unruled.Error() + ")"
+	}
+	for _, m := range []struct {
+		what  string
+		at    time.Time
+		lasts time.Duration
+	}{
+		{rules, s.ruled, 2*patience + sampleEvery},
+		{"the replicas", s.found, 4 * patience},
+		{"the server", s.at[serverSource], forever}, // its readings get old by themselves
+		{"how long a commit takes", s.at[beatSource], forever},
+	} {
+		switch {
+		case m.at.Before(s.entered):
+			return "not known yet: " + m.what
+		case now.Sub(m.at) > m.lasts:
+			return fmt.Sprintf("not known for %s: %s", now.Sub(m.at).Round(time.Second), m.what)
 		}
 	}
-	return state
+	for _, source := range slices.Sorted(maps.Keys(s.at)) { // the replicas'
+		if s.at[source].Before(s.entered) && source != lostSource {
+			return "not known yet: the lag of the " + source
+		}
+	}
+	return ""
 }
+
+const forever = math.MaxInt64
 
 // Readings are the latest, with their limits, for whoever wants to look.
 func (s *Sampler) Readings() []throttle.Reading {

@@ -3,6 +3,8 @@ package signals
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
+	"errors"
 	"fmt"
 	"time"
 
@@ -61,12 +63,16 @@ WHERE command NOT IN ('Sleep', 'Daemon', 'Binlog Dump', 'Binlog Dump GTID', 'Sla
 // historyList is how many undo records wait to be purged: each makes old versions of rows
 // that somebody's reads must go through.
 func (s *Sampler) historyList(ctx context.Context) (float64, error) {
-	query := "SELECT /* midflight */ count FROM information_schema.innodb_metrics WHERE name = 'trx_rseg_history_len'"
+	// A counter that is disabled keeps the value that it had.
+	query := "SELECT /* midflight */ count FROM information_schema.innodb_metrics WHERE name = 'trx_rseg_history_len' AND status = 'enabled'"
 	if s.Flavor.MariaDB {
 		query = "SELECT /* midflight */ CAST(variable_value AS SIGNED) FROM information_schema.global_status WHERE variable_name = 'Innodb_history_list_length'"
 	}
 	var n float64
 	err := s.DB.QueryRowContext(ctx, query).Scan(&n)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, errors.New("SET GLOBAL innodb_monitor_enable = 'trx_rseg_history_len'")
+	}
 	return n, err
 }
 
@@ -74,23 +80,48 @@ func (s *Sampler) historyList(ctx context.Context) (float64, error) {
 func (s *Sampler) diskFree(ctx context.Context) (r throttle.Reading, ok bool) {
 	var datadir string
 	if err := s.DB.QueryRowContext(ctx, "SELECT /* midflight */ @@GLOBAL.datadir").Scan(&datadir); err != nil || !mysqld.IsHere(datadir, "midflight", "migrations") {
-		return r, false
+		return r, false // what else is asked of the server fails as well
 	}
+	r = throttle.Reading{Signal: throttle.DiskFree, At: time.Now()}
 	space, err := mysqld.SpaceOf(datadir)
 	if err != nil {
-		return r, false
+		r.Problem = "it can't be told: " + err.Error()
+		return r, true
 	}
-	return throttle.Reading{Signal: throttle.DiskFree, Value: float64(space.Free) / float64(space.Total), At: time.Now()}, true
+	r.Value = float64(space.Free) / float64(space.Total)
+	return r, true
 }
 
-// ownQuery is the operator's.
+// ownQuery is the operator's. One that takes too long is ended by the server: who only
+// stops waiting for it leaves it there, and the next second another comes to it.
 func (s *Sampler) ownQuery(ctx context.Context) (float64, error) {
-	var v sql.NullFloat64
-	if err := s.DB.QueryRowContext(ctx, s.Query).Scan(&v); err != nil {
+	conn, err := s.DB.Conn(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("connect: %w", err)
+	}
+	defer conn.Close()
+	fail := func(err error) (float64, error) {
+		conn.Raw(func(any) error { return driver.ErrBadConn }) // not back to the pool, with its bound
 		return 0, fmt.Errorf("the query of --throttle-query: %w", err)
 	}
+	bound := fmt.Sprintf("SET /* midflight */ SESSION max_execution_time = %d", patience.Milliseconds())
+	unbound := "SET /* midflight */ SESSION max_execution_time = DEFAULT"
+	if s.Flavor.MariaDB {
+		bound = fmt.Sprintf("SET /* midflight */ SESSION max_statement_time = %g", patience.Seconds())
+		unbound = "SET /* midflight */ SESSION max_statement_time = DEFAULT"
+	}
+	if _, err := conn.ExecContext(ctx, bound); err != nil {
+		return fail(err)
+	}
+	var v sql.NullFloat64
+	if err := conn.QueryRowContext(ctx, s.Query).Scan(&v); err != nil {
+		return fail(err)
+	}
+	if _, err := conn.ExecContext(ctx, unbound); err != nil {
+		return fail(err)
+	}
 	if !v.Valid {
-		return 0, fmt.Errorf("the query of --throttle-query returns NULL: want a number")
+		return 0, errors.New("the query of --throttle-query returns NULL: want a number")
 	}
 	return v.Float64, nil
 }

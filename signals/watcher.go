@@ -18,29 +18,42 @@ type watcher struct {
 	*Sampler
 	replica
 	db      *sql.DB
-	stop    context.CancelFunc
-	reached atomic.Int64 // when it last answered and was a replica, in nanoseconds of the wall clock
+	stop    func()       // waits until it has
+	reached atomic.Int64 // when it last answered and was a replica, in nanoseconds of the sampler's clock
 
 	status status // of its own goroutine
 	asked  time.Time
 }
 
-func (s *Sampler) newWatcher(r replica) (*watcher, error) {
+// watch a replica, in a goroutine that ends with stop.
+func (s *Sampler) watch(ctx context.Context, r replica) (*watcher, error) {
 	db, err := mysqld.Open(mysqld.Config{Addr: r.addr, User: s.Server.User, Password: s.Server.Password})
 	if err != nil {
-		return nil, fmt.Errorf("watch the replica %s: %w", r.addr, err)
+		return nil, fmt.Errorf("watch the replica: %w", err)
 	}
 	w := &watcher{Sampler: s, replica: r, db: db}
-	w.reached.Store(time.Now().UnixNano())
+	w.reached.Store(s.now().UnixNano())
+	// Until it has answered nobody knows how far it is.
+	s.publish(w.reads(), throttle.Reading{Signal: throttle.ReplicaLag, Of: r.addr, At: time.Now(), Problem: "it has not been asked yet"})
+	watching, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	w.stop = func() { cancel(); <-ended }
+	go func() {
+		defer close(ended)
+		defer db.Close()
+		w.run(watching)
+	}()
 	return w, nil
 }
 
+// reads is the source of its readings.
+func (w *watcher) reads() string { return "replica " + w.addr }
+
 // gone tells whether the replica, which is not listed any more, is none now.
-func (w *watcher) gone(now time.Time) bool { return now.Sub(time.Unix(0, w.reached.Load())) > longGone }
+func (w *watcher) gone() bool { return w.now().Sub(time.Unix(0, w.reached.Load())) > longGone }
 
 func (w *watcher) run(ctx context.Context) {
-	source := "replica " + w.addr
-	defer w.forget(source)
+	defer w.forget(w.reads())
 	w.repeat(ctx, beatEvery, func(ctx context.Context, busy bool) {
 		bound, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
@@ -52,7 +65,7 @@ func (w *watcher) run(ctx context.Context) {
 		if r.At, r.Value = time.Now(), lag.Seconds(); err != nil {
 			r.Problem = err.Error()
 		}
-		w.publish(source, r)
+		w.publish(w.reads(), r)
 	})
 }
 
@@ -66,7 +79,9 @@ func (w *watcher) lag(ctx context.Context, busy bool) (time.Duration, error) {
 			return 0, fmt.Errorf("it can't be asked: %w", err)
 		}
 		w.status, w.asked = status, time.Now()
-		w.reached.Store(time.Now().UnixNano())
+		if !status.none {
+			w.reached.Store(w.now().UnixNano())
+		}
 	}
 	if w.status.stopped != "" {
 		return 0, errors.New(w.status.stopped)
@@ -76,19 +91,28 @@ func (w *watcher) lag(ctx context.Context, busy bool) (time.Duration, error) {
 	}
 	var at int64
 	err := w.db.QueryRowContext(ctx, "SELECT /* midflight */ sent_at FROM midflight.heartbeats WHERE owner = ?", w.Store.Owner()).Scan(&at)
-	if n := mysqld.Number(err); err != nil && !errors.Is(err, sql.ErrNoRows) && n != mysqld.ErrNoSuchTable && n != errNoSuchDatabase {
+	never := errors.Is(err, sql.ErrNoRows) || mysqld.Number(err) == mysqld.ErrNoSuchTable || mysqld.Number(err) == errNoSuchDatabase
+	if err != nil && !never {
 		return 0, fmt.Errorf("it can't be asked: %w", err)
 	}
 	w.mu.Lock()
 	entered := w.entered
 	w.mu.Unlock()
-	return w.status.since(time.Now(), time.UnixMicro(at), entered), nil
+	now := w.now()
+	if never && now.Sub(entered)-w.status.behind-w.status.delay > longUnseen {
+		return 0, errors.New("it has no heartbeat of ours, though it says that it follows: is the schema midflight replicated to it?")
+	}
+	return w.status.since(now, time.UnixMicro(at), entered), nil
 }
+
+// longUnseen: by then a heartbeat must have come to a replica that follows.
+const longUnseen = 10 * time.Second
 
 const errNoSuchDatabase = 1049 // ER_BAD_DB_ERROR
 
 // A status is what a replica tells of its replication.
 type status struct {
+	none    bool          // it is no replica, or another's
 	stopped string        // why it doesn't go on; "": it does
 	behind  time.Duration // as it thinks itself, in whole seconds
 	delay   time.Duration // that it is told to keep
@@ -123,13 +147,35 @@ func readStatus(ctx context.Context, db *sql.DB, source int64) (status, error) {
 	if err != nil {
 		return status{}, err
 	}
-	worst := status{stopped: "it is no replica"}
-	for i, row := range rows {
-		if s := parseStatus(row); i == 0 || first(row, "Source_Server_Id", "Master_Server_Id") == strconv.FormatInt(source, 10) {
-			worst = s
+	return statusOf(rows, source), nil
+}
+
+// statusOf the replication from a source, of the rows of all sources.
+func statusOf(rows []map[string]string, source int64) status {
+	var of []status
+	for _, row := range rows {
+		s := parseStatus(row)
+		// The id is 0 as long as it has not connected.
+		if id := first(row, "Source_Server_Id", "Master_Server_Id"); source == 0 || id == "0" || id == strconv.FormatInt(source, 10) {
+			of = append(of, s)
 		}
 	}
-	return worst, nil
+	switch {
+	case len(rows) == 0:
+		return status{none: true, stopped: "it is no replica"}
+	case len(of) == 0:
+		return status{none: true, stopped: "it follows another server now"}
+	}
+	// Which of several is ours nobody knows: one that is stopped may be, and a delay is
+	// none that all of them have.
+	worst := of[0]
+	for _, s := range of[1:] {
+		if worst.stopped == "" {
+			worst.stopped = s.stopped
+		}
+		worst.behind, worst.delay = max(worst.behind, s.behind), min(worst.delay, s.delay)
+	}
+	return worst
 }
 
 // parseStatus reads a row of SHOW REPLICA STATUS.

@@ -9,7 +9,7 @@ import (
 	"midflight/throttle"
 )
 
-const limitComment = "Changes a rule of when rows are copied, of all Midflights; NULL: back to the configuration''s"
+const limitComment = "Changes a rule of when rows are copied, of all Midflights. NULL: back to the configuration''s"
 
 // limitForm tells whether allowed is what throttle.Rules.With reads; what slips through
 // (99:00-98:00) the Midflights tell in their logs.
@@ -17,7 +17,7 @@ const limitForm = `allowed IS NULL OR LOWER(allowed) = 'off' OR allowed REGEXP C
     WHEN rule = 'window' THEN '^ *[0-9]{1,2}:[0-9]{2} *- *[0-9]{1,2}:[0-9]{2}( .+)?$'
     WHEN rule IN ('replica_lag', 'commit_latency') THEN '^[0-9]+([.][0-9]+)?(ms|s|m|h)?$'
     WHEN rule = 'breaker' THEN '^[0-9]+([.][0-9]+)?(ms|s|m|h)$'
-    WHEN rule IN ('disk_free', 'galera', 'app_errors', 'table_errors') THEN '^[0-9]+([.][0-9]+)?%?$'
+    WHEN rule IN ('disk_free', 'galera', 'app_errors', 'table_errors') THEN '^([0-9]+([.][0-9]+)?%|0?[.][0-9]+)$'
     ELSE '^[0-9]+([.][0-9]+)?$' END`
 
 // limit changes a rule of the fleet's: CALL midflight.limit('replica_lag', '500ms'). The
@@ -27,7 +27,8 @@ func limitProcedure() string {
 	return fmt.Sprintf(`CREATE PROCEDURE midflight.limit(IN rule VARCHAR(64), IN allowed VARCHAR(255)) SQL SECURITY DEFINER MODIFIES SQL DATA COMMENT '%s'
 BEGIN
   DECLARE sentence VARCHAR(128);
-  IF rule IS NULL OR rule NOT IN ('%s') THEN
+  SET rule = LOWER(TRIM(rule)), allowed = IF(LOWER(TRIM(rule)) = 'window', allowed, LOWER(TRIM(allowed)));
+  IF rule IS NULL OR CAST(rule AS BINARY) NOT IN ('%s') THEN
     SET sentence = CONCAT('midflight: no rule is called ', COALESCE(rule, 'NULL'));
     SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = sentence;
   END IF;

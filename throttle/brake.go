@@ -48,6 +48,7 @@ type Brake struct {
 	verdict      Verdict
 	breaks       string
 	turned       time.Time
+	accounted    time.Time // up to when the books are kept
 	worked       time.Time
 	from, until  time.Time // it rests
 	booked       map[Signal]time.Duration
@@ -55,7 +56,7 @@ type Brake struct {
 
 // NewBrake of a migration that begins to copy. late: there are replicas.
 func NewBrake(now time.Time, late bool) Brake {
-	return Brake{late: NewValve(late), prompt: NewValve(false), over: map[string]time.Time{}, booked: map[Signal]time.Duration{}, turned: now, worked: now, verdict: Verdict{Share: 1}}
+	return Brake{late: NewValve(late), prompt: NewValve(false), over: map[string]time.Time{}, booked: map[Signal]time.Duration{}, turned: now, accounted: now, worked: now, verdict: Verdict{By: Sampling, Why: "not looked at yet"}}
 }
 
 // Turn takes what is known now, some times a second; felt is what the applications feel of
@@ -64,16 +65,24 @@ func (b *Brake) Turn(now time.Time, state State, felt []Reading, orders Orders, 
 	if wants {
 		b.book(now)
 	}
-	b.turned = now
+	b.turned, b.accounted = now, now
+	if state.Late && b.late.at != ofLate { // it has got replicas
+		b.late = NewValve(true)
+	}
 	readings := state.Rules.Limited(slices.Concat(felt, state.Readings))
 	b.feel(now, readings)
-	b.watchErrors(now, state.Rules.BreakAfter, readings)
-	b.verdict = b.judge(now, state, orders, readings)
+	if b.watchErrors(now, state.Rules.BreakAfter, readings); orders.Paused { // it is stopped
+		b.breaks, b.failing = "", time.Time{}
+	}
+	if b.verdict = b.judge(now, state, orders, readings); b.verdict.By == "" { // there is nothing to rest for
+		b.until = now
+	}
 }
 
-// book counts the time since the last turn in which nothing was to be done.
+// book counts the time since it last did in which nothing was to be done.
 func (b *Brake) book(now time.Time) {
-	begin, end := b.turned, now
+	begin, end := b.accounted, now
+	b.accounted = now
 	if end.Sub(begin) > longTurn { // it was not this that kept it
 		return
 	}
@@ -193,14 +202,16 @@ func (b *Brake) Breaks() string { return b.breaks }
 // Worked tells that the copy has worked for a time, after which it rests in proportion.
 func (b *Brake) Worked(now time.Time, took time.Duration) {
 	b.worked = now
+	b.book(now) // the rest before, of which there may be several in a turn
 	if s := b.verdict.Share; s > 0 && s < 1 {
 		b.from, b.until = now, now.Add(min(mostRest, time.Duration(float64(took)*(1/s-1))))
 	}
 }
 
-// MayCopy tells whether rows may be copied now.
+// MayCopy tells whether rows may be copied now. A verdict that is old is none: whoever was
+// kept from his turns, by a machine that slept, begins with another.
 func (b *Brake) MayCopy(now time.Time) bool {
-	return b.verdict.Share > 0 && !now.Before(b.until)
+	return b.verdict.Share > 0 && !now.Before(b.until) && now.Sub(b.turned) <= longTurn
 }
 
 // MayRead tells whether rows may be compared: that reaches no replica.

@@ -119,7 +119,12 @@ func (s Signal) parse(value string) (limit float64, ok bool) {
 		}
 	}
 	v, err := strconv.ParseFloat(number, 64)
-	return v * factor, err == nil && v > 0 && v < 1e18
+	most := 1e18
+	switch s {
+	case DiskFree, Galera, AppErrors, TableErrors: // parts: 5 would be 500 %, which is no limit
+		most = 1
+	}
+	return v * factor, err == nil && v > 0 && v*factor <= most
 }
 
 func (s Signal) example() string {

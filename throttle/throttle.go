@@ -5,6 +5,7 @@ package throttle
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 )
@@ -71,6 +72,8 @@ func (r Reading) wrong(now time.Time) string {
 		return ""
 	case r.Problem != "":
 		return r.Problem
+	case math.IsNaN(r.Value): // it is on neither side of a limit
+		return "it is no number"
 	case age > stale:
 		return fmt.Sprintf("not known for %s", age.Round(time.Second))
 	}

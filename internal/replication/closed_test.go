@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"midflight/internal/testmidflight"
 	"midflight/internal/testmysql"
 )
 
@@ -15,7 +14,7 @@ func TestFailsClosed(t *testing.T) {
 	topologies(t, func(t *testing.T, top *topology) {
 		chained := top.add(t, top.replicas[0])
 		top.fill(t, 20_000)
-		m := testmidflight.Start(t, top.source, "--keep-old", "0")
+		m := top.midflight(t, "--keep-old", "0")
 		waits := func(t *testing.T, for_ string) {
 			t.Helper()
 			await(t, for_, func() bool { return strings.Contains(top.latest(t, "waiting_for"), for_) })

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"midflight/internal/testmidflight"
 	"midflight/internal/testmysql"
 )
 
@@ -28,7 +27,7 @@ func TestLagStaysBelow(t *testing.T) {
 		}
 		defer slow(top.replicas[1], part)()
 
-		free := testmidflight.Start(t, top.source, "--limit", "replica_lag=off", "--keep-old", "0")
+		free := top.midflight(t, "--limit", "replica_lag=off", "--keep-old", "0")
 		clock := top.clock(t)
 		began := time.Now()
 		alter(t, free, "")
@@ -39,7 +38,7 @@ func TestLagStaysBelow(t *testing.T) {
 		free.Stop()
 		<-free.Done()
 
-		m := testmidflight.Start(t, top.source, "--keep-old", "0")
+		m := top.midflight(t, "--keep-old", "0")
 		clock = top.clock(t)
 		began = time.Now()
 		alter(t, m, "")

@@ -27,7 +27,7 @@ func TestRules(t *testing.T) {
 		top.root = top.source.DB(t)
 		top.fill(t, 20_000)
 		top.source.Exec(t, "CREATE TABLE shop.stop (n INT NOT NULL)")
-		m := testmidflight.Start(t, top.source, "--keep-old", "0", "--throttle-query", "SELECT COUNT(*) FROM shop.stop", "--limit", "threads_running=3,breaker=1s")
+		m := top.midflight(t, "--keep-old", "0", "--throttle-query", "SELECT COUNT(*) FROM shop.stop", "--limit", "threads_running=3,breaker=1s")
 		id := "(SELECT MAX(id) FROM midflight.migrations)"
 		run := func(name, begin, why, signal, end string) {
 			t.Run(name, func(t *testing.T) {
@@ -130,12 +130,19 @@ func TestRules(t *testing.T) {
 			top.awaitPhase(t, "canceled")
 		})
 		t.Run("what is no rule", func(t *testing.T) {
-			for _, call := range []string{"limit('lag', '1s')", "limit(NULL, '1s')", "limit('replica_lag', 'soon')", "limit('window', 'noon')", "limit('breaker', '5')", "limit('disk_free', '-1')",
+			for _, call := range []string{"limit('lag', '1s')", "limit(NULL, '1s')", "limit('replica_lag', 'soon')", "limit('window', 'noon')", "limit('breaker', '5')", "limit('disk_free', '-1')", "limit('app_errors', '2')", "limit('réplica_lag', '2s')",
 				"throttle(" + id + ", 0.5, 1)", "throttle(0, 0.5, 1)", "throttle(" + id + ", 2, 1)", "throttle(" + id + ", NULL, 1)"} {
 				_, err := top.root.Exec("CALL midflight." + call)
 				if e, ok := err.(*mysql.MySQLError); !ok || string(e.SQLState[:]) != "45000" || !strings.HasPrefix(e.Message, "midflight: ") {
 					t.Errorf("%s: %v", call, err)
 				}
+			}
+		})
+		t.Run("as a person writes it", func(t *testing.T) {
+			top.source.Exec(t, "CALL midflight.limit('Replica_Lag ', ' 2S')", "CALL midflight.limit('app_errors', '1.5%')")
+			var name, value string
+			if err := top.root.QueryRow("SELECT name, value FROM midflight.limits WHERE name LIKE 'replica_lag%'").Scan(&name, &value); err != nil || name != "replica_lag" || value != "2s" {
+				t.Errorf("%q = %q: %v", name, value, err)
 			}
 		})
 	})

@@ -5,6 +5,10 @@ import (
 	"database/sql"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -44,6 +48,27 @@ func updates(f testmysql.Flavor) []string {
 	}
 	return nil
 }
+
+// midflight starts one with the account of deploy/, which replication brings to the replicas.
+func (top *topology) midflight(t *testing.T, args ...string) *testmidflight.Midflight {
+	t.Helper()
+	grants, err := os.ReadFile("../../deploy/grants-" + string(top.source.Flavor) + ".sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for q := range strings.SplitSeq(comments.ReplaceAllString(string(grants), ""), ";") {
+		if q = strings.TrimSpace(q); q != "" {
+			top.source.Exec(t, q)
+		}
+	}
+	password := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(password, []byte("change me\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return testmidflight.Start(t, top.source, append([]string{"--user", "midflight", "--password-file", password}, args...)...)
+}
+
+var comments = regexp.MustCompile(`(?m)^--.*$`)
 
 // add starts a replica of a server.
 func (top *topology) add(t *testing.T, of *testmysql.Server) *testmysql.Server {

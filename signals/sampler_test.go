@@ -1,0 +1,80 @@
+package signals
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"midflight/throttle"
+)
+
+// TestMissing: what was last known before rows were copied, or is not asked for any more,
+// is not known.
+func TestMissing(t *testing.T) {
+	s := New(Config{Rules: throttle.DefaultRules})
+	want := func(reason string) {
+		t.Helper()
+		if got := s.State().Missing; reason == "" && got != "" || !strings.Contains(got, reason) {
+			t.Errorf("missing: %q, want %q", got, reason)
+		}
+	}
+	asked := func() { // all, by their goroutines
+		s.mu.Lock()
+		s.ruled = time.Now()
+		s.mu.Unlock()
+		s.countReplicas(1)
+		s.publish(serverSource)
+		s.publish(beatSource)
+		s.publish("replica db2:3306")
+	}
+	asked()
+	want("") // nobody copies
+	leave := s.Enter()
+	want("not known yet: the rules")
+	asked()
+	want("")
+	s.mu.Lock()
+	s.at["replica db2:3306"] = s.entered.Add(-time.Second)
+	s.mu.Unlock()
+	want("not known yet: the lag of the replica db2:3306")
+	asked()
+	s.mu.Lock()
+	s.ruled, s.unruled = time.Now(), errors.New("no such table")
+	s.entered = s.entered.Add(-time.Hour)
+	s.ruled = s.ruled.Add(-time.Minute)
+	s.mu.Unlock()
+	want("not known for 1m0s: the rules in midflight.limits (no such table)")
+	asked()
+	s.mu.Lock()
+	s.found = s.found.Add(-time.Minute) // whoever looks for them hangs
+	s.mu.Unlock()
+	want("not known for 1m0s: the replicas")
+	leave()
+	leave() // once
+	want("")
+}
+
+// TestEntered: a heartbeat of before tells nothing of who begins now, and the second to
+// begin begins nothing anew.
+func TestEntered(t *testing.T) {
+	s := New(Config{})
+	first := s.Enter()
+	began := s.entered
+	second := s.Enter()
+	if first(); !s.entered.Equal(began) {
+		t.Error("a second copy has begun it anew")
+	}
+	if busy, _ := s.busy(); !busy {
+		t.Error("one still copies")
+	}
+	if second(); s.entered.Before(began) {
+		t.Error("it goes back")
+	}
+	if busy, _ := s.busy(); busy {
+		t.Error("nobody copies")
+	}
+	if s.Enter(); !s.entered.After(began) {
+		t.Error("it has not begun anew")
+	}
+}
