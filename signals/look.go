@@ -11,7 +11,7 @@ import (
 // Look finds the replicas and asks each once how far behind it is, by its own account: in
 // whole seconds. Config's Server, Flavor, DB and Replicas are needed.
 func Look(ctx context.Context, c Config) ([]throttle.Reading, error) {
-	replicas, err := New(c).listReplicas(ctx)
+	replicas, err := New(c).listReplicas(ctx, addresses{})
 	if err != nil {
 		return nil, err
 	}
