@@ -108,7 +108,7 @@ func (s *Sampler) State() throttle.State {
 	state := throttle.State{Rules: s.rules, Late: s.replicas > 0, Readings: s.all()}
 	for what, at := range map[string]time.Time{"the rules": s.ruled, "the replicas": s.found, "the server": s.at[serverSource]} {
 		if at.Before(s.entered) {
-			state.Missing = "not known yet: " + what
+			state.Missing = "a first look at " + what
 		}
 	}
 	return state

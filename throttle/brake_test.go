@@ -150,7 +150,7 @@ func TestBreaker(t *testing.T) {
 func TestUnknown(t *testing.T) {
 	c := newTurns(false)
 	c.now = c.now.Add(100 * time.Millisecond)
-	c.b.Turn(c.now, State{Rules: DefaultRules, Missing: "not known yet: the replicas"}, nil, Orders{}, true)
+	c.b.Turn(c.now, State{Rules: DefaultRules, Missing: "a first look at the replicas"}, nil, Orders{}, true)
 	if v := c.b.Verdict(); v.By != Sampling || c.b.MayCopy(c.now) {
 		t.Errorf("%+v", v)
 	}
