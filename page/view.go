@@ -77,6 +77,7 @@ type blocker struct {
 type reading struct {
 	throttle.Reading
 	Shows, Bound string
+	Part         float64 // of the limit, 1 at most
 	Beyond       bool
 }
 
@@ -147,9 +148,12 @@ func (p *Page) readSignals(v *view) {
 		return
 	}
 	for _, r := range p.Signals() {
-		s := reading{Reading: r, Shows: r.Signal.Format(r.Value), Beyond: r.Problem != "" || r.Load() > 1}
+		s := reading{Reading: r, Shows: r.Signal.Format(r.Value), Beyond: r.Problem != "" || r.Load() >= 1}
 		if r.Limit != 0 {
-			s.Bound = r.Signal.Format(r.Limit)
+			s.Bound, s.Part = r.Signal.Format(r.Limit), min(max(r.Load(), 0), 1)
+			if r.Problem != "" {
+				s.Part = 1
+			}
 		}
 		v.Signals = append(v.Signals, s)
 	}

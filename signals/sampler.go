@@ -138,14 +138,14 @@ func (s *Sampler) missing(now time.Time) string {
 	} {
 		switch {
 		case m.at.Before(s.entered):
-			return "not known yet: " + m.what
+			return "a first look at " + m.what
 		case now.Sub(m.at) > m.lasts:
-			return fmt.Sprintf("not known for %s: %s", now.Sub(m.at).Round(time.Second), m.what)
+			return fmt.Sprintf("a look at %s, not known for %s", m.what, now.Sub(m.at).Round(time.Second))
 		}
 	}
 	for _, source := range slices.Sorted(maps.Keys(s.at)) { // the replicas'
 		if s.at[source].Before(s.entered) && source != lostSource {
-			return "not known yet: the lag of the " + source
+			return "a first look at the lag of the " + source
 		}
 	}
 	return ""
