@@ -235,6 +235,9 @@ func (s *syncer) pump(ctx context.Context, until func() bool) error {
 			}
 		case <-again.C:
 			s.look = true
+			if s.copying && s.brake.Verdict().By == throttle.Sampling { // a small table's copy is shorter than a tick
+				s.brakeTurn()
+			}
 		case <-s.second.C:
 			s.housekeep()
 		case <-s.tick.C:
