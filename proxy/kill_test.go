@@ -55,9 +55,10 @@ func TestInterceptionIsKilled(t *testing.T) {
 			<-told
 			return c.ReplyOK(wire.OK{}, false)
 		})
-		s.Exec(t, "CREATE USER IF NOT EXISTS nobody")
+		s.Exec(t, "CREATE USER without_rights")
+		t.Cleanup(func() { s.Exec(t, "DROP USER without_rights") })
 		victim, killer := dialRaw(t, addr, "", 0), dialRaw(t, addr, "", wire.ClientMultiStatements)
-		stranger := dialRawAs(t, addr, "nobody", "", 0)
+		stranger := dialRawAs(t, addr, "without_rights", "", 0)
 		id := victim.greeting.ConnectionID
 		ok := func(answer string) bool { return strings.HasPrefix(answer, `1 "\x00`) }
 		query := func(c *rawConn, format string) func() string {
