@@ -87,8 +87,8 @@ func (s *syncer) throttledBy() string {
 	switch v := s.brake.Verdict(); {
 	case v.By == "":
 		return ""
-	case v.Share > 0:
-		return fmt.Sprintf("%s: it works %.0f %% of the time", v.Why, 100*v.Share)
+	case v.Share > 0 && v.By != throttle.Ratio: // which says so itself
+		return fmt.Sprintf("%s, copies for %.0f %% of the time", v.Why, 100*v.Share)
 	default:
 		return v.Why
 	}

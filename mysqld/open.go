@@ -72,6 +72,9 @@ func (c Config) driver() (*mysql.Config, error) {
 	d.InterpolateParams = true
 	d.TLSConfig = "preferred"
 	d.AllowNativePasswords = true
+	// Whatever it would print, bare, comes back as an error too; that the server has ended an
+	// idle connection is no news.
+	d.Logger = new(mysql.NopLogger)
 	// What MySQL's information_schema tells of a table is kept for a day for
 	// whoever asks next, unless the asker wants it fresh. (MariaDB, which does
 	// not know the variable, skips comments of versions 5.7 to 9.99.)

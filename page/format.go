@@ -58,3 +58,6 @@ func waits(by map[throttle.Signal]time.Duration) string {
 	}
 	return strings.Join(parts, " · ")
 }
+
+// share is a part of the whole.
+func share(ratio float64) string { return fmt.Sprintf("%.0f %%", 100*ratio) }

@@ -77,6 +77,7 @@ type blocker struct {
 type reading struct {
 	throttle.Reading
 	Shows, Bound string
+	Part         float64 // of the limit, 1 at most
 	Beyond       bool
 }
 
@@ -149,7 +150,10 @@ func (p *Page) readSignals(v *view) {
 	for _, r := range p.Signals() {
 		s := reading{Reading: r, Shows: r.Signal.Format(r.Value), Beyond: r.Problem != "" || r.Load() > 1}
 		if r.Limit != 0 {
-			s.Bound = r.Signal.Format(r.Limit)
+			s.Bound, s.Part = r.Signal.Format(r.Limit), min(max(r.Load(), 0), 1)
+			if r.Problem != "" {
+				s.Part = 1
+			}
 		}
 		v.Signals = append(v.Signals, s)
 	}

@@ -1,12 +1,16 @@
 package store
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // A procedure is an operator's word: CALL midflight.pause(7). MySQL's own
 // EXECUTE privilege says who may.
 type procedure struct {
 	name, set, comment string // a comment stands for its text: another text, another comment
 	also               string // further parameters
+	says               string // an SQL expression: what they ask for, for the history
 	refused            string // an SQL expression: why not, of standing (the phase) and hidden (invisible_columns); NULL: it is accepted
 }
 
@@ -23,7 +27,8 @@ var procedures = []procedure{
 	{name: "cutover", set: "cutover_requested = TRUE", comment: "Gives leave to swap the tables. Recorded in events", refused: running},
 	{name: "cancel", set: "cancel_requested = TRUE", comment: "Ends the migration; the table stays as it was. Recorded in events", refused: running},
 	{name: "reveal", set: "reveal_requested = TRUE", comment: "Makes the columns visible that the migration has published INVISIBLE. Recorded in events", refused: publishing},
-	{name: "throttle", also: ", IN ratio DOUBLE, IN minutes DOUBLE", comment: "Has the copy rest for a part of the time, 0 to 1, for so many minutes. Recorded in events",
+	{name: "throttle", also: ", IN ratio DOUBLE, IN minutes DOUBLE", comment: "Has the copy rest for a part of the time, 0 to 1, for so many minutes. Recorded with both in events",
+		says:    "CONCAT(', rests for ', ROUND(100 * ratio), ' % of the next ', ROUND(minutes, 1) + 0, ' min')",
 		set:     "throttle_ratio = ratio, throttle_until = UTC_TIMESTAMP(6) + INTERVAL ROUND(60 * minutes) SECOND",
 		refused: "COALESCE(" + running + ", CASE WHEN ratio IS NULL OR minutes IS NULL OR ratio < 0 OR ratio > 1 OR minutes < 0 OR minutes > 527040 THEN ' can not be throttled so: want a ratio of 0 to 1, and minutes' END)"},
 }
@@ -48,6 +53,6 @@ BEGIN
   END IF;
   UPDATE midflight.migrations SET %s WHERE id = migration;
   INSERT INTO midflight.events (migration_id, happened_at, kind, said_by, event)
-  VALUES (migration, UTC_TIMESTAMP(6), 'control', USER(), CONCAT('%s: CALL by ', USER(), ', connection ', CONNECTION_ID()));
-END`, p.name, p.also, p.comment, p.refused, p.set, p.name)
+  VALUES (migration, UTC_TIMESTAMP(6), 'control', USER(), CONCAT('%s: CALL by ', USER(), ', connection ', CONNECTION_ID(), %s));
+END`, p.name, p.also, p.comment, p.refused, p.set, p.name, cmp.Or(p.says, "''"))
 }

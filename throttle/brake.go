@@ -103,7 +103,9 @@ func (b *Brake) book(now time.Time) {
 func (b *Brake) feel(now time.Time, readings []Reading) {
 	var late, prompt float64
 	var lag time.Duration
+	limited := false
 	for _, r := range readings {
+		limited = limited || r.Signal == ReplicaLag && r.Limit > 0
 		switch {
 		case r.wrong(now) != "":
 		case r.Signal == ReplicaLag:
@@ -113,7 +115,9 @@ func (b *Brake) feel(now time.Time, readings []Reading) {
 			prompt = max(prompt, r.Load())
 		}
 	}
-	if b.late.at == ofLate && now.Sub(b.worked) > longIdle { // nothing is on its way any more
+	// Nothing is on its way any more; or nobody minds the lag, and when somebody does again
+	// all is new.
+	if b.late.at == ofLate && (now.Sub(b.worked) > longIdle || !limited) {
 		b.late = NewValve(true)
 	}
 	b.late.Feel(now, late, lag)
@@ -130,10 +134,13 @@ func (b *Brake) judge(now time.Time, state State, orders Orders, readings []Read
 	case state.Missing != "":
 		return Verdict{By: Sampling, Why: state.Missing}
 	case orders.Ratio >= 1:
-		return Verdict{By: Ratio, Why: "CALL midflight.throttle: it was told to rest all the time"}
+		return Verdict{By: Ratio, Why: "CALL midflight.throttle, rests all the time"}
 	}
 	worst := map[Signal]Reading{} // of the slow signals
 	for _, r := range readings {
+		if r.Limit == 0 { // only shown
+			continue
+		}
 		if why := r.wrong(now); why != "" {
 			r.Problem = why
 			return Verdict{By: r.Signal, Why: r.String()}
@@ -145,7 +152,11 @@ func (b *Brake) judge(now time.Time, state State, orders Orders, readings []Read
 			continue
 		}
 		if b.beyond(now, r) {
-			return Verdict{By: r.Signal, Why: r.String()}
+			why := r.String()
+			if r.Load() < hysteresis {
+				why += ", beyond it a moment ago"
+			}
+			return Verdict{By: r.Signal, Why: why}
 		}
 	}
 	v := Verdict{Share: 1}
@@ -159,7 +170,7 @@ func (b *Brake) judge(now time.Time, state State, orders Orders, readings []Read
 		}
 	}
 	if share := 1 - orders.Ratio; share < v.Share {
-		v = Verdict{Share: share, By: Ratio, Why: fmt.Sprintf("CALL midflight.throttle: it was told to rest %.0f %% of the time", 100*orders.Ratio)}
+		v = Verdict{Share: share, By: Ratio, Why: fmt.Sprintf("CALL midflight.throttle, rests for %.0f %% of the time", 100*orders.Ratio)}
 	}
 	return v
 }

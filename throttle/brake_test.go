@@ -47,17 +47,17 @@ func TestWhatStops(t *testing.T) {
 		{"a word", DefaultRules, Orders{Paused: true}, Reading{}, Paused, "CALL midflight.resume"},
 		{"the time of the day", window, Orders{}, Reading{}, OutOfWindow, "the window 02:00-03:00 UTC"},
 		{"to rest always", DefaultRules, Orders{Ratio: 1}, Reading{}, Ratio, "all the time"},
-		{"too many threads", DefaultRules, Orders{}, Reading{Signal: ThreadsRunning, Value: 200}, ThreadsRunning, "threads_running is 200, limit 128"},
-		{"a long history", DefaultRules, Orders{}, Reading{Signal: HistoryList, Value: 6e6}, HistoryList, "history_list is 6000000, limit 5000000"},
-		{"slow commits", DefaultRules, Orders{}, Reading{Signal: CommitLatency, Value: 0.4}, CommitLatency, "commit_latency is 0.4 s, limit 0.25 s"},
-		{"a full disk", DefaultRules, Orders{}, Reading{Signal: DiskFree, Value: 0.04}, DiskFree, "disk_free is 4 %, limit 5 %"},
+		{"too many threads", DefaultRules, Orders{}, Reading{Signal: ThreadsRunning, Value: 200}, ThreadsRunning, "threads_running (200, limit 128)"},
+		{"a long history", DefaultRules, Orders{}, Reading{Signal: HistoryList, Value: 6e6}, HistoryList, "history_list (6000000, limit 5000000)"},
+		{"slow commits", DefaultRules, Orders{}, Reading{Signal: CommitLatency, Value: 0.4}, CommitLatency, "commit_latency (0.4 s, limit 0.25 s)"},
+		{"a full disk", DefaultRules, Orders{}, Reading{Signal: DiskFree, Value: 0.04}, DiskFree, "disk_free (4 %, limit 5 %)"},
 		{"room enough", DefaultRules, Orders{}, Reading{Signal: DiskFree, Value: 0.06}, "", ""},
-		{"their query", DefaultRules, Orders{}, Reading{Signal: Query, Value: 1}, Query, "query is 1, limit 1"},
-		{"flow control", DefaultRules, Orders{}, Reading{Signal: Galera, Value: 0.2}, Galera, "galera is 20 %, limit 10 %"},
-		{"failing statements", DefaultRules, Orders{}, Reading{Signal: TableErrors, Value: 0.1}, TableErrors, "table_errors is 10 %, limit 2 %"},
-		{"slow statements", DefaultRules, Orders{}, Reading{Signal: AppLatency, Value: 5}, AppLatency, "app_latency is 5 ×, limit 4 ×"},
+		{"their query", DefaultRules, Orders{}, Reading{Signal: Query, Value: 1}, Query, "query (1, limit 1)"},
+		{"flow control", DefaultRules, Orders{}, Reading{Signal: Galera, Value: 0.2}, Galera, "galera (20 %, limit 10 %)"},
+		{"failing statements", DefaultRules, Orders{}, Reading{Signal: TableErrors, Value: 0.1}, TableErrors, "table_errors (10 %, limit 2 %)"},
+		{"slow statements", DefaultRules, Orders{}, Reading{Signal: AppLatency, Value: 5}, AppLatency, "app_latency (5 ×, limit 4 ×)"},
 		{"no slower than before", DefaultRules, Orders{}, Reading{Signal: AppLatency, Value: 1}, "", ""},
-		{"a replica's lag", DefaultRules, Orders{}, Reading{Signal: ReplicaLag, Of: "db2:3306", Value: 1.5}, ReplicaLag, "replica_lag of db2:3306 is 1.5 s, limit 1 s"},
+		{"a replica's lag", DefaultRules, Orders{}, Reading{Signal: ReplicaLag, Of: "db2:3306", Value: 1.5}, ReplicaLag, "replica_lag of db2:3306 (1.5 s, limit 1 s)"},
 		{"a replica that is stopped", DefaultRules, Orders{}, Reading{Signal: ReplicaLag, Of: "db2:3306", Problem: "it is stopped"}, ReplicaLag, "replica_lag of db2:3306: it is stopped"},
 		{"a value that is old", DefaultRules, Orders{}, Reading{Signal: ReplicaLag, Of: "db2:3306", Value: 0.01, At: long}, ReplicaLag, "replica_lag of db2:3306: not known for 1m"},
 		{"what nobody limits", Rules{}, Orders{}, Reading{Signal: ReplicaLag, Problem: "it is stopped"}, "", ""},
@@ -139,7 +139,7 @@ func TestBreaker(t *testing.T) {
 			break
 		}
 	}
-	if why := c.b.Breaks(); why != "app_errors is 30 %, limit 2 %, for 10s" {
+	if why := c.b.Breaks(); why != "app_errors (30 %, limit 2 %), for 10s" {
 		t.Errorf("after 10 s: %q", why)
 	}
 	if c.turn(100*time.Millisecond, DefaultRules, Orders{}, failing); c.b.Breaks() != "" {

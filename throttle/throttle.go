@@ -80,7 +80,7 @@ func (r Reading) wrong(now time.Time) string {
 	return ""
 }
 
-// String is for people: "replica_lag of db2:3306 is 1.4 s, limit 1 s".
+// String is for people, and stands behind "waiting for": "replica_lag of db2:3306 (1.4 s, limit 1 s)".
 func (r Reading) String() string {
 	name := string(r.Signal)
 	if r.Of != "" {
@@ -90,9 +90,9 @@ func (r Reading) String() string {
 		return name + ": " + r.Problem
 	}
 	if r.Limit == 0 {
-		return fmt.Sprintf("%s is %s", name, r.Signal.Format(r.Value))
+		return fmt.Sprintf("%s (%s)", name, r.Signal.Format(r.Value))
 	}
-	return fmt.Sprintf("%s is %s, limit %s", name, r.Signal.Format(r.Value), r.Signal.Format(r.Limit))
+	return fmt.Sprintf("%s (%s, limit %s)", name, r.Signal.Format(r.Value), r.Signal.Format(r.Limit))
 }
 
 // Format writes a value of the signal with its unit.

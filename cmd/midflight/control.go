@@ -32,7 +32,7 @@ func control(ctx context.Context, what string, args []string, stdout, stderr io.
 	return nil
 }
 
-// callWith is CALL midflight.throttle(7, 0.5, 30) and CALL midflight.limit('lag', 2).
+// callWith is CALL midflight.throttle(7, 0.5, 30) and CALL midflight.limit('replica_lag', '2s').
 func callWith(ctx context.Context, what string, args []string, stdout, stderr io.Writer) error {
 	db, args, err := connect(what, args, stderr)
 	if err != nil {
@@ -41,10 +41,15 @@ func callWith(ctx context.Context, what string, args []string, stdout, stderr io
 	defer db.Close()
 	if what == "limit" {
 		if len(args) != 2 {
-			return usageError{fmt.Errorf("limit needs the NAME of a limit and its VALUE")}
+			return usageError{fmt.Errorf("limit needs the NAME of a limit and its VALUE, off, or default")}
 		}
-		if _, err := db.ExecContext(ctx, "CALL midflight.limit(?, ?)", args[0], args[1]); err != nil {
+		value := sql.NullString{String: args[1], Valid: args[1] != "default"}
+		if _, err := db.ExecContext(ctx, "CALL midflight.limit(?, ?)", args[0], value); err != nil {
 			return fmt.Errorf("set the limit %s: %w", args[0], err)
+		}
+		if !value.Valid {
+			fmt.Fprintf(stdout, "limit: %s is as each Midflight is configured\n", args[0])
+			return nil
 		}
 		fmt.Fprintf(stdout, "limit: %s is %s\n", args[0], args[1])
 		return nil

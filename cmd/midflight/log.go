@@ -33,11 +33,11 @@ func newLogger(level string) (logger, error) {
 
 func (l logger) migration(e ghost.Event) {
 	switch e := e.(type) {
-	case ghost.ChunkCopied, ghost.KeysApplied, ghost.RowsCompared:
+	case ghost.ChunkCopied, ghost.KeysApplied, ghost.RowsCompared, ghost.Throttled: // up to several a second, each
 		l.Debug(e.String())
 	case ghost.Diverged:
 		l.Error(e.String())
-	case ghost.ChoresFailed, ghost.Interrupted:
+	case ghost.ChoresFailed, ghost.Interrupted, ghost.Broken:
 		l.Warn(e.String())
 	default:
 		l.Info(e.String())

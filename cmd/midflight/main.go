@@ -40,7 +40,7 @@ const usage = `midflight is a MySQL proxy that makes ALTER TABLE online.
   midflight throttle ID RATIO MINUTES
                            let a copy rest for RATIO (0 to 1) of the time
   midflight limit NAME VALUE
-                           set a throttle's limit
+                           set a throttle's limit; VALUE off: none, default: as configured
   midflight health         ask the one that runs, with the same settings, whether it lives
   midflight version
 

@@ -183,7 +183,8 @@ func (r *reading) logChanges() func([]store.Migration) error {
 		now := time.Now()
 		for i := len(list) - 1; i >= 0; i-- {
 			m := list[i]
-			what := string(m.Phase) + m.WaitingFor
+			waits, _, _ := strings.Cut(m.WaitingFor, " (") // a throttle's numbers are others each second
+			what := string(m.Phase) + waits
 			before := last[m.ID]
 			if before.what == what && (m.Ended() || now.Sub(before.at) < logEvery) {
 				continue

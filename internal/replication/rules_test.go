@@ -46,7 +46,7 @@ func TestRules(t *testing.T) {
 			})
 		}
 		run("ratio", "CALL midflight.throttle(ID, 1, 10)", "CALL midflight.throttle", "ratio", "CALL midflight.throttle(ID, 0, 0)")
-		run("query", "INSERT INTO shop.stop VALUES (1)", "query is 1, limit 1", "query", "DELETE FROM shop.stop")
+		run("query", "INSERT INTO shop.stop VALUES (1)", "query (1, limit 1)", "query", "DELETE FROM shop.stop")
 		now := time.Now().UTC()
 		closed := now.Add(12*time.Hour).Format("15:04") + "-" + now.Add(13*time.Hour).Format("15:04")
 		run("window", "CALL midflight.limit('window', '"+closed+"')", "the window "+closed+" UTC", "window", "CALL midflight.limit('window', NULL)")
@@ -73,7 +73,7 @@ func TestRules(t *testing.T) {
 				app.ExecContext(ctx, "SELECT id FROM shop.locked FOR UPDATE")
 			}()
 		}
-		run("threads", "DO 0", "threads_running is 5, limit 3", "threads_running", "CALL midflight.limit('threads_running', 'off')")
+		run("threads", "DO 0", "threads_running (5, limit 3)", "threads_running", "CALL midflight.limit('threads_running', 'off')")
 		cancel()
 		tx.Rollback()
 		waiting.Wait()
