@@ -148,7 +148,7 @@ func (p *Page) readSignals(v *view) {
 		return
 	}
 	for _, r := range p.Signals() {
-		s := reading{Reading: r, Shows: r.Signal.Format(r.Value), Beyond: r.Problem != "" || r.Load() > 1}
+		s := reading{Reading: r, Shows: r.Signal.Format(r.Value), Beyond: r.Problem != "" || r.Load() >= 1}
 		if r.Limit != 0 {
 			s.Bound, s.Part = r.Signal.Format(r.Limit), min(max(r.Load(), 0), 1)
 			if r.Problem != "" {

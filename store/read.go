@@ -65,7 +65,10 @@ func (m Migration) Left() string {
 		return ""
 	}
 	left := (time.Duration(m.ETA.Int64) * time.Second).String()
-	if m.ETAError.Int64 > 0 {
+	switch {
+	case m.ETAError.Int64 > m.ETA.Int64:
+		left += " or more"
+	case m.ETAError.Int64 > 0:
 		left += " ± " + (time.Duration(m.ETAError.Int64) * time.Second).String()
 	}
 	return left

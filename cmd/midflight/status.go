@@ -114,7 +114,10 @@ func left(m store.Migration) string {
 	if m.Ended() || !m.ETA.Valid {
 		return ""
 	}
-	if m.ETAError.Int64 > 0 {
+	switch {
+	case m.ETAError.Int64 > m.ETA.Int64:
+		return spellSeconds(m.ETA.Int64) + " or more"
+	case m.ETAError.Int64 > 0:
 		return spellSeconds(m.ETA.Int64) + " ± " + spellSeconds(m.ETAError.Int64)
 	}
 	return spellSeconds(m.ETA.Int64)
