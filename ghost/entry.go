@@ -26,6 +26,7 @@ const (
 	EntryCutOver EntryKind = "cutover" // an attempt at the exclusive lock: CutOverDetail
 	EntryVerify  EntryKind = "verify"  // what was compared: VerifyDetail
 	EntryWarning EntryKind = "warning" // of the server's, about the statement
+	EntryBlocked EntryKind = "blocked" // who is waited for before the swap
 	EntryKill    EntryKind = "kill"    // a session was ended that was in the way
 	EntryRunner  EntryKind = "runner"  // another Midflight runs it from here on
 )

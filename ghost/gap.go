@@ -25,6 +25,7 @@ type gap struct {
 	bell   *bell     // nil: no other Midflight is there
 
 	waitedFor []Blocker
+	noted     []uint64 // connections that the history has as waited for
 
 	// Of the attempt that is under way, or was last:
 	held      Held

@@ -1,6 +1,7 @@
 package ghost
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -87,6 +88,28 @@ func (g *gap) shows(ctx context.Context, blockers []Blocker) {
 	if g.waitedFor = blockers; !same {
 		g.Observe(Blocked{g.status.ID, g.request.Table, blockers})
 	}
+	g.recordBlockers(ctx, blockers)
+}
+
+// Of those who are waited for the history has each session once, if it is for more than a
+// moment, and not hundreds where many come and go.
+const (
+	notedAge      = time.Second
+	mostOfBlocked = 50
+)
+
+func (g *gap) recordBlockers(ctx context.Context, blockers []Blocker) {
+	isNew := func(b Blocker) bool {
+		return b.Age >= notedAge && !slices.Contains(g.noted, b.Connection)
+	}
+	fresh := slices.DeleteFunc(slices.Clone(blockers), func(b Blocker) bool { return !isNew(b) })
+	if len(fresh) == 0 || len(g.noted) >= mostOfBlocked {
+		return
+	}
+	for _, b := range fresh {
+		g.noted = append(g.noted, b.Connection)
+	}
+	g.record(ctx, Entry{Kind: EntryBlocked, Text: "the cut-over waits for " + who(fresh)})
 }
 
 // enforce follows the policy for those who have blocked for too long.
@@ -138,8 +161,24 @@ func (g *gap) blocked(ctx context.Context, pause func(context.Context, time.Dura
 			long = append(long, b)
 		}
 	}
-	slices.SortFunc(long, func(a, b Blocker) int { return int(b.Age - a.Age) })
-	return long, nil
+	return eachOnce(long), nil
+}
+
+// eachOnce has each session once, by its lock where it has one (who only reads from a
+// snapshot is not killed), the oldest first.
+func eachOnce(list []Blocker) []Blocker {
+	reads := func(b Blocker) int {
+		if b.Why == readsSnapshot {
+			return 1
+		}
+		return 0
+	}
+	slices.SortFunc(list, func(a, b Blocker) int {
+		return cmp.Or(cmp.Compare(a.Connection, b.Connection), reads(a)-reads(b), cmp.Compare(b.Age, a.Age))
+	})
+	list = slices.CompactFunc(list, func(a, b Blocker) bool { return a.Connection == b.Connection && a.Connection != 0 })
+	slices.SortStableFunc(list, func(a, b Blocker) int { return cmp.Compare(b.Age, a.Age) })
+	return list
 }
 
 // A holder is one hold of one session: a later transaction of the same session

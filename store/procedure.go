@@ -28,7 +28,7 @@ var procedures = []procedure{
 	{name: "cancel", set: "cancel_requested = TRUE", comment: "Ends the migration; the table stays as it was. Recorded in events", refused: running},
 	{name: "reveal", set: "reveal_requested = TRUE", comment: "Makes the columns visible that the migration has published INVISIBLE. Recorded in events", refused: publishing},
 	{name: "throttle", also: ", IN ratio DOUBLE, IN minutes DOUBLE", comment: "Has the copy rest for a part of the time, 0 to 1, for so many minutes. Recorded with both in events",
-		says:    "CONCAT(', rests for ', ROUND(100 * ratio), ' % of the next ', ROUND(minutes, 1) + 0, ' min')",
+		says:    "IF(ratio > 0 AND minutes > 0, CONCAT(', rests for ', ROUND(100 * ratio), ' % of the next ', ROUND(minutes, 1) + 0, ' min'), ', rests no more')",
 		set:     "throttle_ratio = ratio, throttle_until = UTC_TIMESTAMP(6) + INTERVAL ROUND(60 * minutes) SECOND",
 		refused: "COALESCE(" + running + ", CASE WHEN ratio IS NULL OR minutes IS NULL OR ratio < 0 OR ratio > 1 OR minutes < 0 OR minutes > 527040 THEN ' can not be throttled so: want a ratio of 0 to 1, and minutes' END)"},
 }

@@ -72,6 +72,10 @@ func callWith(ctx context.Context, what string, args []string, stdout, stderr io
 	if _, err := db.ExecContext(ctx, "CALL midflight.throttle(?, ?, ?)", id, ratio, minutes); err != nil {
 		return fmt.Errorf("throttle migration %d: %w", id, err)
 	}
+	if ratio == 0 || minutes == 0 {
+		fmt.Fprintf(stdout, "throttle: migration %d rests no more by an operator's word\n", id)
+		return nil
+	}
 	fmt.Fprintf(stdout, "throttle: migration %d rests for %.0f %% of the next %s\n", id, 100*ratio, plural(int64(minutes), "minute", "minutes"))
 	return nil
 }

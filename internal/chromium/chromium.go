@@ -47,6 +47,7 @@ func Start(t testing.TB) *Browser {
 	// It shows only pages of ours, and a container may forbid what its sandbox is made of.
 	cmd := exec.Command(path, "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
 		"--disable-background-networking", "--hide-scrollbars", "--force-color-profile=srgb", "--user-data-dir="+t.TempDir())
+	cmd.Dir = t.TempDir() // its fontconfig keeps a cache where it was started
 	p, err := open(cmd)
 	if err != nil {
 		t.Fatal(err)
