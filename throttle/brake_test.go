@@ -71,7 +71,7 @@ func TestWhatStops(t *testing.T) {
 			v := w.turn(3*time.Second, c.rules, c.orders, readings...)
 			if c.by == "" {
 				if v.By != "" || !w.b.MayCopy(w.now) || v.Share != 1 {
-					if v.By != ReplicaLag || v.Share == 0 { // it begins with little
+					if c.r.Limit = c.rules.Limits[c.r.Signal]; v.By != ReplicaLag || v.Share == 0 || c.r.Limit == 0 { // it begins with little
 						t.Errorf("%+v", v)
 					}
 				}
@@ -84,6 +84,21 @@ func TestWhatStops(t *testing.T) {
 				t.Errorf("of 3 s booked to %s: %s", c.by, booked)
 			}
 		})
+	}
+}
+
+// Whose lag nobody limits isn't waited for, not even in the beginning; with a limit again, all
+// begins anew.
+func TestLimitIsOff(t *testing.T) {
+	c := newTurns(true)
+	lag := Reading{Signal: ReplicaLag, Of: "db2:3306", Value: 60}
+	if v := c.turn(100*time.Millisecond, Rules{}, Orders{}, lag); v.By != "" || v.Share != 1 {
+		t.Errorf("off: %+v", v)
+	}
+	c.turn(time.Minute, Rules{}, Orders{}, lag)
+	lag.Value = 0
+	if v := c.turn(100*time.Millisecond, DefaultRules, Orders{}, lag); v.By != ReplicaLag || v.Share > 2*firstShare {
+		t.Errorf("on again: %+v", v)
 	}
 }
 
