@@ -3,6 +3,7 @@ package page
 import (
 	"database/sql"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -61,3 +62,12 @@ func waits(by map[throttle.Signal]time.Duration) string {
 
 // share is a part of the whole.
 func share(ratio float64) string { return fmt.Sprintf("%.0f %%", 100*ratio) }
+
+// machine is a client's address without its port, which says something to nobody once the
+// connection has ended.
+func machine(address string) string {
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		return host
+	}
+	return address
+}

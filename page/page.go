@@ -112,5 +112,5 @@ func (p *Page) write(w http.ResponseWriter, name string, v view, err error) {
 // html/template escapes by where a value stands. Statements, users' names and
 // errors are other people's text.
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
-	"percent": percent, "clock": clock, "millis": millis, "count": count, "waits": waits, "share": share,
+	"percent": percent, "clock": clock, "millis": millis, "count": count, "waits": waits, "share": share, "machine": machine,
 }).ParseFS(assets, "assets/*.html"))

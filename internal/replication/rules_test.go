@@ -100,7 +100,7 @@ func TestRules(t *testing.T) {
 				return paused
 			})
 			var why string
-			if err := top.root.QueryRow("SELECT event FROM midflight.events WHERE event LIKE 'stopped until CALL midflight.resume: app_errors is %' ORDER BY id DESC LIMIT 1").Scan(&why); err != nil {
+			if err := top.root.QueryRow("SELECT event FROM midflight.events WHERE event LIKE 'stopped until CALL midflight.resume: app_errors (%' ORDER BY id DESC LIMIT 1").Scan(&why); err != nil {
 				t.Error(err)
 			}
 			t.Log(why)
