@@ -66,12 +66,13 @@ func (c *counter) counted() int {
 
 // chore tells a statement that comes as time goes by.
 func chore(text string) bool {
-	for _, part := range []string{"_LOCK(", "SLEEP(", "FROM midflight.tables WHERE drop_at", "reveal_requested = TRUE", "owner <>", "binlog_snapshot", "gtid_executed"} {
+	for _, part := range []string{"_LOCK(", "SLEEP(", "FROM midflight.tables WHERE drop_at", "reveal_requested = TRUE", "owner <>", "binlog_snapshot", "gtid_executed",
+		"midflight.heartbeats", "midflight.limits", "innodb_metrics", "Innodb_history_list_length", "command NOT IN ('Sleep'", "wsrep_flow_control", "@@GLOBAL.server_id", "@@GLOBAL.performance_schema", "Binlog Dump"} {
 		if strings.Contains(text, part) {
 			return true
 		}
 	}
-	return false
+	return strings.HasSuffix(text, "@@GLOBAL.datadir")
 }
 
 // killPoints are at which statements of n something is done: as many as KILLS says, all with KILLS=all, else some
