@@ -24,9 +24,12 @@ prometheus: ## get Prometheus and promtool into the cache
 chromium: ## get a Chromium without a window into the cache
 	scripts/chromium
 
+# Those that take the longest begin first: most of their time is spent waiting.
+LONG = ./internal/oracle ./proxy ./internal/hardcases ./intercept ./internal/drivers ./internal/replication ./binlog ./cmd/midflight ./internal/soak
+
 test: servers drivers prometheus chromium build ## run all tests, on real servers, with real drivers and a real browser
 	env="$$(scripts/servers env && scripts/drivers env && scripts/prometheus env && scripts/chromium env)" && eval "$$env" && \
-	MIDFLIGHT_BINARY=$(CURDIR)/bin/midflight MIDFLIGHT_REQUIRE_SERVERS=1 go test -vet=off -count=1 -p 3 -timeout 18m ./...
+	MIDFLIGHT_BINARY=$(CURDIR)/bin/midflight MIDFLIGHT_REQUIRE_SERVERS=1 go test -vet=off -count=1 -p 4 -timeout 18m $(LONG) ./...
 
 test-fast: ## run the tests that take seconds
 	go test -short ./...
