@@ -452,15 +452,17 @@ func (s *source) checkServer(conn *client.Conn, at *assembler, patience time.Dur
 	return nil
 }
 
-// lost turns the server's answer that it can't go on into a LostPosition.
+// lost turns the server's answer that it can't go on into a LostPosition, and any other into
+// what mysqld knows errors by.
 func (s *source) lost(err error) error {
 	var e *mysql.MyError
-	if errors.As(err, &e) && (e.Code == 1236 || e.Code == 1373) {
-		if at := s.place(); at != nil {
-			return &LostPosition{at.position(), err}
-		}
+	if !errors.As(err, &e) {
+		return err
 	}
-	return err
+	if at := s.place(); at != nil && (e.Code == 1236 || e.Code == 1373) {
+		return &LostPosition{at.position(), err}
+	}
+	return mysqld.Answered(err, e.Code, e.Message)
 }
 
 // definitive: trying again leads to the same error.

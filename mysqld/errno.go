@@ -28,7 +28,6 @@ const (
 	ErrTableAccessDenied  = 1142
 	ErrLockWaitTimeout    = 1205
 	ErrServerShutdown     = 1053
-	ErrFileNotFound       = 29 // of the server's own files
 	ErrDeadlock           = 1213
 	ErrProcedureExists    = 1304
 	ErrNoSuchProcedure    = 1305
@@ -56,6 +55,25 @@ func Number(err error) uint16 {
 		return e.Number
 	}
 	return 0
+}
+
+// Answered is an error of another library, which has a server's answer in it, such that
+// Number finds that.
+func Answered(err error, number uint16, message string) error {
+	return &answered{err, &mysql.MySQLError{Number: number, Message: message}}
+}
+
+type answered struct {
+	error
+	as *mysql.MySQLError
+}
+
+func (a *answered) Unwrap() []error { return []error{a.error, a.as} }
+
+// IsFileError: the server could not open, read or stat a file of its own (mysys/errmsg.h).
+func IsFileError(err error) bool {
+	n := Number(err)
+	return n > 0 && n < 100
 }
 
 // IsDuplicateKey: a unique key would have had two equal entries.

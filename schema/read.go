@@ -117,13 +117,13 @@ FROM information_schema.statistics WHERE table_schema = ? AND table_name = ? ORD
 
 // readTriggers may meet another session that moves them, or was killed at it: the list names
 // one then that is no more (1360), on MariaDB that the table's file of them does not have
-// (1602) or whose own file is not there (29), for up to a tenth of a second; and MySQL may
+// (1602) or whose own file is not there (13, 29), for up to a tenth of a second; and MySQL may
 // find a deadlock in its dictionary (1213). So both are read anew.
 func readTriggers(ctx context.Context, db mysqld.Queryer, t *Table) error {
 	for deadline := time.Now().Add(2 * time.Second); ; {
 		triggers, err := readTriggersOnce(ctx, db, t.Name)
 		n := mysqld.Number(err)
-		if moving := n == mysqld.ErrNoSuchTrigger || n == mysqld.ErrCorruptTriggers || n == mysqld.ErrFileNotFound || mysqld.IsLockConflict(err); !moving || time.Now().After(deadline) {
+		if moving := n == mysqld.ErrNoSuchTrigger || n == mysqld.ErrCorruptTriggers || mysqld.IsFileError(err) || mysqld.IsLockConflict(err); !moving || time.Now().After(deadline) {
 			t.Triggers = triggers
 			return err
 		}
