@@ -105,7 +105,7 @@ func TestTrail(t *testing.T) {
 		phase("ready")
 		last := latest()
 		// By way of Midflight: at the server it may come between two statements.
-		if _, err := as("root").Exec("KILL QUERY " + twins.List(t, root, "SELECT connection_id FROM midflight.migrations WHERE id = " + last)[0]); err != nil {
+		if _, err := as("root").Exec("KILL QUERY " + twins.List(t, root, "SELECT connection_id FROM midflight.migrations WHERE id = "+last)[0]); err != nil {
 			t.Fatal(err)
 		}
 		if err := <-ended; err == nil {
