@@ -44,6 +44,8 @@ const askAgain = "Send the statement again, or let the server run it and block t
 // native runs the user's statement on a copy of some rows, and returns the
 // server's warnings or its verdict.
 func (s *syncer) native(ctx context.Context, rows string) (warned serverWarnings, verdict, err error) {
+	s.trying.Lock()
+	defer s.trying.Unlock()
 	sc := rowsScratch(s.status.ID, s.original.Name)
 	defer s.dropScratches(context.WithoutCancel(ctx), s.status.ID, sc)
 	plain := s.worker(
@@ -52,7 +54,7 @@ func (s *syncer) native(ctx context.Context, rows string) (warned serverWarnings
 		"SET /* midflight */ SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
 	)
 	defer plain.close()
-	err = plain.use(ctx, func(conn *sql.Conn) error {
+	copied := func(conn *sql.Conn) error {
 		if err := sc.create(ctx, conn); err != nil {
 			return err
 		}
@@ -71,8 +73,8 @@ func (s *syncer) native(ctx context.Context, rows string) (warned serverWarnings
 		_, err := conn.ExecContext(ctx, fmt.Sprintf("INSERT /* midflight m%d explain */ INTO %s (%s)\nSELECT %s FROM %s%s",
 			s.status.ID, sc.table.Quoted(), columns, columns, s.original.Name.Quoted()+mysqld.TableOnly, where(rows)))
 		return wrap(err, "copy the rows in question")
-	})
-	if err != nil {
+	}
+	if err = retry(ctx, patience, func() error { return plain.use(ctx, copied) }); err != nil {
 		return warned, nil, err
 	}
 	ddl := s.worker(scratchSession(s.request.Settings)...)

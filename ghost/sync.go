@@ -64,7 +64,8 @@ type syncer struct {
 	turned    time.Time     // when that last ended
 	ranges    []chunk.Range // all that was copied, for verification
 	count     count
-	chunks    int // handed to copiers
+	trying    sync.Mutex // of the schema in which rows are tried: several workers may have one that fails
+	chunks    int        // handed to copiers
 	warned    warned
 	forecast  forecast.Forecast
 	building  time.Time // when the building of the indexes began; zero: it isn't under way
