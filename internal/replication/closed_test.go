@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"midflight/internal/testmysql"
+	"midflight/throttle"
 )
 
 // TestFailsClosed: of a replica nobody knows how far it is. No rows are copied then, and
@@ -18,8 +19,8 @@ func TestFailsClosed(t *testing.T) {
 		waits := func(t *testing.T, for_ string) {
 			t.Helper()
 			await(t, for_, func() bool { return strings.Contains(top.latest(t, "waiting_for"), for_) })
-			before := top.latest(t, "rows_copied")
-			await(t, "time to be booked", func() bool { return strings.Contains(top.latest(t, "throttled"), "replica_lag") })
+			before, booked := top.latest(t, "rows_copied"), top.booked(t, throttle.ReplicaLag)
+			await(t, "another second to be booked", func() bool { return top.booked(t, throttle.ReplicaLag) >= booked+1 })
 			if after := top.latest(t, "rows_copied"); after != before {
 				t.Errorf("%s rows were copied, then %s", before, after)
 			}
@@ -38,30 +39,23 @@ func TestFailsClosed(t *testing.T) {
 			top.source.Exec(t, "CALL midflight.resume((SELECT MAX(id) FROM midflight.migrations))")
 		}
 
-		t.Run("stopped", func(t *testing.T) {
-			held(t)
-			top.replicas[1].Exec(t, stop(top.replicas[1], "SQL"))
-			goOn(t)
-			waits(t, "replica_lag of "+top.replicas[1].Addr+": it is stopped: its SQL thread does not run")
-			top.replicas[1].Exec(t, start(top.replicas[1]))
-			top.awaitPhase(t, "completed")
-		})
-		t.Run("cut off", func(t *testing.T) {
-			held(t)
-			top.replicas[0].Exec(t, stop(top.replicas[0], "IO"))
-			goOn(t)
-			waits(t, "replica_lag of "+top.replicas[0].Addr+": it is cut off: its IO thread does not run")
-			top.replicas[0].Exec(t, start(top.replicas[0]))
-			top.awaitPhase(t, "completed")
-		})
-		t.Run("a replica's replica", func(t *testing.T) {
-			held(t)
-			chained.Exec(t, stop(chained, "SQL"))
-			goOn(t)
-			waits(t, "replica_lag of "+chained.Addr+": it is stopped")
-			chained.Exec(t, start(chained))
-			top.awaitPhase(t, "completed")
-		})
+		for name, c := range map[string]struct {
+			replica     *testmysql.Server
+			thread, why string
+		}{
+			"stopped":             {top.replicas[1], "SQL", "it is stopped: its SQL thread does not run"},
+			"cut off":             {top.replicas[0], "IO", "it is cut off: its IO thread does not run"},
+			"a replica's replica": {chained, "SQL", "it is stopped"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				held(t)
+				c.replica.Exec(t, stop(c.replica, c.thread))
+				goOn(t)
+				waits(t, "replica_lag of "+c.replica.Addr+": "+c.why)
+				c.replica.Exec(t, start(c.replica))
+				top.awaitPhase(t, "completed")
+			})
+		}
 		t.Run("gone", func(t *testing.T) {
 			held(t)
 			chained.Kill9(t)

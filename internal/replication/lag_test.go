@@ -15,7 +15,7 @@ import (
 // part of the time. Nobody comes to lag by the limit, by a clock of the test's own, and what the
 // slow one can bear is used: that is found out first, without a limit.
 func TestLagStaysBelow(t *testing.T) {
-	rows := 150_000
+	rows := 200_000
 	if n, err := strconv.Atoi(os.Getenv("LAG_ROWS")); err == nil {
 		rows = n
 	}
@@ -48,11 +48,11 @@ func TestLagStaysBelow(t *testing.T) {
 		worst := clock()
 		t.Logf("the slow replica bears %.0f rows a second (it came to lag by %s), copied were %.0f (%.0f %%); lag %s at most; waited: %s",
 			bears, unbound[1].Round(10*time.Millisecond), rate, 100*rate/bears, max(worst[0], worst[1]).Round(10*time.Millisecond), top.latest(t, "throttled"))
-		if unbound[1] < time.Second {
-			t.Logf("it was not slow enough for this to be a test")
+		if unbound[1] < time.Second { // which is the limit
+			t.Errorf("the replica is not slow enough for this to be a test: without a limit it came to lag by %s", unbound[1])
 		}
 		for i, lag := range worst {
-			if lag >= time.Second && os.Getenv("LAG_ROWS") != "" || lag > max(2*time.Second, unbound[1]/2) {
+			if lag >= time.Second && os.Getenv("LAG_ROWS") != "" || lag > max(time.Second, unbound[1]/2) {
 				t.Errorf("replica %d came to lag by %s", i, lag)
 			}
 		}

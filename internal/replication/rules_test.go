@@ -87,7 +87,7 @@ func TestRules(t *testing.T) {
 			}
 			await(t, "a second of it", func() bool {
 				db.Exec("SELECT 1")
-				return time.Since(now) > 0 && top.felt(t, m) > 200
+				return top.felt(t, m) > 200
 			})
 			alter(t, m, "")
 			top.source.Exec(t, "CALL midflight.throttle("+id+", 1, 10)")

@@ -3,6 +3,7 @@ package replication
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -15,6 +16,7 @@ import (
 
 	"midflight/internal/testmidflight"
 	"midflight/internal/testmysql"
+	"midflight/throttle"
 )
 
 // A topology is a source and its replicas.
@@ -142,6 +144,18 @@ func (top *topology) latest(t *testing.T, column string) (v string) {
 		t.Fatal(err)
 	}
 	return v
+}
+
+// booked is for how many seconds the latest migration has waited for a signal.
+func (top *topology) booked(t *testing.T, signal throttle.Signal) float64 {
+	t.Helper()
+	var seconds map[throttle.Signal]float64
+	if text := top.latest(t, "throttled"); text != "" {
+		if err := json.Unmarshal([]byte(text), &seconds); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return seconds[signal]
 }
 
 func (top *topology) awaitPhase(t *testing.T, phase string) {
