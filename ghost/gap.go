@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"midflight/mysqld"
@@ -122,9 +123,8 @@ func (c *Config) endSession(ctx context.Context, id uint64) error {
 	return retry(ctx, patience, func() error {
 		c.DB.ExecContext(ctx, fmt.Sprintf("KILL /* midflight */ CONNECTION %d", id)) // it may be gone already
 		for {
-			var there int
-			err := c.DB.QueryRowContext(ctx, "SELECT /* midflight */ COUNT(*) FROM information_schema.processlist WHERE id = ?", id).Scan(&there)
-			if err != nil || there == 0 {
+			all, err := mysqld.Processes(ctx, c.DB)
+			if err != nil || !slices.ContainsFunc(all, func(p mysqld.Process) bool { return p.ID == id }) {
 				return err
 			}
 			if err := sleep(ctx, 10*time.Millisecond); err != nil {

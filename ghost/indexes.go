@@ -83,15 +83,23 @@ func (r *run) makeScratchAgain(ctx context.Context) error {
 // hasReplicas: somebody other than a Midflight reads the binlog, or the server is one
 // of a cluster.
 func (r *run) hasReplicas(ctx context.Context) (bool, error) {
-	query := "SELECT /* midflight */ COUNT(*) FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%' AND user <> ?"
-	if r.Flavor.MariaDB {
-		query += " OR (SELECT variable_value FROM information_schema.global_status WHERE variable_name = 'wsrep_cluster_size') > 1"
-	} else {
-		query += " OR (SELECT COUNT(*) FROM performance_schema.replication_group_members WHERE member_state <> 'OFFLINE') > 1"
+	readers, err := r.binlogReaders(ctx)
+	if err != nil || len(readers) > 0 {
+		return err == nil, err
 	}
-	var n int
-	err := r.DB.QueryRowContext(ctx, query, r.Server.User).Scan(&n)
-	return n > 0, wrap(err, "ask whether the server has replicas")
+	query := "SELECT /* midflight */ COUNT(*) > 1 FROM performance_schema.replication_group_members WHERE member_state <> 'OFFLINE'"
+	if r.Flavor.MariaDB {
+		query = "SELECT /* midflight */ COUNT(*) > 0 FROM information_schema.global_status WHERE variable_name = 'wsrep_cluster_size' AND variable_value > 1"
+	}
+	var others bool
+	err = r.DB.QueryRowContext(ctx, query).Scan(&others)
+	return others, wrap(err, "ask whether the server is one of a cluster")
+}
+
+// binlogReaders are who reads the binlog, Midflights left out.
+func (r *run) binlogReaders(ctx context.Context) ([]mysqld.Process, error) {
+	all, err := mysqld.Processes(ctx, r.DB)
+	return slices.DeleteFunc(all, func(p mysqld.Process) bool { return !p.IsBinlogDump() || p.User == r.Server.User }), wrap(err, "ask whether the server has replicas")
 }
 
 // buildSession lets the server use as many threads for sorting as we use for copying, and

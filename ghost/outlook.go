@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -228,21 +229,14 @@ func (r *run) inTheWay(ctx context.Context, copied bool) ([]Blocker, error) {
 
 // readReplicas lists who reads the binlog, Midflights left out.
 func (r *run) readReplicas(ctx context.Context, o *Outlook) error {
-	rows, err := r.DB.QueryContext(ctx, "SELECT /* midflight */ SUBSTRING_INDEX(host, ':', 1) FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%' AND user <> ? ORDER BY 1", r.Server.User)
+	readers, err := r.binlogReaders(ctx)
 	if err != nil {
-		return fmt.Errorf("ask whether the server has replicas: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var host string
-		if err := rows.Scan(&host); err != nil {
-			return err
-		}
-		o.Replicas = append(o.Replicas, host)
-	}
-	if err := rows.Err(); err != nil {
 		return err
 	}
+	for _, p := range readers {
+		o.Replicas = append(o.Replicas, p.Host)
+	}
+	slices.Sort(o.Replicas)
 	any, err := r.hasReplicas(ctx)
 	o.Cluster = any && len(o.Replicas) == 0
 	return err

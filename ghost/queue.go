@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -119,15 +120,17 @@ func (q *Queue) WasKilled(ctx context.Context, connection uint64, age time.Durat
 	bound, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	var name string
-	var up, sleeps int64
+	var up int64
 	if err := q.DB.QueryRowContext(bound, "SHOW /* midflight */ GLOBAL STATUS LIKE 'Uptime'").Scan(&name, &up); err != nil {
 		return false
 	}
 	if time.Duration(up+1)*time.Second < age {
 		return false
 	}
-	err := q.DB.QueryRowContext(bound, "SELECT /* midflight */ COUNT(*) FROM information_schema.processlist WHERE id = ? AND command = 'Query' AND state = 'User sleep'", connection).Scan(&sleeps)
-	return err == nil && sleeps == 0
+	all, err := mysqld.Processes(bound, q.DB)
+	return err == nil && !slices.ContainsFunc(all, func(p mysqld.Process) bool {
+		return p.ID == connection && p.Command == "Query" && p.State == "User sleep"
+	})
 }
 
 // Submit records a migration and lets it run as soon as no other one of the

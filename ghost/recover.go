@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"midflight/ghost/plan"
@@ -195,24 +196,15 @@ func (q *Queue) endWork(ctx context.Context, id int64) error {
 // endStatements ends what the server still does for a migration whose Midflight is gone:
 // a RENAME that waits would make what is found now untrue.
 func (q *Queue) endStatements(ctx context.Context, id int64) error {
-	rows, err := q.DB.QueryContext(ctx, "SELECT /* midflight */ id FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND INSTR(info, ?) > 0", fmt.Sprintf("/* midflight m%d */", id))
+	all, err := mysqld.FullProcesses(ctx, q.DB)
 	if err != nil {
 		return fmt.Errorf("look for its statements: %w", err)
 	}
-	defer rows.Close()
-	var ids []uint64
-	for rows.Next() {
-		var id uint64
-		if err := rows.Scan(&id); err != nil {
-			return err
+	for _, p := range all {
+		if !strings.Contains(p.Statement, fmt.Sprintf("/* midflight m%d */", id)) {
+			continue
 		}
-		ids = append(ids, id)
-	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	for _, id := range ids {
-		if err := q.endSession(ctx, id); err != nil {
+		if err := q.endSession(ctx, p.ID); err != nil {
 			return fmt.Errorf("end its statements: %w", err)
 		}
 	}

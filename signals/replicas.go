@@ -214,42 +214,54 @@ func binlogReaders(ctx context.Context, db *sql.DB, flavor mysqld.Flavor, ours s
 			return nil, fmt.Errorf("ask who reads the binlog: %w", err)
 		}
 	}
-	query := "SELECT /* midflight */ host FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%' AND user <> ?"
-	if told {
-		// A thread that the performance schema has no room for tells nothing either; mysqlbinlog
-		// calls itself a listener, and lets nobody wait.
-		query = `SELECT /* midflight */ p.host FROM information_schema.processlist p
-LEFT JOIN performance_schema.threads t ON t.processlist_id = p.id
-LEFT JOIN performance_schema.session_connect_attrs role ON role.processlist_id = p.id AND role.attr_name = '_client_role'
-LEFT JOIN performance_schema.session_connect_attrs program ON program.processlist_id = p.id AND program.attr_name = 'program_name'
-WHERE p.command LIKE 'Binlog Dump%'
-  AND (role.attr_value = 'binary_log_listener' AND COALESCE(program.attr_value, '') <> 'mysqlbinlog' OR t.thread_id IS NULL AND p.user <> ?)`
-	}
-	rows, err := db.QueryContext(ctx, query, ours)
+	all, err := mysqld.Processes(ctx, db)
 	if err != nil {
 		return nil, fmt.Errorf("ask who reads the binlog: %w", err)
 	}
-	defer rows.Close()
-	var hosts []string
-	for rows.Next() {
-		var host string
-		if err := rows.Scan(&host); err != nil {
-			return nil, fmt.Errorf("ask who reads the binlog: %w", err)
+	replicas := map[uint64]bool{}
+	if told {
+		if replicas, err = tellReplicas(ctx, db); err != nil {
+			return nil, err
 		}
-		hosts = append(hosts, hostOf(host))
 	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("ask who reads the binlog: %w", err)
+	var hosts []string
+	for _, p := range all {
+		if !p.IsBinlogDump() {
+			continue
+		}
+		// A thread that the performance schema has no room for tells nothing either.
+		if is, told := replicas[p.ID]; is || !told && p.User != ours {
+			hosts = append(hosts, p.Host)
+		}
 	}
 	return hosts, nil
 }
 
-// hostOf a client, of HOST:PORT as the process list has it: an IPv6 address has no brackets.
-func hostOf(client string) string {
-	if i := strings.LastIndexByte(client, ':'); i >= 0 {
-		return client[:i]
+// tellReplicas tells of each connection that reads the binlog whether a replica does.
+// (mysqlbinlog calls itself a listener, too, and lets nobody wait.)
+func tellReplicas(ctx context.Context, db *sql.DB) (map[uint64]bool, error) {
+	rows, err := db.QueryContext(ctx, `SELECT /* midflight */ t.processlist_id, COALESCE(role.attr_value = 'binary_log_listener', FALSE) AND COALESCE(program.attr_value, '') <> 'mysqlbinlog'
+FROM performance_schema.threads t
+LEFT JOIN performance_schema.session_connect_attrs role ON role.processlist_id = t.processlist_id AND role.attr_name = '_client_role'
+LEFT JOIN performance_schema.session_connect_attrs program ON program.processlist_id = t.processlist_id AND program.attr_name = 'program_name'
+WHERE t.processlist_command LIKE 'Binlog Dump%'`)
+	if err != nil {
+		return nil, fmt.Errorf("ask who reads the binlog: %w", err)
 	}
-	return client
+	defer rows.Close()
+	replicas := map[uint64]bool{}
+	for rows.Next() {
+		var id uint64
+		var is bool
+		if err := rows.Scan(&id, &is); err != nil {
+			return nil, fmt.Errorf("ask who reads the binlog: %w", err)
+		}
+		replicas[id] = is
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("ask who reads the binlog: %w", err)
+	}
+	return replicas, nil
 }
 
 // An entry is what a replica tells of itself when it registers.

@@ -21,14 +21,6 @@ func TestParseReplicas(t *testing.T) {
 	}
 }
 
-func TestHostOf(t *testing.T) {
-	for client, want := range map[string]string{"10.0.0.7:52110": "10.0.0.7", "db2.internal:40000": "db2.internal", "localhost": "localhost", "::1:53422": "::1", "fe80::1:2:40000": "fe80::1:2"} {
-		if got := hostOf(client); got != want {
-			t.Errorf("%s: %s, want %s", client, got, want)
-		}
-	}
-}
-
 func TestCandidates(t *testing.T) {
 	for _, c := range []struct {
 		what    string

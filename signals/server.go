@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"midflight/mysqld"
@@ -52,12 +53,24 @@ func (s *Sampler) reading(signal throttle.Signal, ctx context.Context, ask func(
 // threadsRunning doesn't count our own: whoever gives way to his own work never ends it
 // (spirit's issue 1227).
 func (s *Sampler) threadsRunning(ctx context.Context) (float64, error) {
-	const query = `SELECT /* midflight */ COUNT(*) FROM information_schema.processlist
-WHERE command NOT IN ('Sleep', 'Daemon', 'Binlog Dump', 'Binlog Dump GTID', 'Slave_IO', 'Slave_SQL', 'Slave_worker') AND user NOT IN (?, 'system user', 'event_scheduler')
-  AND COALESCE(state, '') <> 'User sleep'`
-	var n float64
-	err := s.DB.QueryRowContext(ctx, query, s.Server.User).Scan(&n)
-	return n, err
+	all, err := mysqld.Processes(ctx, s.DB)
+	n := 0
+	for _, p := range all {
+		if isRunning(p) && p.User != s.Server.User {
+			n++
+		}
+	}
+	return float64(n), err
+}
+
+func isRunning(p mysqld.Process) bool {
+	switch {
+	case p.Command == "Sleep" || p.Command == "Daemon" || p.IsBinlogDump() || strings.HasPrefix(p.Command, "Slave_"),
+		p.User == "system user" || p.User == "event_scheduler",
+		p.State == "User sleep":
+		return false
+	}
+	return true
 }
 
 // historyList is how many undo records wait to be purged: each makes old versions of rows

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 	"midflight/binlog"
 	"midflight/ghost"
+	"midflight/mysqld"
 	"midflight/schema"
 )
 
@@ -158,8 +160,12 @@ func (s *Store) Admitted(ctx context.Context, id int64) ([]uint64, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.db.QueryContext(ctx, `SELECT /* midflight */ s.connection_id FROM midflight.sessions s JOIN information_schema.processlist p ON p.id = s.connection_id
-WHERE s.migration_id = ? AND p.user = SUBSTRING_INDEX(USER(), '@', 1) AND ABS(TIMESTAMPDIFF(SECOND, s.server_start, ?)) <= 2`, id, start)
+	all, err := mysqld.Processes(ctx, s.db)
+	if err != nil {
+		return nil, fmt.Errorf("look for connections of migration %d: %w", id, err)
+	}
+	rows, err := s.db.QueryContext(ctx, `SELECT /* midflight */ connection_id, SUBSTRING_INDEX(USER(), '@', 1) FROM midflight.sessions
+WHERE migration_id = ? AND ABS(TIMESTAMPDIFF(SECOND, server_start, ?)) <= 2`, id, start)
 	if err != nil {
 		return nil, fmt.Errorf("look for connections of migration %d: %w", id, err)
 	}
@@ -167,10 +173,13 @@ WHERE s.migration_id = ? AND p.user = SUBSTRING_INDEX(USER(), '@', 1) AND ABS(TI
 	var ids []uint64
 	for rows.Next() {
 		var id uint64
-		if err := rows.Scan(&id); err != nil {
+		var ours string
+		if err := rows.Scan(&id, &ours); err != nil {
 			return nil, err
 		}
-		ids = append(ids, id)
+		if slices.ContainsFunc(all, func(p mysqld.Process) bool { return p.ID == id && p.User == ours }) {
+			ids = append(ids, id)
+		}
 	}
 	return ids, rows.Err()
 }
