@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"midflight/binlog"
@@ -341,8 +342,8 @@ func (s *syncer) renamed(ctx context.Context, g *gap, err error, shadow, old sch
 	ctx = context.WithoutCancel(ctx)
 	// A backup that has begun since nobody was seen to hold anything; a KILL QUERY after
 	// which the table could not be opened again under its lock; MariaDB's lock session
-	// died, and the sentry is still there.
-	if mysqld.IsLockConflict(err) || mysqld.Number(err) == mysqld.ErrTableNotLocked || s.Flavor.MariaDB && mysqld.Number(err) == mysqld.ErrTableExists {
+	// died, and the sentry is still there, or a KILL met the reading of the triggers.
+	if mysqld.IsLockConflict(err) || mysqld.Number(err) == mysqld.ErrTableNotLocked || s.Flavor.MariaDB && (mysqld.Number(err) == mysqld.ErrTableExists || isHalfRead(err)) {
 		return fmt.Errorf("%w: %w", errTooSoon, err)
 	}
 	if mysqld.IsServerError(err) && !mysqld.IsKilled(err) {
@@ -353,16 +354,17 @@ func (s *syncer) renamed(ctx context.Context, g *gap, err error, shadow, old sch
 		return obstacle("swap the tables: %v; and the session that does it can't be ended: %v", err, gone)
 	}
 	asked := retry(ctx, patience, func() error {
-		_, oldErr := schema.Read(ctx, s.DB, old)
-		_, shadowErr := schema.Read(ctx, s.DB, shadow)
+		there, err := schema.Existing(ctx, s.DB, old, shadow)
 		switch {
-		case oldErr == nil && errors.Is(shadowErr, schema.ErrNotFound):
+		case err != nil:
+			return err
+		case slices.Equal(there, []schema.Name{old}):
 			s.swapped, s.old = true, old
 			return nil
-		case shadowErr == nil && errors.Is(oldErr, schema.ErrNotFound):
+		case slices.Equal(there, []schema.Name{shadow}):
 			return nil
 		}
-		return errors.Join(oldErr, shadowErr)
+		return fmt.Errorf("of %s and %s there are: %s", old, shadow, there)
 	})
 	if s.swapped {
 		return nil

@@ -150,7 +150,7 @@ func (s *syncer) beginSwapMariaDB(ctx context.Context, sentry, shadow schema.Nam
 	err := retry(ctx, patience, func() error {
 		err := s.alone(ctx, fmt.Sprintf("RENAME /* midflight m%d */ TABLE %s TO %s", s.status.ID, s.shadow.Quoted(), shadow.Quoted()))
 		if n := mysqld.Number(err); n == mysqld.ErrNoSuchTable || n == mysqld.ErrTableExists {
-			if _, gone := schema.Read(ctx, s.DB, s.shadow); errors.Is(gone, schema.ErrNotFound) { // done by a try whose answer was lost
+			if there, asked := schema.Exists(ctx, s.DB, s.shadow); !there && asked == nil { // done by a try whose answer was lost
 				return nil
 			}
 		}

@@ -155,7 +155,7 @@ func (g *passing) aim(ctx context.Context, d Direct) (err error) {
 		return nil
 	}
 	if d.NoKill {
-		if g.existing, err = g.thatExist(ctx, g.tables); err != nil {
+		if g.existing, err = schema.Existing(ctx, g.DB, g.tables...); err != nil {
 			return err
 		}
 	}
@@ -167,20 +167,6 @@ func (g *passing) aim(ctx context.Context, d Direct) (err error) {
 	}
 	g.tables, err = g.withRelated(ctx, g.tables)
 	return err
-}
-
-func (g *passing) thatExist(ctx context.Context, tables []schema.Name) (there []schema.Name, err error) {
-	for _, t := range tables {
-		var n int
-		err := g.DB.QueryRowContext(ctx, "SELECT /* midflight */ COUNT(*) FROM information_schema.tables WHERE table_schema = ? AND table_name = ?", t.Schema, t.Table).Scan(&n)
-		if err != nil {
-			return nil, fmt.Errorf("ask whether %s exists: %w", t, err)
-		}
-		if n > 0 && !slices.Contains(there, t) {
-			there = append(there, t)
-		}
-	}
-	return there, nil
 }
 
 func (g *passing) tableOf(ctx context.Context, trigger schema.Name) ([]schema.Name, error) {

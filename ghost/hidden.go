@@ -119,7 +119,7 @@ WHERE v.variable_value = 'OFF' AND t.processlist_id <> CONNECTION_ID()`)
 // has. One that comes later moves what hidden asks for, under the lock too.
 func (s *syncer) mustBeAsItWas(ctx context.Context) error {
 	return retry(ctx, patience, func() error {
-		now, err := schema.Read(ctx, s.DB, s.original.Name)
+		now, err := s.readTable(ctx, s.status.ID, s.original.Name)
 		if err != nil {
 			return err
 		}

@@ -227,7 +227,7 @@ func (r *run) prepare(ctx context.Context) (plan.Plan, []Warning, error) {
 		}
 		// Not by conn: its time zone counts in what the server shows, and
 		// PAD_CHAR_TO_FULL_LENGTH pads a CHAR's default on MariaDB.
-		original, err := schema.Read(ctx, r.DB, r.request.Table)
+		original, err := r.readTable(ctx, r.status.ID, r.request.Table)
 		if err != nil {
 			return err
 		}
@@ -377,11 +377,8 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, plain *worker, asked p
 // mustBeFree refuses to touch a table that we did not make, and drops one of
 // ours that an earlier migration left or kept.
 func (r *run) mustBeFree(ctx context.Context, t schema.Name) error {
-	_, err := schema.Read(ctx, r.DB, t)
-	if errors.Is(err, schema.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
+	there, err := schema.Exists(ctx, r.DB, t)
+	if err != nil || !there {
 		return err
 	}
 	ours, err := r.Store.Ours(ctx, t)

@@ -214,13 +214,7 @@ func (q *Queue) endStatements(ctx context.Context, id int64) error {
 // wasSwapped reads the truth from the names: the swap is one RENAME that takes
 // the shadow's name away and makes the old table's.
 func (q *Queue) wasSwapped(ctx context.Context, s Status, claimed []schema.Name) (bool, error) {
-	exists := func(t schema.Name) (bool, error) {
-		_, err := schema.Read(ctx, q.DB, t)
-		if errors.Is(err, schema.ErrNotFound) {
-			return false, nil
-		}
-		return err == nil, err
-	}
+	exists := func(t schema.Name) (bool, error) { return schema.Exists(ctx, q.DB, t) }
 	if ok, err := exists(s.Table); !ok || err != nil {
 		return false, err
 	}

@@ -71,10 +71,12 @@ func (r *run) adopt(ctx context.Context, conn *sql.Conn, p plan.Plan, tables row
 	}
 	r.shadow, r.oldAs = facts.Shadow, facts.Old
 	if late := lateShadowName(r.original.Name, r.status.ID); r.Flavor.MariaDB { // renamed for a swap
-		if _, err := schema.Read(ctx, r.DB, late); err == nil {
-			r.shadow = late
-		} else if !errors.Is(err, schema.ErrNotFound) {
+		there, err := schema.Exists(ctx, r.DB, late)
+		if err != nil {
 			return p, err
+		}
+		if there {
+			r.shadow = late
 		}
 	}
 	tables.Shadow = r.shadow

@@ -389,7 +389,7 @@ func (r *run) follow(ctx context.Context, p plan.Plan) (_ *syncer, err error) {
 		}
 	}()
 	// DDL from here on is in the stream; what came since the plan was made is not.
-	now, err := schema.Read(ctx, r.DB, r.original.Name)
+	now, err := r.readTable(ctx, r.status.ID, r.original.Name)
 	if err != nil {
 		return nil, err
 	}

@@ -158,36 +158,41 @@ func (c *Config) mendTriggers(ctx context.Context, id int64, triggers []schema.T
 	if len(triggers) == 0 {
 		return false, nil
 	}
-	t, err := schema.Read(ctx, c.DB, live)
-	if errors.Is(err, schema.ErrNotFound) { // somebody has dropped it, and them
-		return false, nil
-	}
-	if err != nil {
+	names, err := schema.Existing(ctx, c.DB, append([]schema.Name{live}, others...)...)
+	if err != nil || !slices.Contains(names, live) { // somebody has dropped it, and them
 		return false, err
 	}
-	if slices.EqualFunc(t.Triggers, triggers, sameTrigger) {
-		return false, nil
+	var locks []string
+	for _, n := range names {
+		locks = append(locks, n.Quoted()+" WRITE")
 	}
-	locks := live.Quoted() + " WRITE"
-	for _, o := range others {
-		if _, err := schema.Read(ctx, c.DB, o); err == nil && o != live {
-			locks += ", " + o.Quoted() + " WRITE"
-		}
-	}
-	// Everybody who wants the table queues behind us meanwhile.
-	w := c.worker(id, "SET /* midflight */ SESSION lock_wait_timeout = 2, wait_timeout = 10")
+	lock := "LOCK /* midflight */ TABLES " + strings.Join(locks, ", ")
+	w := c.worker(id, mendSession)
 	defer w.close()
 	for try := 1; ; try++ {
 		err := w.use(ctx, func(conn *sql.Conn) error {
-			if _, err := conn.ExecContext(ctx, "LOCK /* midflight */ TABLES "+locks); err != nil {
+			if c.Flavor.MariaDB { // else it may not be true what is read
+				if _, err := conn.ExecContext(ctx, lock); err != nil {
+					return wrap(err, "lock %s to look at its triggers", live)
+				}
+				if err := reopenTables(ctx, conn, names); err != nil {
+					return err
+				}
+			}
+			t, err := schema.Read(ctx, c.DB, live)
+			if err != nil || slices.EqualFunc(t.Triggers, triggers, sameTrigger) {
+				return err
+			}
+			mended = true
+			if _, err := conn.ExecContext(ctx, lock); err != nil {
 				return wrap(err, "lock %s to give it its triggers back", live)
 			}
 			return c.remakeTriggers(ctx, conn, id, triggers, live)
 		})
 		// On MariaDB a KILL QUERY of DROP TRIGGER can take the table out of the lock.
-		broken := mysqld.Number(err) == mysqld.ErrTableNotLocked || mysqld.IsKilled(err)
+		broken := mysqld.Number(err) == mysqld.ErrTableNotLocked || mysqld.IsKilled(err) || c.Flavor.MariaDB && isHalfRead(err)
 		if !broken || try == 5 {
-			return true, err
+			return mended, err
 		}
 		w.close()
 	}

@@ -22,6 +22,7 @@ const (
 	ErrDupColumn          = 1060
 	ErrDupEntry           = 1062
 	ErrCantDropKey        = 1091
+	ErrParse              = 1064
 	ErrNoSuchThread       = 1094
 	ErrTableNotLocked     = 1100
 	ErrNoSuchTable        = 1146
@@ -33,6 +34,7 @@ const (
 	ErrNoSuchProcedure    = 1305
 	ErrQueryInterrupted   = 1317
 	ErrTableDefChanged    = 1412
+	ErrTriggerExists      = 1359
 	ErrNoSuchTrigger      = 1360
 	ErrMaxPreparedStmts   = 1461
 	ErrCorruptTriggers    = 1602

@@ -132,7 +132,7 @@ func TestClientsStopReading(t *testing.T) {
 	for _, b := range bystanders {
 		x.await("a bystander's statements", func() bool { return b.n.Load() > 100 })
 	}
-	x.grown(len(all)*256 + 12<<10)
+	x.grown(len(all)*256 + 8<<10)
 	x.unharmed(bystanders, 3*time.Second)
 	// One of each goes on, the other leaves.
 	for i, r := range all {
@@ -154,7 +154,7 @@ func TestClientsStopReading(t *testing.T) {
 		}
 		r.Close()
 	}
-	x.grown(len(all)*256 + 12<<10)
+	x.grown(len(all)*256 + 8<<10)
 	x.awaitRest()
 }
 
