@@ -358,13 +358,13 @@ func (s *syncer) renamed(ctx context.Context, g *gap, err error, shadow, old sch
 		switch {
 		case err != nil:
 			return err
-		case slices.Equal(there, []schema.Name{old}):
+		case slices.Contains(there, shadow): // old may be MariaDB's sentry
+			return nil
+		case slices.Contains(there, old):
 			s.swapped, s.old = true, old
 			return nil
-		case slices.Equal(there, []schema.Name{shadow}):
-			return nil
 		}
-		return fmt.Errorf("of %s and %s there are: %s", old, shadow, there)
+		return fmt.Errorf("neither %s nor %s is there", shadow, old)
 	})
 	if s.swapped {
 		return nil

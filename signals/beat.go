@@ -19,7 +19,7 @@ func (s *Sampler) beat(ctx context.Context) {
 			s.forget(beatSource)
 			return
 		}
-		if time.Since(last) < sampleEvery && !s.hasReplicas() {
+		if entered, replicas := s.copying(); !last.Before(entered) && time.Since(last) < sampleEvery && !replicas {
 			return
 		}
 		last = time.Now()
@@ -35,8 +35,9 @@ func (s *Sampler) beat(ctx context.Context) {
 	})
 }
 
-func (s *Sampler) hasReplicas() bool {
+// copying tells since when rows are copied, and whether replicas get them.
+func (s *Sampler) copying() (entered time.Time, replicas bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.replicas > 0
+	return s.entered, s.replicas > 0
 }

@@ -1,6 +1,7 @@
 package signals
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -77,4 +78,40 @@ func TestEntered(t *testing.T) {
 	if s.Enter(); !s.entered.After(began) {
 		t.Error("it has not begun anew")
 	}
+}
+
+type beats struct {
+	Store
+	written chan time.Time
+}
+
+func (b beats) Beat(context.Context, int64, time.Time) error {
+	b.written <- time.Now()
+	return nil
+}
+
+// TestBeatsAtOnce: who begins right after another has ended waits for no second to pass.
+func TestBeatsAtOnce(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	b := beats{written: make(chan time.Time, 100)}
+	s := New(Config{Store: b})
+	ended := make(chan struct{})
+	go func() { defer close(ended); s.beat(ctx) }()
+	quickest := time.Hour
+	for range 5 {
+		entered := time.Now()
+		leave := s.Enter()
+		for at := range b.written {
+			if at.After(entered) {
+				quickest = min(quickest, at.Sub(entered))
+				break
+			}
+		}
+		leave()
+	}
+	if quickest > sampleEvery/4 {
+		t.Errorf("%v at least", quickest)
+	}
+	cancel()
+	<-ended
 }

@@ -102,6 +102,9 @@ func TestUsage(t *testing.T) {
 			t.Errorf("midflight %s: status %d, want %d with %q\n%s%s", c.args, status, c.status, c.out, stdout, stderr)
 		}
 	}
+	if _, stderr, status := runs(t, nil, "throttle", "-h"); status != 0 || !strings.Contains(stderr, "midflight throttle [FLAGS] ID RATIO MINUTES\nlet a copy rest") {
+		t.Errorf("status %d: %s", status, stderr)
+	}
 	if _, stderr, status := runs(t, nil, "serve", "-h"); status != 0 || !strings.Contains(stderr, "-listen HOST:PORT") {
 		t.Errorf("midflight serve -h: status %d\n%s", status, stderr)
 	}

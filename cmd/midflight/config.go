@@ -115,6 +115,7 @@ func (c *config) serveFlags(f *flag.FlagSet) {
 func (c *config) parse(name string, args []string, stderr io.Writer, flags func(*config, *flag.FlagSet)) ([]string, error) {
 	f := flag.NewFlagSet("midflight "+name, flag.ContinueOnError)
 	f.SetOutput(stderr)
+	f.Usage = commandUsage(name, f)
 	file := f.String("config", os.Getenv("MIDFLIGHT_CONFIG"), "`FILE` (YAML) with a key for each flag")
 	flags(c, f)
 	var plain []string // what is no flag; flags may stand behind it, too

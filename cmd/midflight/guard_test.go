@@ -62,7 +62,7 @@ func TestHTTPIsGuarded(t *testing.T) {
 		if _, err := conf.parse("serve", args, io.Discard, (*config).serveFlags); err != nil {
 			t.Fatal(err)
 		}
-		_, err := conf.guard(t.Context(), logger{zap.NewNop()})
+		_, err := conf.guard(t.Context(), loggerOn(zap.NewNop()))
 		if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %q", c.args, err, c.says)
 		}
@@ -125,7 +125,7 @@ func TestHTTPCertificates(t *testing.T) {
 	if _, err := conf.parse("serve", []string{"--http", "0.0.0.0:0", "--http-tls-cert", cert, "--http-tls-key", key, "--http-client-ca", mine}, io.Discard, (*config).serveFlags); err != nil {
 		t.Fatal(err)
 	}
-	g, err := conf.guard(t.Context(), logger{zap.NewNop()})
+	g, err := conf.guard(t.Context(), loggerOn(zap.NewNop()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -13,7 +14,16 @@ import (
 
 // logger writes events as log lines. A line never has a statement's text, since
 // values may be in it.
-type logger struct{ *zap.Logger }
+type logger struct {
+	*zap.Logger
+	repeated *zap.Logger // has an equal line once a minute: what is tried again each second
+}
+
+func loggerOn(z *zap.Logger) logger {
+	return logger{z, z.WithOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core {
+		return zapcore.NewSamplerWithOptions(c, time.Minute, 1, 0)
+	}))}
+}
 
 func newLogger(level string) (logger, error) {
 	l, err := zap.ParseAtomicLevel(level)
@@ -28,7 +38,7 @@ func newLogger(level string) (logger, error) {
 	if err != nil {
 		return logger{}, fmt.Errorf("open the log: %w", err)
 	}
-	return logger{z}, nil
+	return loggerOn(z), nil
 }
 
 func (l logger) migration(e ghost.Event) {
@@ -37,7 +47,9 @@ func (l logger) migration(e ghost.Event) {
 		l.Debug(e.String())
 	case ghost.Diverged:
 		l.Error(e.String())
-	case ghost.ChoresFailed, ghost.Interrupted, ghost.Broken:
+	case ghost.ChoresFailed:
+		l.repeated.Warn(e.String())
+	case ghost.Interrupted, ghost.Broken:
 		l.Warn(e.String())
 	default:
 		l.Info(e.String())

@@ -88,7 +88,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	door := new(door)
 	sampler := signals.New(signals.Config{
 		Server: c.account(), Flavor: flavor, DB: db, Store: keep, Rules: c.Rules, Replicas: c.Replicas, Query: c.Query,
-		Observe: func(err error) { log.Warn("signals", zap.Error(err)) },
+		Observe: func(err error) { log.repeated.Warn("signals: " + err.Error()) },
 	})
 	series.Signals(sampler.Readings)
 	lately := timeline.New(door.Felt)
