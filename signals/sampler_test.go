@@ -98,11 +98,13 @@ func TestBeatsAtOnce(t *testing.T) {
 	ended := make(chan struct{})
 	go func() { defer close(ended); s.beat(ctx) }()
 	quickest := time.Hour
-	for range 5 {
+	for try := range 6 {
 		entered := time.Now()
 		leave := s.Enter()
 		for at := range b.written {
-			if at.After(entered) {
+			if at.After(entered) && try == 0 {
+				break
+			} else if at.After(entered) {
 				quickest = min(quickest, at.Sub(entered))
 				break
 			}
