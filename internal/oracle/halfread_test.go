@@ -19,7 +19,7 @@ import (
 func TestTriggersAreHalfRead(t *testing.T) {
 	eachSite(t, func(t *testing.T, s *site) {
 		n := schema.Name{Schema: s.server.NewDatabase(t), Table: "watched"}
-		long := "BEGIN " + strings.Repeat("SET @a = 1; ", 10000) + "END" // so that reading it takes a while
+		long := "BEGIN " + strings.Repeat("SET @a = 1; ", 3000) + "END" // so that reading it takes a while
 		writer := session(t, s.server.Addr, n.Schema, "CREATE TABLE watched (id INT NOT NULL PRIMARY KEY AUTO_INCREMENT, v INT)",
 			"CREATE TRIGGER one BEFORE INSERT ON watched FOR EACH ROW "+long,
 			"CREATE TRIGGER two BEFORE DELETE ON watched FOR EACH ROW SET @b = 1",
