@@ -6,7 +6,8 @@ import "time"
 type Felt struct {
 	// Latency counts those under way, too, with what they have taken so far.
 	Latency Latency
-	Failed  uint64 // answered with an error, of whatever cause
+	// Suffered were answered with an error that is no fault of the statement's own.
+	Suffered uint64
 }
 
 // Felt tells what clients felt of the statements, text and prepared ones, that name one of
@@ -36,8 +37,8 @@ func (s *Server) Felt(names []string, from, to time.Time) (f Felt) {
 		}
 		slots[latencySlot(took)]++
 		f.Latency.Sum += time.Duration(max(took, 0))
-		if s.failed {
-			f.Failed++
+		if s.suffered {
+			f.Suffered++
 		}
 	})
 	f.Latency.count(&slots)
@@ -60,11 +61,11 @@ func (s *session) sample(c *command, now nanos) {
 
 // sampleEnds takes note that the oldest command in flight has ended, of a session with a
 // sampled one. s.mu is held.
-func (s *session) sampleEnds(took nanos, failed bool) {
+func (s *session) sampleEnds(took nanos, suffered bool) {
 	if s.before > 0 {
 		s.before--
 		return
 	}
-	s.srv.samples.end(s.sampled, took, failed)
+	s.srv.samples.end(s.sampled, took, suffered)
 	s.sampled = 0
 }

@@ -12,7 +12,9 @@ import (
 
 func TestFelt(t *testing.T) {
 	eachWay(t, func(t *testing.T, s *testmysql.Server, d *draining, dial func() *rawConn) {
-		c := dial()
+		c, holder := dial(), dial()
+		holder.query("BEGIN")
+		holder.query("SELECT * FROM t FOR UPDATE")
 		const slow = 30 * time.Millisecond
 		names := []string{"locked"}
 		begin := time.Now()
@@ -23,7 +25,9 @@ func TestFelt(t *testing.T) {
 		for range 5 {
 			c.query("SELECT COUNT(*) FROM t")
 		}
-		c.query("SELECT nothing FROM locked")
+		c.query("SELECT nothing FROM locked") // its own fault
+		c.query("SELECT t.* FROM t LEFT JOIN locked ON 1 = 0 FOR UPDATE NOWAIT")
+		holder.query("ROLLBACK")
 		c.do("\x16SELECT SLEEP(0.03) FROM (SELECT 1) one LEFT JOIN locked ON 1 = 0")
 		c.do(c.execute(1, 0))
 		c.do(c.execute(1, 0))
@@ -32,17 +36,17 @@ func TestFelt(t *testing.T) {
 		end := time.Now()
 
 		before := d.Felt(names, begin, middle)
-		if l := before.Latency; l.Count != 2 || before.Failed != 0 || l.Sum < slow || l.Slots[len(l.Slots)-1].End < slow {
+		if l := before.Latency; l.Count != 2 || before.Suffered != 0 || l.Sum < slow || l.Slots[len(l.Slots)-1].End < slow {
 			t.Errorf("before: %+v", before)
 		}
 		after := d.Felt(names, middle, end)
-		if l := after.Latency; l.Count != 4 || after.Failed != 1 || l.Sum < 2*slow {
+		if l := after.Latency; l.Count != 5 || after.Suffered != 1 || l.Sum < 2*slow {
 			t.Errorf("after: %+v", after)
 		}
-		if other := d.Felt([]string{"t"}, middle, end); other.Latency.Count != 6 || other.Failed != 1 {
+		if other := d.Felt([]string{"t"}, middle, end); other.Latency.Count != 7 || other.Suffered != 1 {
 			t.Errorf("the other table: %+v", other)
 		}
-		if both := d.Felt([]string{"locked", "t"}, begin, end); both.Latency.Count != 12 || both.Failed != 2 {
+		if both := d.Felt([]string{"locked", "t"}, begin, end); both.Latency.Count != 13 || both.Suffered != 1 {
 			t.Errorf("both: %+v", both)
 		}
 		if none := d.Felt([]string{"lock"}, begin, end); none.Latency.Count != 0 {
@@ -57,7 +61,7 @@ func TestFelt(t *testing.T) {
 		waiting.sendSeq(wire.AppendQuery(nil, "SELECT SLEEP(5) FROM (SELECT 1) one LEFT JOIN locked ON 1 = 0", waiting.s), 0)
 		await(t, func() bool { f := felt(); return f.Latency.Count == 1 && f.Latency.Sum > slow })
 		s.Exec(t, fmt.Sprint("KILL ", waiting.greeting.ConnectionID))
-		await(t, func() bool { f := felt(); return f.Latency.Count == f.Failed })
+		await(t, func() bool { f := felt(); return f.Latency.Count == f.Suffered })
 
 		// A hold is felt.
 		begin = time.Now()
@@ -96,7 +100,7 @@ func TestFeltPipelined(t *testing.T) {
 		for range texts {
 			c.answer(wire.ComQuery)
 		}
-		if f := srv.Felt([]string{"slow"}, begin, time.Now()); f.Latency.Count != 1 || f.Latency.Sum < 100*time.Millisecond || f.Failed != 0 {
+		if f := srv.Felt([]string{"slow"}, begin, time.Now()); f.Latency.Count != 1 || f.Latency.Sum < 100*time.Millisecond || f.Suffered != 0 {
 			t.Errorf("slow: %+v", f)
 		}
 		if f := srv.Felt([]string{"quick"}, begin, time.Now()); f.Latency.Count != 0 {
@@ -137,6 +141,24 @@ func BenchmarkStatement(b *testing.B) {
 					s.mu.Unlock()
 				}
 			})
+		}
+	}
+}
+
+func TestOwnFault(t *testing.T) {
+	for _, c := range []struct {
+		number uint16
+		state  string
+		own    bool
+	}{
+		{1054, "42S22", true}, {1062, "23000", true}, {1142, "42000", true}, {1366, "HY000", true}, {1265, "01000", true}, {1644, "45000", true}, {4025, "23000", true}, {3819, "HY000", true},
+		{1205, "HY000", false}, {1213, "40001", false}, {1040, "08004", false}, {1114, "HY000", false}, {1317, "70100", false}, {3024, "HY000", false},
+		{1412, "HY000", false}, {1290, "HY000", false}, {2013, "HY000", false}, {1105, "HY000", false}, {1205, "", false},
+	} {
+		answer := wire.NewAnswer(wire.ComQuery)
+		packet := wire.AppendErr(nil, &wire.Err{Number: c.number, State: c.state, Message: "so"})
+		if answer.Packet(packet, len(packet), wire.Session{}); !answer.Err || ownFault(answer.Error) != c.own {
+			t.Errorf("%d (%s): own %v, want %v", c.number, c.state, ownFault(answer.Error), c.own)
 		}
 	}
 }

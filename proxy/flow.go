@@ -146,9 +146,10 @@ func (s *session) written() {
 // finished takes note of a command's end. s.mu is held.
 func (s *session) finished(ev wire.Event, now nanos) {
 	s.moved = now
-	s.stats.answered(ev.Cmd, now-nanos(ev.Begun), ev.Err)
+	suffered := ev.Err && !ownFault(ev.Error)
+	s.stats.answered(ev.Cmd, now-nanos(ev.Begun), ev.Err, suffered)
 	if s.sampled != 0 {
-		s.sampleEnds(now-nanos(ev.Begun), ev.Err)
+		s.sampleEnds(now-nanos(ev.Begun), suffered)
 	}
 	s.kept(ev.Err, ev.Several)
 	s.renewed(ev.Err, now)

@@ -53,11 +53,11 @@ type watched struct {
 
 // A sample is of a statement.
 type sample struct {
-	at     nanos  // when it was forwarded
-	took   nanos  // with what it was held before; underWay, abandoned
-	words  uint64 // arena's written, before its words were put there
-	count  uint16 // of them
-	failed bool
+	at       nanos  // when it was forwarded
+	took     nanos  // with what it was held before; underWay, abandoned
+	words    uint64 // arena's written, before its words were put there
+	count    uint16 // of them
+	suffered bool
 }
 
 // What a sample has instead of a duration.
@@ -151,12 +151,12 @@ func (p *samples) put(text []byte, now nanos) (number uint64) {
 }
 
 // end notes a sampled statement's end.
-func (p *samples) end(number uint64, took nanos, failed bool) {
+func (p *samples) end(number uint64, took nanos, suffered bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.last-number < sampleCount { // else its place has been taken
 		s := &p.ring[number%sampleCount]
-		s.took, s.failed = took, failed
+		s.took, s.suffered = took, suffered
 	}
 }
 

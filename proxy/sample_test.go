@@ -189,7 +189,7 @@ func TestSamplesAreBounded(t *testing.T) {
 	// The end of one that has no place any more is not taken for another's.
 	p.end(5, 7, true)
 	p.visit([][]word{wordsOf("short")}, 0, 1<<62, func(s *sample) {
-		if s.failed || s.took != underWay {
+		if s.suffered || s.took != underWay {
 			t.Fatal("another's end")
 		}
 	})

@@ -24,8 +24,8 @@ type stats struct {
 }
 
 type classStats struct {
-	begun, failed atomic.Uint64
-	nanos         atomic.Uint64 // sum
+	begun, failed, suffered atomic.Uint64
+	nanos                   atomic.Uint64 // sum
 	// A command is sampled when as many have begun, or at least the samples are
 	// asked then; of no statement: never.
 	due   atomic.Uint64
@@ -89,10 +89,13 @@ func (s *stats) statements() (n uint64) {
 	return n
 }
 
-func (s *stats) answered(cmd byte, d nanos, failed bool) {
+func (s *stats) answered(cmd byte, d nanos, failed, suffered bool) {
 	c := &s.classes[classOf[cmd]]
 	if failed {
 		c.failed.Add(1)
+	}
+	if suffered {
+		c.suffered.Add(1)
 	}
 	c.nanos.Add(uint64(max(d, 0)))
 	c.slots[latencySlot(d)].Add(1)
@@ -137,6 +140,9 @@ type CommandStats struct {
 	Command string // as MySQL's Com_ counters and manual name it: "query", "stmt_execute" …
 	Begun   uint64
 	Failed  uint64 // answered with an error
+	// Suffered are those of Failed that are no fault of the statement's own: by a lock, by
+	// what was short, slow or gone.
+	Suffered uint64
 	// Latency counts answered commands: from when the command's first bytes
 	// were read, holds included, to when the answer's last byte was.
 	Latency Latency
@@ -181,6 +187,7 @@ func (s *Server) Stats() Stats {
 			from := &st.classes[class]
 			c.Begun += from.begun.Load()
 			c.Failed += from.failed.Load()
+			c.Suffered += from.suffered.Load()
 			c.Latency.Sum += time.Duration(from.nanos.Load())
 			for i := range slots {
 				slots[i] += from.slots[i].Load()

@@ -43,7 +43,7 @@ func (d *door) Prepared(names []string) []ghost.Prepared {
 func (d *door) Felt() (felt pace.Felt) {
 	for _, c := range d.Server.Stats().Commands {
 		if c.Command == "query" || c.Command == "stmt_execute" {
-			felt = felt.And(pace.Felt{Latency: latency(c.Latency), Failed: c.Failed})
+			felt = felt.And(pace.Felt{Latency: latency(c.Latency), Failed: c.Suffered})
 		}
 	}
 	return felt
@@ -51,7 +51,7 @@ func (d *door) Felt() (felt pace.Felt) {
 
 func (d *door) FeltOf(names []string, from, to time.Time) pace.Felt {
 	f := d.Server.Felt(names, from, to)
-	return pace.Felt{Latency: latency(f.Latency), Failed: f.Failed}
+	return pace.Felt{Latency: latency(f.Latency), Failed: f.Suffered}
 }
 
 func latency(from proxy.Latency) (l pace.Latency) {

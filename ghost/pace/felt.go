@@ -3,7 +3,7 @@ package pace
 // Felt is what statements took, and how many of them failed. The zero value is of none.
 type Felt struct {
 	Latency Latency
-	Failed  uint64
+	Failed  uint64 // by no fault of the statement's own
 }
 
 // Since is what has come to an earlier state of the same counters.

@@ -52,7 +52,8 @@ type Answer struct {
 
 	Status    Status // of the last packet that had flags
 	HasStatus bool
-	Err       bool   // the last packet was an ERR
+	Err       bool // the last packet was an ERR
+	Error     ErrorKind
 	Statement uint32 // the prepared statement's id
 }
 
@@ -93,7 +94,7 @@ func (a *Answer) Packet(head []byte, length int, s Session) Step {
 		if isProgress(head, s) {
 			return StepMore
 		}
-		a.Err = true
+		a.Err, a.Error = true, errorKind(head)
 		return StepDone
 	}
 	switch {
@@ -112,6 +113,22 @@ func (a *Answer) Packet(head []byte, length int, s Session) Step {
 	}
 	a.single(head, length)
 	return StepDone
+}
+
+// ErrorKind is what an ERR packet begins with.
+type ErrorKind struct {
+	Number uint16
+	Class  [2]byte // of the SQL state (SQL:2016 part 2, 24.1); zero without one
+}
+
+func errorKind(head []byte) (k ErrorKind) {
+	if len(head) >= 3 {
+		k.Number = binary.LittleEndian.Uint16(head[1:])
+	}
+	if len(head) >= 6 && head[3] == '#' {
+		k.Class = [2]byte(head[4:6])
+	}
+	return k
 }
 
 // isProgress tells MariaDB's progress report, which looks like error 65535,

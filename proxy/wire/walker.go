@@ -239,6 +239,7 @@ type Event struct {
 	Kind      EventKind
 	Cmd       byte // Finished: of this command
 	Err       bool // Finished: by an ERR
+	Error     ErrorKind
 	Several   bool // Finished: it had more than one result
 	Statement uint32
 	Begun     int64 // Finished: what Begin was given
@@ -348,7 +349,7 @@ func (w *Walker) packet(head []byte, length int) {
 		w.Failed()
 	}
 	if step == StepDone {
-		s.pending = Event{Kind: Finished, Cmd: a.Cmd, Err: a.Err, Several: a.several, Statement: a.Statement, Begun: a.begun}
+		s.pending = Event{Kind: Finished, Cmd: a.Cmd, Err: a.Err, Error: a.Error, Several: a.several, Statement: a.Statement, Begun: a.begun}
 	}
 }
 
