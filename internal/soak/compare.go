@@ -20,6 +20,9 @@ func (s *Site) contents(ctx context.Context, n schema.Name, leaveOut []string) (
 	}
 	var parts []string
 	for _, c := range table.Columns {
+		if c.Generated && slices.Contains(leaveOut, c.Name) {
+			continue
+		}
 		value := "COALESCE(" + rows.Exact(c) + ", 'NULL')"
 		if slices.Contains(leaveOut, c.Name) {
 			value = "CASE WHEN " + q(c.Name) + " IS NULL THEN 'NULL' WHEN " + q(c.Name) + " = 0 THEN 'zero' ELSE 'some' END"

@@ -23,6 +23,8 @@ type Outcome struct {
 	History  []string // for who has to understand a finding
 	Writes   int64
 	Took     time.Duration
+
+	numbered []string // AUTO_INCREMENT columns that an ALTER has added
 }
 
 func (o *Outcome) find(format string, args ...any) {
