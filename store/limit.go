@@ -9,7 +9,7 @@ import (
 	"midflight/throttle"
 )
 
-const limitComment = "Changes a rule of when rows are copied, of all Midflights. NULL: back to the configuration''s. Recorded in statements and events"
+const limitComment = "Changes a rule of when rows are copied, of all Midflights. NULL: back to the configuration''s. Recorded in statements and events, with @midflight_operator"
 
 // limitForm tells whether allowed is what throttle.Rules.With reads. What slips through, a
 // time zone that nobody knows, stops all copies (package signals).
@@ -49,9 +49,9 @@ BEGIN
   ELSE
     INSERT INTO midflight.limits (name, value, set_by, set_at) VALUES (rule, allowed, USER(), UTC_TIMESTAMP(6)) ON DUPLICATE KEY UPDATE value = VALUES(value), set_by = VALUES(set_by), set_at = VALUES(set_at);
   END IF;
-  SET said = CONCAT('limit ', rule, ' is ', COALESCE(allowed, 'as configured'), ': CALL by ', USER(), ', connection ', CONNECTION_ID());
+  SET said = CONCAT('limit ', rule, ' is ', COALESCE(allowed, 'as configured'), ': CALL by ', USER(), ', connection ', CONNECTION_ID(), %s);
   INSERT INTO midflight.statements (happened_at, ended_at, schema_name, table_name, statement, verdict, reason, user, host, connection_id, account, database_name, ran_by)
-  VALUES (UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), '', '', CONCAT('CALL midflight.limit(', QUOTE(rule), ', ', QUOTE(allowed), ')'), '%s', CONCAT('it was ', COALESCE(was, 'as configured')),
+  VALUES (UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), '', '', CONCAT('CALL midflight.limit(', QUOTE(rule), ', ', QUOTE(allowed), ')'), '%s', CONCAT('it was ', COALESCE(was, 'as configured'), %s),
     LEFT(USER(), CHAR_LENGTH(USER()) - CHAR_LENGTH(machine) - 1), machine, CONNECTION_ID(), '', COALESCE(DATABASE(), ''), '');
   SET no_more = FALSE;
   OPEN those;
@@ -63,7 +63,7 @@ BEGIN
     INSERT INTO midflight.events (migration_id, happened_at, kind, said_by, event) VALUES (running, UTC_TIMESTAMP(6), 'control', USER(), said);
   END LOOP;
   CLOSE those;
-END`, limitComment, strings.Join(throttle.Names(), "', '"), limitForm, Said)
+END`, limitComment, strings.Join(throttle.Names(), "', '"), limitForm, operator, Said, operator)
 }
 
 // Limits implements signals.Store.

@@ -95,17 +95,29 @@ func Recent(ctx context.Context, db *sql.DB, limit int) ([]Migration, error) {
 
 // Running reads the migrations that have not ended, limit at most, latest first.
 func Running(ctx context.Context, db *sql.DB, limit int) ([]Migration, error) {
-	return migrations(ctx, db, "LEFT(statement, 2000)", "WHERE phase NOT IN ('completed', 'failed', 'canceled') ORDER BY id DESC LIMIT ?", limit)
+	return migrations(ctx, db, beginning, "WHERE phase NOT IN ('completed', 'failed', 'canceled') ORDER BY id DESC LIMIT ?", limit)
 }
 
 // Ended reads the latest that have ended, of those before an id; 0: of all.
 func Ended(ctx context.Context, db *sql.DB, before int64, limit int) ([]Migration, error) {
-	return migrations(ctx, db, "LEFT(statement, 2000)", "WHERE completed_at IS NOT NULL AND (? = 0 OR id < ?) ORDER BY id DESC LIMIT ?", before, before, limit)
+	return migrations(ctx, db, beginning, "WHERE completed_at IS NOT NULL AND (? = 0 OR id < ?) ORDER BY id DESC LIMIT ?", before, before, limit)
 }
 
-// One reads one migration, with its whole statement.
+// One reads one migration, with its whole statement, which may have megabytes.
 func One(ctx context.Context, db *sql.DB, id int64) (Migration, error) {
-	list, err := migrations(ctx, db, "statement", "WHERE id = ?", id)
+	return one(ctx, db, "statement", id)
+}
+
+// Brief reads one migration, for who looks again and again.
+func Brief(ctx context.Context, db *sql.DB, id int64) (Migration, error) {
+	return one(ctx, db, beginning, id)
+}
+
+// beginning of a statement.
+const beginning = "LEFT(statement, 2000)"
+
+func one(ctx context.Context, db *sql.DB, statement string, id int64) (Migration, error) {
+	list, err := migrations(ctx, db, statement, "WHERE id = ?", id)
 	if err == nil && len(list) == 0 {
 		err = &NoMigrationError{id}
 	}

@@ -180,7 +180,7 @@ type outlook struct {
 }
 
 func (p outlook) print(t terminal) {
-	for _, line := range folded(tame(p.statement.Text), cmp.Or(t.width, 100)) {
+	for _, line := range beginning(folded(tame(p.statement.Text), cmp.Or(t.width, 100))) {
 		fmt.Fprintln(t, t.in(bold, line))
 	}
 	fmt.Fprintln(t)

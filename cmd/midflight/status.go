@@ -172,7 +172,7 @@ func (r *reading) one(ctx context.Context, id int64) error {
 		fmt.Fprintf(t, "  %s", spell(d))
 	}
 	fmt.Fprint(t, "\n\n")
-	for _, line := range folded(tame(m.Statement), cmp.Or(t.width, 100)-4) {
+	for _, line := range beginning(folded(tame(m.Statement), cmp.Or(t.width, 100)-4)) {
 		fmt.Fprintf(t, "    %s\n", line)
 	}
 	fmt.Fprintln(t)
@@ -243,6 +243,15 @@ func (r *reading) one(ctx context.Context, id int64) error {
 	return nil
 }
 
+// beginning of a long statement: what stands below it is what is looked for.
+func beginning(lines []string) []string {
+	const most = 20
+	if len(lines) <= most {
+		return lines
+	}
+	return append(lines[:most-1:most-1], fmt.Sprintf("… and %s more lines (-o json has all)", grouped(int64(len(lines)-most+1))))
+}
+
 func orNothing(before, s string) string {
 	if s == "" {
 		return ""
@@ -287,6 +296,9 @@ func (f *facts) print() {
 func waits(by map[throttle.Signal]time.Duration) string {
 	var parts []string
 	for _, w := range throttle.Waits(by) {
+		if w.For < 100*time.Millisecond { // the first look at everything
+			continue
+		}
 		parts = append(parts, fmt.Sprintf("%s for %s", spell(w.For), w.Signal))
 	}
 	return strings.Join(parts, ", ")
