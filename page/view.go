@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"midflight/store"
 	"midflight/throttle"
@@ -16,6 +17,9 @@ const (
 	perLeaf     = 20   // of the history
 	lastEvents  = 6    // of each that runs
 	allEvents   = 2000 // of one
+	// longest is how many characters of its statement are shown: a browser lays out a
+	// megabyte for half a minute, and a stream would send it each second.
+	longest = 20_000
 )
 
 // view is all that the templates see.
@@ -43,6 +47,7 @@ type shown struct {
 	Now      time.Time
 	Events   []store.Event
 	More     bool // events than these
+	Cut      bool // the statement is longer
 	Blockers []blocker
 	Words    []word
 }
@@ -115,7 +120,7 @@ func (p *Page) readEnded(ctx context.Context, v *view) error {
 
 // readOne leaves v.One nil where there is none of that id.
 func (p *Page) readOne(ctx context.Context, v *view, id int64) error {
-	m, err := store.One(ctx, p.DB, id)
+	m, err := store.Brief(ctx, p.DB, id, longest)
 	if errors.As(err, new(*store.NoMigrationError)) {
 		return nil
 	}
@@ -126,7 +131,7 @@ func (p *Page) readOne(ctx context.Context, v *view, id int64) error {
 	if err != nil {
 		return err
 	}
-	v.One = &shown{Migration: m, Now: v.Now, Events: history[id], More: len(history[id]) == allEvents, Blockers: p.blockers(v.Now)[id], Words: sayable(m)}
+	v.One = &shown{Migration: m, Now: v.Now, Events: history[id], More: len(history[id]) == allEvents, Cut: utf8.RuneCountInString(m.Statement) == longest, Blockers: p.blockers(v.Now)[id], Words: sayable(m)}
 	return nil
 }
 

@@ -108,9 +108,10 @@ func One(ctx context.Context, db *sql.DB, id int64) (Migration, error) {
 	return one(ctx, db, "statement", id)
 }
 
-// Brief reads one migration, for who looks again and again.
-func Brief(ctx context.Context, db *sql.DB, id int64) (Migration, error) {
-	return one(ctx, db, beginning, id)
+// Brief reads one migration with so many characters of its statement, for who looks again
+// and again.
+func Brief(ctx context.Context, db *sql.DB, id int64, characters int) (Migration, error) {
+	return one(ctx, db, fmt.Sprintf("LEFT(statement, %d)", characters), id)
 }
 
 // beginning of a statement.

@@ -92,7 +92,7 @@ func (r *reading) watched(ctx context.Context, id int64) ([]store.Migration, err
 	if id == 0 {
 		return store.Recent(ctx, r.db, most)
 	}
-	m, err := store.Brief(ctx, r.db, id)
+	m, err := store.Brief(ctx, r.db, id, 2000)
 	return []store.Migration{m}, err
 }
 
