@@ -65,6 +65,9 @@ func history(ctx context.Context, args []string, stdout, stderr io.Writer) error
 			took = spell(time.Duration(c.Took.Float64 * float64(time.Second)))
 		}
 		text := cut(tame(c.Text), 200)
+		if c.Outcome == store.Said {
+			text += " (" + tame(c.Why) + ")"
+		}
 		if c.Failure != "" {
 			text = tame(fmt.Sprintf("error %d: %s: %s", c.ErrorNumber.Int64, c.Failure, c.Text))
 		}
