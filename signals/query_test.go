@@ -41,6 +41,9 @@ func TestOddQueries(t *testing.T) {
 					for _, r := range s.Readings() {
 						if r.Signal == throttle.Query {
 							told = true
+							if strings.Contains(r.Problem, "context") {
+								t.Errorf("in a program's words: %s", r.Problem)
+							}
 							if !strings.Contains(r.Problem, want) || want == "" && r.Value != 2 {
 								t.Errorf("%+v, want %q", r, want)
 							}

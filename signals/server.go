@@ -40,13 +40,18 @@ func (s *Sampler) watchServer(ctx context.Context) {
 func (s *Sampler) reading(signal throttle.Signal, ctx context.Context, ask func(context.Context) (float64, error)) throttle.Reading {
 	v, err := ask(ctx)
 	r := throttle.Reading{Signal: signal, Value: v, At: time.Now()}
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("it took longer than %s", patience)
-	}
 	if err != nil {
-		r.Problem = "it can't be told: " + err.Error()
+		r.Problem = "it can't be told: " + inWords(err).Error()
 	}
 	return r
+}
+
+// inWords says what a person would of one who doesn't answer.
+func inWords(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("no answer within %s", patience)
+	}
+	return err
 }
 
 // threadsRunning doesn't count our own: whoever gives way to his own work never ends it
