@@ -44,7 +44,6 @@ type view struct {
 // shown is a migration with what is told of it.
 type shown struct {
 	store.Migration
-	Now      time.Time
 	Events   []store.Event
 	More     bool // events than these
 	Cut      bool // the statement is longer
@@ -54,7 +53,7 @@ type shown struct {
 
 // Lasted is the time since it left the queue.
 func (s shown) Lasted() string {
-	d, ok := s.Took(s.Now)
+	d, ok := s.Took()
 	if !ok {
 		return ""
 	}
@@ -98,7 +97,7 @@ func (p *Page) readRunning(ctx context.Context, v *view) error {
 	}
 	blockers := p.blockers(v.Now)
 	for _, m := range list {
-		v.Running = append(v.Running, shown{Migration: m, Now: v.Now, Events: history[m.ID], Blockers: blockers[m.ID], Words: sayable(m)})
+		v.Running = append(v.Running, shown{Migration: m, Events: history[m.ID], Blockers: blockers[m.ID], Words: sayable(m)})
 	}
 	return nil
 }
@@ -113,7 +112,7 @@ func (p *Page) readEnded(ctx context.Context, v *view) error {
 		v.Older = list[perLeaf-1].ID
 	}
 	for _, m := range list {
-		v.Ended = append(v.Ended, shown{Migration: m, Now: v.Now})
+		v.Ended = append(v.Ended, shown{Migration: m})
 	}
 	return nil
 }
@@ -131,7 +130,7 @@ func (p *Page) readOne(ctx context.Context, v *view, id int64) error {
 	if err != nil {
 		return err
 	}
-	v.One = &shown{Migration: m, Now: v.Now, Events: history[id], More: len(history[id]) == allEvents, Cut: utf8.RuneCountInString(m.Statement) == longest, Blockers: p.blockers(v.Now)[id], Words: sayable(m)}
+	v.One = &shown{Migration: m, Events: history[id], More: len(history[id]) == allEvents, Cut: utf8.RuneCountInString(m.Statement) == longest, Blockers: p.blockers(v.Now)[id], Words: sayable(m)}
 	return nil
 }
 

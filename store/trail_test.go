@@ -259,3 +259,28 @@ func TestHistoryOfNamesWithDots(t *testing.T) {
 		}
 	})
 }
+
+// How long a migration has run is told by the server's clock, not by that of whoever looks.
+func TestTookByTheServersClock(t *testing.T) {
+	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
+		keep, _ := open(t, s)
+		db := ours(t, s, "root")
+		db.SetMaxOpenConns(1)
+		id, err := keep.Create(t.Context(), request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range []string{"SET timestamp = UNIX_TIMESTAMP() - 86400", "UPDATE midflight.migrations SET started_at = UTC_TIMESTAMP(6) - INTERVAL 60 SECOND"} {
+			if _, err := db.Exec(q); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m, err := store.One(t.Context(), db, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took, ok := m.Took(); !ok || took.Round(time.Second) != time.Minute {
+			t.Errorf("it has run for %s, by the server for a minute", took)
+		}
+	})
+}
