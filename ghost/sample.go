@@ -9,6 +9,7 @@ import (
 	"midflight/ghost/chunk"
 	"midflight/ghost/plan"
 	"midflight/mysqld"
+	"midflight/throttle"
 )
 
 // A Sample is rows that were copied to see how fast that goes, and that it goes: the first
@@ -88,8 +89,10 @@ func (r *run) copySample(ctx context.Context, conn *sql.Conn, s *Sample) error {
 
 // Between is how long a copy of so many rows may take, its indexes included: with all
 // statements that a migration sends when nobody else is there, and with one that gives way
-// for half of the time. ok is false when the sample says nothing.
-func (s Sample) Between(rows int64, indexes int) (least, most time.Duration, ok bool) {
+// for half of the time. Beside replicas it begins slowly; a slow one may bear one statement,
+// of which a copy then takes half (docs/throttling.md, Measured). ok is false when the sample
+// says nothing.
+func (s Sample) Between(rows int64, indexes int, replicas bool) (least, most time.Duration, ok bool) {
 	if s.Rows == 0 || s.Took <= 0 || s.Refused != nil {
 		return 0, 0, false
 	}
@@ -97,5 +100,10 @@ func (s Sample) Between(rows int64, indexes int) (least, most time.Duration, ok 
 	build := time.Duration(plan.BuildSeconds(rows, indexes) * float64(time.Second))
 	// Before and behind the copy: planning, the last comparison, the swap.
 	const around = 500 * time.Millisecond
-	return around + alone/time.Duration(max(1, s.Width)) + build/2, 4*around + 2*alone + 2*build, true
+	quick := alone / time.Duration(max(1, s.Width))
+	least, most = around+quick+build/2, 4*around+2*alone+2*build
+	if replicas {
+		least, most = least+throttle.Opening(quick), most+2*alone+throttle.Opening(alone)
+	}
+	return least, most, true
 }

@@ -27,6 +27,7 @@ type Trail interface {
 type Came struct {
 	Table             schema.Name // the first that it names
 	Text, Reason      string      // why it is no migration
+	Charset           string      // that the text is in, and the names from it; "": UTF-8
 	Migration         int64       // that left it to the server; 0: none
 	User, Host        string
 	Session           uint32
@@ -53,8 +54,12 @@ func (q facts) came(c *proxy.Conn, s parser.Statement, why handed) Came {
 	} else if s.Kind == parser.DropTrigger {
 		t = q.full(s.Trigger)
 	}
+	charset := ""
+	if !q.readable(s.Text) {
+		charset = q.setting("character_set_client")
+	}
 	return Came{
-		Table: t, Text: s.Text, Reason: why.reason, Migration: why.migration,
+		Table: t, Text: s.Text, Charset: charset, Reason: why.reason, Migration: why.migration,
 		User: c.User(), Host: c.ClientAddr(), Session: c.ID(), Account: q.account, Database: q.database,
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -15,7 +16,9 @@ import (
 	"midflight/internal/testmysql"
 	"midflight/mysqld"
 	"midflight/page"
+	"midflight/parser"
 	"midflight/schema"
+	"midflight/store"
 	"midflight/timeline"
 )
 
@@ -133,5 +136,34 @@ func TestStream(t *testing.T) {
 	for _, l := range []*listener{l, again, one} {
 		for event, _ := l.next(); event != ""; event, _ = l.next() {
 		}
+	}
+}
+
+// A statement of megabytes is not sent each second: a browser could not even show it.
+func TestStreamOfALongStatement(t *testing.T) {
+	s := testmysql.Shared(t, testmysql.MySQL)
+	s.Exec(t, "DROP DATABASE IF EXISTS midflight")
+	db, err := mysqld.Open(mysqld.Config{Addr: s.Addr, User: "root"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	keep, err := store.Open(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer keep.Close()
+	text := "ALTER TABLE orders ADD COLUMN n INT /* " + strings.Repeat("lang ü ", 1<<18) + "*/"
+	id, err := keep.Create(t.Context(), ghost.Request{Table: schema.Name{Schema: "shop", Table: "orders"}, Statement: parser.Statement{Text: text}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopping, stop := context.WithCancel(t.Context())
+	web := httptest.NewServer((&page.Page{DB: db}).Handler(stopping))
+	defer web.Close()
+	defer stop()
+	l := listen(t, fmt.Sprintf("%s/api/stream?migration=%d", web.URL, id), "")
+	if data := l.until("part", "ADD COLUMN n INT"); len(data) > 100_000 || !strings.Contains(data, "The whole statement is in") {
+		t.Errorf("%d bytes are sent: %.200s", len(data), data)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"midflight/store"
 	"midflight/throttle"
@@ -16,6 +17,9 @@ const (
 	perLeaf     = 20   // of the history
 	lastEvents  = 6    // of each that runs
 	allEvents   = 2000 // of one
+	// longest is how many characters of its statement are shown: a browser lays out a
+	// megabyte for half a minute, and a stream would send it each second.
+	longest = 20_000
 )
 
 // view is all that the templates see.
@@ -40,16 +44,16 @@ type view struct {
 // shown is a migration with what is told of it.
 type shown struct {
 	store.Migration
-	Now      time.Time
 	Events   []store.Event
 	More     bool // events than these
+	Cut      bool // the statement is longer
 	Blockers []blocker
 	Words    []word
 }
 
 // Lasted is the time since it left the queue.
 func (s shown) Lasted() string {
-	d, ok := s.Took(s.Now)
+	d, ok := s.Took()
 	if !ok {
 		return ""
 	}
@@ -93,7 +97,7 @@ func (p *Page) readRunning(ctx context.Context, v *view) error {
 	}
 	blockers := p.blockers(v.Now)
 	for _, m := range list {
-		v.Running = append(v.Running, shown{Migration: m, Now: v.Now, Events: history[m.ID], Blockers: blockers[m.ID], Words: sayable(m)})
+		v.Running = append(v.Running, shown{Migration: m, Events: history[m.ID], Blockers: blockers[m.ID], Words: sayable(m)})
 	}
 	return nil
 }
@@ -108,14 +112,14 @@ func (p *Page) readEnded(ctx context.Context, v *view) error {
 		v.Older = list[perLeaf-1].ID
 	}
 	for _, m := range list {
-		v.Ended = append(v.Ended, shown{Migration: m, Now: v.Now})
+		v.Ended = append(v.Ended, shown{Migration: m})
 	}
 	return nil
 }
 
 // readOne leaves v.One nil where there is none of that id.
 func (p *Page) readOne(ctx context.Context, v *view, id int64) error {
-	m, err := store.One(ctx, p.DB, id)
+	m, err := store.Brief(ctx, p.DB, id, longest)
 	if errors.As(err, new(*store.NoMigrationError)) {
 		return nil
 	}
@@ -126,7 +130,7 @@ func (p *Page) readOne(ctx context.Context, v *view, id int64) error {
 	if err != nil {
 		return err
 	}
-	v.One = &shown{Migration: m, Now: v.Now, Events: history[id], More: len(history[id]) == allEvents, Blockers: p.blockers(v.Now)[id], Words: sayable(m)}
+	v.One = &shown{Migration: m, Events: history[id], More: len(history[id]) == allEvents, Cut: utf8.RuneCountInString(m.Statement) == longest, Blockers: p.blockers(v.Now)[id], Words: sayable(m)}
 	return nil
 }
 

@@ -35,7 +35,7 @@ func (c Config) lookAt(ctx context.Context, r replica) throttle.Reading {
 		}
 	}
 	if err != nil {
-		reading.Problem = "it can't be asked: " + err.Error()
+		reading.Problem = "it can't be asked: " + inWords(err).Error()
 	}
 	return reading
 }

@@ -6,10 +6,11 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"midflight/throttle"
 )
 
-// readRules takes notice of what operators allow, or don't any more. A rule that says
-// nothing is not obeyed, and told of.
+// readRules takes notice of what operators allow, or don't any more.
 func (s *Sampler) readRules(ctx context.Context) {
 	told := map[string]string{}
 	s.repeat(ctx, sampleEvery, func(ctx context.Context, _ bool) {
@@ -26,18 +27,34 @@ func (s *Sampler) readRules(ctx context.Context) {
 			}
 			return
 		}
-		rules := s.Rules
-		for _, name := range slices.Sorted(maps.Keys(limits)) {
-			with, err := rules.With(name, limits[name])
-			if err == nil {
-				rules = with
-			} else if told[name] != limits[name] {
+		rules, unclear, unread := withLimits(s.Rules, limits)
+		for name, err := range unread {
+			if told[name] != limits[name] {
 				s.Observe(fmt.Errorf("midflight.limits: %w", err))
 				told[name] = limits[name]
 			}
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.rules, s.ruled, s.unruled = rules, time.Now(), nil
+		s.rules, s.ruled, s.unruled, s.unclear = rules, time.Now(), nil, unclear
 	})
+}
+
+// withLimits is the rules with the operators'. One that can't be read, such as a window of a
+// zone that this machine doesn't know, was meant to forbid something: unclear is the first.
+// (One of another name is another version's.)
+func withLimits(rules throttle.Rules, limits map[string]string) (_ throttle.Rules, unclear error, unread map[string]error) {
+	unread = map[string]error{}
+	for _, name := range slices.Sorted(maps.Keys(limits)) {
+		with, err := rules.With(name, limits[name])
+		if err == nil {
+			rules = with
+			continue
+		}
+		unread[name] = err
+		if unclear == nil && slices.Contains(throttle.Names(), name) {
+			unclear = err
+		}
+	}
+	return rules, unclear, unread
 }

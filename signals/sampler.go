@@ -61,6 +61,7 @@ type Sampler struct {
 	rules    throttle.Rules
 	ruled    time.Time // when they were last read
 	unruled  error     // why they can't be read now
+	unclear  error     // why one of them can't be obeyed
 	found    time.Time // when the replicas were last looked for
 	replicas int
 	readings map[string][]throttle.Reading // by their source
@@ -78,7 +79,7 @@ func New(c Config) *Sampler {
 // Run samples until ctx ends.
 func (s *Sampler) Run(ctx context.Context) error {
 	var sources sync.WaitGroup
-	for _, f := range []func(context.Context){s.readRules, s.beat, s.watchServer, s.watchReplicas} {
+	for _, f := range []func(context.Context){s.readRules, s.beat, s.watchServer, s.watchQuery, s.watchReplicas} {
 		sources.Add(1)
 		go func() {
 			defer sources.Done()
@@ -134,6 +135,7 @@ func (s *Sampler) missing(now time.Time) string {
 		{rules, s.ruled, 2*patience + sampleEvery},
 		{"the replicas", s.found, 4 * patience},
 		{"the server", s.at[serverSource], forever}, // its readings get old by themselves
+		{"the query of --throttle-query", s.askedQuery(), forever},
 		{"how long a commit takes", s.at[beatSource], forever},
 	} {
 		switch {
@@ -143,12 +145,23 @@ func (s *Sampler) missing(now time.Time) string {
 			return fmt.Sprintf("a look at %s, not known for %s", m.what, now.Sub(m.at).Round(time.Second))
 		}
 	}
+	if s.unclear != nil {
+		return fmt.Sprintf("a rule in midflight.limits that can be read: %v (CALL midflight.limit(…, NULL) takes it back)", s.unclear)
+	}
 	for _, source := range slices.Sorted(maps.Keys(s.at)) { // the replicas'
 		if s.at[source].Before(s.entered) && source != lostSource {
 			return "a first look at the lag of the " + source
 		}
 	}
 	return ""
+}
+
+// askedQuery is when the operator's query was last asked, if there is one.
+func (s *Sampler) askedQuery() time.Time {
+	if s.Query == "" {
+		return s.entered
+	}
+	return s.at[querySource]
 }
 
 const forever = math.MaxInt64

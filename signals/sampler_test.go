@@ -51,9 +51,22 @@ func TestMissing(t *testing.T) {
 	s.found = s.found.Add(-time.Minute) // whoever looks for them hangs
 	s.mu.Unlock()
 	want("a look at the replicas, not known for 1m0s")
+	asked()
+	s.mu.Lock()
+	_, s.unclear, _ = withLimits(throttle.DefaultRules, map[string]string{"window": "22:00-06:00 Europe/Berln", "of another version": "1"})
+	s.mu.Unlock()
+	want("a rule in midflight.limits that can be read: window=22:00-06:00 Europe/Berln: the time zone")
 	leave()
 	leave() // once
 	want("")
+}
+
+// TestWithLimits: what can be read holds beside what can't.
+func TestWithLimits(t *testing.T) {
+	rules, unclear, unread := withLimits(throttle.DefaultRules, map[string]string{"replica_lag": "2s", "of another version": "1"})
+	if rules.Limits[throttle.ReplicaLag] != 2 || unclear != nil || len(unread) != 1 {
+		t.Errorf("%+v, %v, %v", rules, unclear, unread)
+	}
 }
 
 // TestEntered: a heartbeat of before tells nothing of who begins now, and the second to

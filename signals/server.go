@@ -3,7 +3,6 @@ package signals
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"strings"
@@ -28,9 +27,6 @@ func (s *Sampler) watchServer(ctx context.Context) {
 		if free, ok := s.diskFree(bound); ok {
 			readings = append(readings, free)
 		}
-		if s.Query != "" {
-			readings = append(readings, s.reading(throttle.Query, bound, s.ownQuery))
-		}
 		if paused, ok := flow.read(bound, s.DB, s.Flavor); ok {
 			readings = append(readings, paused)
 		}
@@ -45,9 +41,17 @@ func (s *Sampler) reading(signal throttle.Signal, ctx context.Context, ask func(
 	v, err := ask(ctx)
 	r := throttle.Reading{Signal: signal, Value: v, At: time.Now()}
 	if err != nil {
-		r.Problem = "it can't be told: " + err.Error()
+		r.Problem = "it can't be told: " + inWords(err).Error()
 	}
 	return r
+}
+
+// inWords says what a person would of one who doesn't answer.
+func inWords(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("no answer within %s", patience)
+	}
+	return err
 }
 
 // threadsRunning doesn't count our own: whoever gives way to his own work never ends it
@@ -103,40 +107,6 @@ func (s *Sampler) diskFree(ctx context.Context) (r throttle.Reading, ok bool) {
 	}
 	r.Value = float64(space.Free) / float64(space.Total)
 	return r, true
-}
-
-// ownQuery is the operator's. One that takes too long is ended by the server: who only
-// stops waiting for it leaves it there, and the next second another comes to it.
-func (s *Sampler) ownQuery(ctx context.Context) (float64, error) {
-	conn, err := s.DB.Conn(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("connect: %w", err)
-	}
-	defer conn.Close()
-	fail := func(err error) (float64, error) {
-		conn.Raw(func(any) error { return driver.ErrBadConn }) // not back to the pool, with its bound
-		return 0, fmt.Errorf("the query of --throttle-query: %w", err)
-	}
-	bound := fmt.Sprintf("SET /* midflight */ SESSION max_execution_time = %d", patience.Milliseconds())
-	unbound := "SET /* midflight */ SESSION max_execution_time = DEFAULT"
-	if s.Flavor.MariaDB {
-		bound = fmt.Sprintf("SET /* midflight */ SESSION max_statement_time = %g", patience.Seconds())
-		unbound = "SET /* midflight */ SESSION max_statement_time = DEFAULT"
-	}
-	if _, err := conn.ExecContext(ctx, bound); err != nil {
-		return fail(err)
-	}
-	var v sql.NullFloat64
-	if err := conn.QueryRowContext(ctx, s.Query).Scan(&v); err != nil {
-		return fail(err)
-	}
-	if _, err := conn.ExecContext(ctx, unbound); err != nil {
-		return fail(err)
-	}
-	if !v.Valid {
-		return 0, errors.New("the query of --throttle-query returns NULL: want a number")
-	}
-	return v.Float64, nil
 }
 
 // flowControl of a Galera cluster: a node that can't keep up stops all.

@@ -76,7 +76,7 @@ func (w *watcher) lag(ctx context.Context, busy bool) (time.Duration, error) {
 	if time.Since(w.asked) >= sampleEvery || !busy {
 		status, err := readStatus(ctx, w.db, w.source)
 		if err != nil {
-			return 0, fmt.Errorf("it can't be asked: %w", err)
+			return 0, fmt.Errorf("it can't be asked: %w", inWords(err))
 		}
 		w.status, w.asked = status, time.Now()
 		if !status.none {
@@ -93,7 +93,7 @@ func (w *watcher) lag(ctx context.Context, busy bool) (time.Duration, error) {
 	err := w.db.QueryRowContext(ctx, "SELECT /* midflight */ sent_at FROM midflight.heartbeats WHERE owner = ?", w.Store.Owner()).Scan(&at)
 	never := errors.Is(err, sql.ErrNoRows) || mysqld.Number(err) == mysqld.ErrNoSuchTable || mysqld.Number(err) == errNoSuchDatabase
 	if err != nil && !never {
-		return 0, fmt.Errorf("it can't be asked: %w", err)
+		return 0, fmt.Errorf("it can't be asked: %w", inWords(err))
 	}
 	w.mu.Lock()
 	entered := w.entered

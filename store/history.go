@@ -11,7 +11,7 @@ import (
 )
 
 // A Change is a schema change that came through Midflight: a migration, or a statement
-// that is none.
+// that is none, or an operator's word about all of them.
 type Change struct {
 	ID                  int64 // of the migration; of a statement that none has left: 0
 	At                  time.Time
@@ -27,7 +27,7 @@ type Change struct {
 
 // A Filter says which changes are meant.
 type Filter struct {
-	Table string    // TABLE or SCHEMA.TABLE; "": all
+	Table string    // TABLE or SCHEMA.TABLE, or those a name with dots may be; "": all
 	Since time.Time // zero: from the beginning
 	Limit int
 }
@@ -41,10 +41,9 @@ func History(ctx context.Context, db *sql.DB, f Filter) ([]Change, error) {
 		if !f.Since.IsZero() {
 			conditions, args = append(conditions, time+" >= ?"), append(args, f.Since.UTC())
 		}
-		if in, table, both := strings.Cut(f.Table, "."); both {
-			conditions, args = append(conditions, "schema_name = ? AND table_name = ?"), append(args, in, table)
-		} else if f.Table != "" {
-			conditions, args = append(conditions, "table_name = ?"), append(args, f.Table)
+		if f.Table != "" {
+			which, names := named(f.Table)
+			conditions, args = append(conditions, which), append(args, names...)
 		}
 		return strings.Join(conditions, " AND "), append(args, f.Limit)
 	}
@@ -56,7 +55,7 @@ func History(ctx context.Context, db *sql.DB, f Filter) ([]Change, error) {
   error_number, COALESCE(error, ''), user, host, account, connection_id, database_name, ran_by
 FROM midflight.migrations WHERE %s ORDER BY id DESC LIMIT ?)
 UNION ALL
-(SELECT COALESCE(migration_id, 0), happened_at, TIMESTAMPDIFF(MICROSECOND, happened_at, ended_at) / 1000000, CONCAT(schema_name, '.', table_name), LEFT(statement, 2000), IF(verdict = 'forwarded', 'direct', ''), verdict, reason,
+(SELECT COALESCE(migration_id, 0), happened_at, TIMESTAMPDIFF(MICROSECOND, happened_at, ended_at) / 1000000, IF(table_name = '', '', CONCAT(schema_name, '.', table_name)), LEFT(statement, 2000), IF(verdict = 'forwarded', 'direct', ''), verdict, reason,
   error_number, COALESCE(error, ''), user, host, account, connection_id, database_name, ran_by
 FROM midflight.statements WHERE %s ORDER BY id DESC LIMIT ?)) AS trail ORDER BY at DESC LIMIT ?`, ours, others), append(append(args, more...), f.Limit)...)
 	if neverOpened(err) || mysqld.Number(err) == mysqld.ErrBadField {
@@ -77,4 +76,16 @@ FROM midflight.statements WHERE %s ORDER BY id DESC LIMIT ?)) AS trail ORDER BY 
 		list = append(list, c)
 	}
 	return list, rows.Err()
+}
+
+// named is which tables a name may mean: a dot may be between a schema and its table, or in
+// the name of either.
+func named(name string) (condition string, args []any) {
+	condition, args = "(table_name = ?", []any{name}
+	for i := range name {
+		if name[i] == '.' {
+			condition, args = condition+" OR schema_name = ? AND table_name = ?", append(args, name[:i], name[i+1:])
+		}
+	}
+	return condition + ")", args
 }

@@ -14,6 +14,10 @@ type procedure struct {
 	refused            string // an SQL expression: why not, of standing (the phase) and hidden (invisible_columns); NULL: it is accepted
 }
 
+// operator is an SQL expression: who somebody says to be, where several share an account. It
+// proves nothing, so it stands beside USER().
+const operator = "COALESCE(CONCAT(', who says to be ', LEFT(CONVERT(@midflight_operator USING utf8mb4), 100)), '')"
+
 const (
 	// running: for migrations that have not ended.
 	running = "CASE WHEN standing IN ('completed', 'failed', 'canceled') THEN CONCAT(' has ended: ', standing) END"
@@ -22,12 +26,12 @@ const (
 )
 
 var procedures = []procedure{
-	{name: "pause", set: "pause_requested = TRUE", comment: "Stops the row copy; changes are applied meanwhile. Recorded in events", refused: running},
-	{name: "resume", set: "pause_requested = FALSE", comment: "Goes on after pause. Recorded in events", refused: running},
-	{name: "cutover", set: "cutover_requested = TRUE", comment: "Gives leave to swap the tables. Recorded in events", refused: running},
-	{name: "cancel", set: "cancel_requested = TRUE", comment: "Ends the migration; the table stays as it was. Recorded in events", refused: running},
-	{name: "reveal", set: "reveal_requested = TRUE", comment: "Makes the columns visible that the migration has published INVISIBLE. Recorded in events", refused: publishing},
-	{name: "throttle", also: ", IN ratio DOUBLE, IN minutes DOUBLE", comment: "Has the copy rest for a part of the time, 0 to 1, for so many minutes. Recorded with both in events",
+	{name: "pause", set: "pause_requested = TRUE", comment: "Stops the row copy; changes are applied meanwhile. Recorded in events, with @midflight_operator", refused: running},
+	{name: "resume", set: "pause_requested = FALSE", comment: "Goes on after pause. Recorded in events, with @midflight_operator", refused: running},
+	{name: "cutover", set: "cutover_requested = TRUE", comment: "Gives leave to swap the tables. Recorded in events, with @midflight_operator", refused: running},
+	{name: "cancel", set: "cancel_requested = TRUE", comment: "Ends the migration; the table stays as it was. Recorded in events, with @midflight_operator", refused: running},
+	{name: "reveal", set: "reveal_requested = TRUE", comment: "Makes the columns visible that the migration has published INVISIBLE. Recorded in events, with @midflight_operator", refused: publishing},
+	{name: "throttle", also: ", IN ratio DOUBLE, IN minutes DOUBLE", comment: "Has the copy rest for a part of the time, 0 to 1, for so many minutes. Recorded with both in events, and with @midflight_operator",
 		says:    "IF(ratio > 0 AND minutes > 0, CONCAT(', rests for ', ROUND(100 * ratio), ' % of the next ', ROUND(minutes, 1) + 0, ' min'), ', rests no more')",
 		set:     "throttle_ratio = ratio, throttle_until = UTC_TIMESTAMP(6) + INTERVAL ROUND(60 * minutes) SECOND",
 		refused: "COALESCE(" + running + ", CASE WHEN ratio IS NULL OR minutes IS NULL OR ratio < 0 OR ratio > 1 OR minutes < 0 OR minutes > 527040 THEN ' can not be throttled so: want a ratio of 0 to 1, and minutes' END)"},
@@ -53,6 +57,6 @@ BEGIN
   END IF;
   UPDATE midflight.migrations SET %s WHERE id = migration;
   INSERT INTO midflight.events (migration_id, happened_at, kind, said_by, event)
-  VALUES (migration, UTC_TIMESTAMP(6), 'control', USER(), CONCAT('%s: CALL by ', USER(), ', connection ', CONNECTION_ID(), %s));
-END`, p.name, p.also, p.comment, p.refused, p.set, p.name, cmp.Or(p.says, "''"))
+  VALUES (migration, UTC_TIMESTAMP(6), 'control', USER(), CONCAT('%s: CALL by ', USER(), ', connection ', CONNECTION_ID(), %s, %s));
+END`, p.name, p.also, p.comment, p.refused, p.set, p.name, operator, cmp.Or(p.says, "''"))
 }

@@ -43,6 +43,7 @@ type Migration struct {
 	Tries               ghost.Tries
 	Created, Started    sql.NullTime
 	Ready, Done         sql.NullTime
+	At                  time.Time // when it was read, by the server's clock, as all the others
 }
 
 // An Event is a line of a migration's history.
@@ -74,12 +75,13 @@ func (m Migration) Left() string {
 	return left
 }
 
-// Took is the time since it left the queue, to its end or to now.
-func (m Migration) Took(now time.Time) (d time.Duration, ok bool) {
+// Took is the time since it left the queue, to its end or to when it was read.
+func (m Migration) Took() (d time.Duration, ok bool) {
+	until := m.At
 	if m.Done.Valid {
-		now = m.Done.Time
+		until = m.Done.Time
 	}
-	return max(0, now.Sub(m.Started.Time)), m.Started.Valid
+	return max(0, until.Sub(m.Started.Time)), m.Started.Valid
 }
 
 // Recent reads the migrations that run and then the latest that have ended,
@@ -95,17 +97,30 @@ func Recent(ctx context.Context, db *sql.DB, limit int) ([]Migration, error) {
 
 // Running reads the migrations that have not ended, limit at most, latest first.
 func Running(ctx context.Context, db *sql.DB, limit int) ([]Migration, error) {
-	return migrations(ctx, db, "LEFT(statement, 2000)", "WHERE phase NOT IN ('completed', 'failed', 'canceled') ORDER BY id DESC LIMIT ?", limit)
+	return migrations(ctx, db, beginning, "WHERE phase NOT IN ('completed', 'failed', 'canceled') ORDER BY id DESC LIMIT ?", limit)
 }
 
 // Ended reads the latest that have ended, of those before an id; 0: of all.
 func Ended(ctx context.Context, db *sql.DB, before int64, limit int) ([]Migration, error) {
-	return migrations(ctx, db, "LEFT(statement, 2000)", "WHERE completed_at IS NOT NULL AND (? = 0 OR id < ?) ORDER BY id DESC LIMIT ?", before, before, limit)
+	return migrations(ctx, db, beginning, "WHERE completed_at IS NOT NULL AND (? = 0 OR id < ?) ORDER BY id DESC LIMIT ?", before, before, limit)
 }
 
-// One reads one migration, with its whole statement.
+// One reads one migration, with its whole statement, which may have megabytes.
 func One(ctx context.Context, db *sql.DB, id int64) (Migration, error) {
-	list, err := migrations(ctx, db, "statement", "WHERE id = ?", id)
+	return one(ctx, db, "statement", id)
+}
+
+// Brief reads one migration with so many characters of its statement, for who looks again
+// and again.
+func Brief(ctx context.Context, db *sql.DB, id int64, characters int) (Migration, error) {
+	return one(ctx, db, fmt.Sprintf("LEFT(statement, %d)", characters), id)
+}
+
+// beginning of a statement.
+const beginning = "LEFT(statement, 2000)"
+
+func one(ctx context.Context, db *sql.DB, statement string, id int64) (Migration, error) {
+	list, err := migrations(ctx, db, statement, "WHERE id = ?", id)
 	if err == nil && len(list) == 0 {
 		err = &NoMigrationError{id}
 	}
@@ -134,7 +149,7 @@ func migrations(ctx context.Context, db *sql.DB, statement, which string, args .
 	rows, err := db.QueryContext(ctx, fmt.Sprintf(`SELECT /* midflight */ id, CONCAT(schema_name, '.', table_name), %s, phase, strategy, reason, rows_copied, rows_estimate, progress, eta_seconds, eta_error_seconds, rows_per_second, backlog,
   waiting_for, error_number, COALESCE(error, ''), cutover, pause_requested, cutover_requested, cancel_requested,
   throttled, IF(throttle_until > UTC_TIMESTAMP(6), throttle_ratio, 0), throttle_until, user, host, account, database_name, connection_id, ran_by, records, warnings, COALESCE(verification, ''),
-  cutover_attempts, locked_microseconds * 1000, held_statements, held_microseconds * 1000, created_at, started_at, ready_at, completed_at
+  cutover_attempts, locked_microseconds * 1000, held_statements, held_microseconds * 1000, created_at, started_at, ready_at, completed_at, UTC_TIMESTAMP(6)
 FROM midflight.migrations %s`, statement, which), args...)
 	if neverOpened(err) {
 		return nil, nil
@@ -152,7 +167,7 @@ FROM midflight.migrations %s`, statement, which), args...)
 		var waited []byte
 		if err := rows.Scan(&m.ID, &m.Table, &m.Statement, &m.Phase, &m.Path, &m.Why, &m.Copied, &m.Estimate, &m.Progress, &m.ETA, &m.ETAError, &m.Rate, &m.Backlog,
 			&m.WaitingFor, &m.ErrorNumber, &m.Failure, &m.CutOver, &m.Paused, &m.MaySwap, &m.Canceling, &waited, &m.Ratio, &m.Until, &m.User, &m.Host, &m.Account, &m.Database, &m.Session, &m.RanBy, &m.Records, &m.Warnings, &m.Verification,
-			&m.Tries.Number, &m.Tries.Locked, &m.Tries.Held, &m.Tries.Longest, &m.Created, &m.Started, &m.Ready, &m.Done); err != nil {
+			&m.Tries.Number, &m.Tries.Locked, &m.Tries.Held, &m.Tries.Longest, &m.Created, &m.Started, &m.Ready, &m.Done, &m.At); err != nil {
 			return nil, fmt.Errorf("read the migrations: %w", err)
 		}
 		m.Throttled = parseThrottled(waited)

@@ -211,7 +211,7 @@ func (s *Store) create(ctx context.Context, db execer, r ghost.Request, token st
 	result, err := db.ExecContext(ctx, `INSERT /* midflight */ INTO midflight.migrations
 (schema_name, table_name, statement, request, reason, waiting_for, cutover, user, host, connection_id, account, database_name, owner, ran_by, client_at, token, created_at)
 VALUES (?, ?, ?, ?, '', '', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, UTC_TIMESTAMP(6))`,
-		r.Table.Schema, r.Table.Table, strings.ToValidUTF8(r.Statement.Text, "?"), string(request), r.CutOver.String(), r.User, r.Host, r.Session,
+		r.Table.Schema, r.Table.Table, valid(r.Statement.Text), string(request), r.CutOver.String(), r.User, r.Host, r.Session,
 		r.Account, r.Database, s.owner, runner(), s.owner, token)
 	if err != nil {
 		return 0, err
@@ -262,7 +262,7 @@ func (s *Store) Finish(ctx context.Context, st ghost.Status, r ghost.Result) err
 	var text, state sql.NullString
 	if r.Err != nil {
 		e := ghost.ErrorFor(r.Err)
-		number, text, state = sql.NullInt64{Int64: int64(e.Number), Valid: true}, sql.NullString{String: e.Message, Valid: true}, sql.NullString{String: e.State, Valid: true}
+		number, text, state = sql.NullInt64{Int64: int64(e.Number), Valid: true}, sql.NullString{String: valid(e.Message), Valid: true}, sql.NullString{String: e.State, Valid: true}
 	}
 	if _, err := tx.ExecContext(ctx, `UPDATE /* midflight */ midflight.migrations
 SET error_number = ?, error = ?, error_state = ?, records = ?, warnings = ?, completed_at = UTC_TIMESTAMP(6), eta_seconds = NULL, eta_error_seconds = NULL, rows_per_second = 0 WHERE id = ?`, number, text, state, r.Records, r.Warned, st.ID); err != nil {
@@ -294,7 +294,7 @@ func log(ctx context.Context, db execer, id int64, e ghost.Entry) error {
 		detail = sql.NullString{String: string(b), Valid: true}
 	}
 	_, err := db.ExecContext(ctx, "INSERT /* midflight */ INTO midflight.events (migration_id, happened_at, kind, phase, said_by, event, detail) VALUES (?, UTC_TIMESTAMP(6), ?, ?, ?, ?, ?)",
-		id, e.Kind, sql.NullString{String: string(e.Phase), Valid: e.Phase != ""}, sql.NullString{String: e.By, Valid: e.By != ""}, e.Text, detail)
+		id, e.Kind, sql.NullString{String: string(e.Phase), Valid: e.Phase != ""}, sql.NullString{String: valid(e.By), Valid: e.By != ""}, valid(e.Text), detail)
 	return wrap(err, "record an event")
 }
 

@@ -179,6 +179,7 @@ func TestHistory(t *testing.T) {
 			{store.Filter{Table: "orders"}, all[1:]},
 			{store.Filter{Table: "shop.customers"}, all[:1]},
 			{store.Filter{Table: "other.orders"}, nil},
+			{store.Filter{Table: "shop.a.b"}, nil},
 			{store.Filter{Since: time.Now().Add(time.Hour)}, nil},
 			{store.Filter{Since: time.Now().Add(-time.Hour)}, all},
 		} {
@@ -199,6 +200,87 @@ func TestHistory(t *testing.T) {
 		}
 		if _, err := store.One(ctx, db, id+1); err == nil {
 			t.Error("there is a migration that there is not")
+		}
+	})
+}
+
+// A statement in another character set is kept as its sender meant it: MySQL would cut it,
+// and the names in it, where it is no UTF-8.
+func TestOtherCharacterSets(t *testing.T) {
+	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
+		keep, _ := open(t, s)
+		db := ours(t, s, "root")
+		for _, c := range []struct{ charset, schema, table, text, wantSchema, wantTable, wantText string }{
+			{"latin1", "Stra\xdfe", "Gr\xfc\xdfe", "DROP TABLE `Gr\xfc\xdfe`", "Straße", "Grüße", "DROP TABLE `Grüße`"},
+			{"latin1", "größe", "caf\xe9", "DROP TABLE `caf\xe9`", "größe", "café", "DROP TABLE `café`"}, // the selected database's name
+			{"gbk", "shop", "\xb0\xa1", "DROP TABLE `\xb0\xa1`", "shop", "啊", "DROP TABLE `啊`"},
+			{"binary", "shop", "caf\xe9", "DROP TABLE `caf\xe9`", "shop", "caf?", "DROP TABLE `caf?`"},
+			{"", "shop", "t\xff", "DROP TABLE `t\xff` /* and more */", "shop", "t?", "DROP TABLE `t?` /* and more */"},
+		} {
+			id, err := keep.Came(t.Context(), store.Statement{Table: schema.Name{Schema: c.schema, Table: c.table}, Text: c.text, Charset: c.charset, Verdict: store.Forwarded, Database: "größe"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := keep.Answered(t.Context(), id, &ghost.ServerError{Number: 1051, Message: "Unbekannte Tabelle 'gr\xfcn', leider"}); err != nil {
+				t.Fatal(err)
+			}
+			var in, table, text, failure string
+			if err := db.QueryRow("SELECT schema_name, table_name, statement, error FROM midflight.statements WHERE id = ?", id).Scan(&in, &table, &text, &failure); err != nil {
+				t.Fatal(err)
+			}
+			if in != c.wantSchema || table != c.wantTable || text != c.wantText || failure != "Unbekannte Tabelle 'gr?n', leider" {
+				t.Errorf("%s: kept are %q.%q, %q, %q; want %q.%q, %q", c.charset, in, table, text, failure, c.wantSchema, c.wantTable, c.wantText)
+			}
+		}
+	})
+}
+
+// A name may have dots.
+func TestHistoryOfNamesWithDots(t *testing.T) {
+	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
+		keep, _ := open(t, s)
+		for _, n := range []schema.Name{{Schema: "shop", Table: "a.b"}, {Schema: "shop.a", Table: "b"}, {Schema: "a", Table: "b"}} {
+			if _, err := keep.Came(t.Context(), store.Statement{Table: n, Text: "TRUNCATE b", Verdict: store.Forwarded}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for table, want := range map[string][]string{"a.b": {"a.b", "shop.a.b"}, "shop.a.b": {"shop.a.b", "shop.a.b"}, "b": {"a.b", "shop.a.b"}} {
+			list, err := store.History(t.Context(), ours(t, s, "root"), store.Filter{Table: table, Limit: 9})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, c := range list {
+				got = append(got, c.Table)
+			}
+			if slices.Sort(got); !slices.Equal(got, want) {
+				t.Errorf("%s: %q, want %q", table, got, want)
+			}
+		}
+	})
+}
+
+// How long a migration has run is told by the server's clock, not by that of whoever looks.
+func TestTookByTheServersClock(t *testing.T) {
+	testmysql.Each(t, func(t *testing.T, s *testmysql.Server) {
+		keep, _ := open(t, s)
+		db := ours(t, s, "root")
+		db.SetMaxOpenConns(1)
+		id, err := keep.Create(t.Context(), request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range []string{"SET timestamp = UNIX_TIMESTAMP() - 86400", "UPDATE midflight.migrations SET started_at = UTC_TIMESTAMP(6) - INTERVAL 60 SECOND"} {
+			if _, err := db.Exec(q); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m, err := store.One(t.Context(), db, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took, ok := m.Took(); !ok || took.Round(time.Second) != time.Minute {
+			t.Errorf("it has run for %s, by the server for a minute", took)
 		}
 	})
 }

@@ -82,3 +82,19 @@ func (v *Valve) Share() float64 {
 	}
 	return v.share
 }
+
+// Opening is how much longer than by itself a copy of so much work takes beside replicas of
+// which none is ever behind: it begins with little.
+func Opening(work time.Duration) time.Duration {
+	const turn = 100 * time.Millisecond
+	v := NewValve(true)
+	var now time.Time
+	var lost time.Duration
+	for v.share < 1 && work > 0 {
+		v.Feel(now, 0, 0)
+		now = now.Add(turn)
+		worked := time.Duration(v.share * float64(turn))
+		work, lost = work-worked, lost+turn-worked
+	}
+	return lost
+}

@@ -6,9 +6,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
+	"os/user"
 	"strconv"
+	"strings"
 
 	"midflight/mysqld"
+	"midflight/throttle"
 )
 
 // control is CALL midflight.pause(7) and its like.
@@ -25,7 +29,7 @@ func control(ctx context.Context, what string, args []string, stdout, stderr io.
 	if err != nil {
 		return err
 	}
-	if _, err := db.ExecContext(ctx, fmt.Sprintf("CALL midflight.%s(?)", what), id); err != nil {
+	if err := call(ctx, db, what, id); err != nil {
 		return fmt.Errorf("%s migration %d: %w", what, id, err)
 	}
 	fmt.Fprintf(stdout, "%s: migration %d is told\n", what, id)
@@ -44,7 +48,15 @@ func callWith(ctx context.Context, what string, args []string, stdout, stderr io
 			return usageError{fmt.Errorf("limit needs the NAME of a limit and its VALUE, off, or default")}
 		}
 		value := sql.NullString{String: args[1], Valid: args[1] != "default"}
-		if _, err := db.ExecContext(ctx, "CALL midflight.limit(?, ?)", args[0], value); err != nil {
+		allowed := args[1]
+		if !value.Valid {
+			allowed = "off" // it is the name that is looked at
+		}
+		// A window of a zone that nobody knows would stop all copies.
+		if _, err := throttle.DefaultRules.With(strings.ToLower(strings.TrimSpace(args[0])), allowed); err != nil {
+			return usageError{fmt.Errorf("limit: %w", err)}
+		}
+		if err := call(ctx, db, "limit", args[0], value); err != nil {
 			return fmt.Errorf("set the limit %s: %w", args[0], err)
 		}
 		if !value.Valid {
@@ -69,7 +81,7 @@ func callWith(ctx context.Context, what string, args []string, stdout, stderr io
 	if err != nil {
 		return usageError{fmt.Errorf("throttle: %q is no number of minutes", args[2])}
 	}
-	if _, err := db.ExecContext(ctx, "CALL midflight.throttle(?, ?, ?)", id, ratio, minutes); err != nil {
+	if err := call(ctx, db, "throttle", id, ratio, minutes); err != nil {
 		return fmt.Errorf("throttle migration %d: %w", id, err)
 	}
 	if ratio == 0 || minutes == 0 {
@@ -78,6 +90,33 @@ func callWith(ctx context.Context, what string, args []string, stdout, stderr io
 	}
 	fmt.Fprintf(stdout, "throttle: migration %d rests for %.0f %% of the next %s\n", id, 100*ratio, plural(int64(minutes), "minute", "minutes"))
 	return nil
+}
+
+// call says an operator's word. The account may be everybody's: the trail has beside it who
+// sits at the shell.
+func call(ctx context.Context, db *sql.DB, procedure string, args ...any) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(ctx, "SET /* midflight */ @midflight_operator = ?", operator()); err != nil {
+		return err
+	}
+	_, err = conn.ExecContext(ctx, fmt.Sprintf("CALL /* midflight */ midflight.%s(?%s)", procedure, strings.Repeat(", ?", len(args)-1)), args...)
+	return err
+}
+
+// operator is the system's user, and on which machine.
+func operator() string {
+	name, host := "?", "?"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	if h, err := os.Hostname(); err == nil {
+		host = h
+	}
+	return strings.ToValidUTF8(fmt.Sprintf("%q on %s", name, host), "?")
 }
 
 func migrationID(command, arg string) (int64, error) {

@@ -65,10 +65,13 @@ func history(ctx context.Context, args []string, stdout, stderr io.Writer) error
 			took = spell(time.Duration(c.Took.Float64 * float64(time.Second)))
 		}
 		text := cut(tame(c.Text), 200)
+		if c.Outcome == store.Said {
+			text += " (" + tame(c.Why) + ")"
+		}
 		if c.Failure != "" {
 			text = tame(fmt.Sprintf("error %d: %s: %s", c.ErrorNumber.Int64, c.Failure, c.Text))
 		}
-		b.add(cell{inUTC(c.At), faint}, cell{text: id}, cell{text: tame(c.Table)}, cell{text: tame(who(c))}, cell{text: dash(c.Path)},
+		b.add(cell{inUTC(c.At), faint}, cell{text: id}, cell{text: dash(tame(c.Table))}, cell{text: tame(who(c))}, cell{text: dash(c.Path)},
 			cell{c.Outcome, outcomeColour(c)}, cell{text: took}, cell{text: text})
 	}
 	b.print(r.to)

@@ -86,6 +86,9 @@ func TestTrail(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Fatal(err)
 		}
+		if said := twins.List(t, root, "SELECT event FROM midflight.events WHERE kind = 'control' AND migration_id = "+first); len(said) != 3 || !strings.Contains(said[0], "pause: CALL by root@") || !strings.Contains(said[0], ", who says to be "+operator()) {
+			t.Errorf("of who was at the terminal the history has %q", said)
+		}
 		watchEnds(first, 0)
 		if _, err := ann.Exec("ALTER TABLE " + db + ".t ADD UNIQUE (n)"); err == nil {
 			t.Fatal("a duplicate is let through")

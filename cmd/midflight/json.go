@@ -101,7 +101,7 @@ type findingObject struct {
 	Mend   string `json:"mend"`
 }
 
-func toObject(m store.Migration, now time.Time) migrationObject {
+func toObject(m store.Migration) migrationObject {
 	o := migrationObject{
 		ID: m.ID, Table: m.Table, Statement: m.Statement, Phase: string(m.Phase), Path: m.Path, Reason: m.Why,
 		Progress: m.Progress, Copied: m.Copied, Estimate: m.Estimate, Rate: m.Rate, ETA: number(m.ETA), ETAError: number(m.ETAError),
@@ -112,7 +112,7 @@ func toObject(m store.Migration, now time.Time) migrationObject {
 		Attempts: m.Tries.Number, Locked: m.Tries.Locked.Microseconds(), Held: m.Tries.Held, HeldFor: m.Tries.Longest.Microseconds(),
 		Created: moment(m.Created), Started: moment(m.Started), Ready: moment(m.Ready), Completed: moment(m.Done),
 	}
-	if d, ok := m.Took(now); ok {
+	if d, ok := m.Took(); ok {
 		took := d.Seconds()
 		o.Took = &took
 	}

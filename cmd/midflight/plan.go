@@ -180,7 +180,7 @@ type outlook struct {
 }
 
 func (p outlook) print(t terminal) {
-	for _, line := range folded(tame(p.statement.Text), cmp.Or(t.width, 100)) {
+	for _, line := range beginning(folded(tame(p.statement.Text), cmp.Or(t.width, 100))) {
 		fmt.Fprintln(t, t.in(bold, line))
 	}
 	fmt.Fprintln(t)
@@ -242,7 +242,7 @@ func (p outlook) time() string {
 		e := ghost.ErrorFor(p.Sample.Refused)
 		return fmt.Sprintf("it is going to fail: a row of the sample was refused, error %d: %s", e.Number, e.Message)
 	}
-	least, most, ok := p.Sample.Between(p.rowCount(), p.Deferred)
+	least, most, ok := p.Sample.Between(p.rowCount(), p.Deferred, len(p.Replicas) > 0)
 	if !ok {
 		return "a second or two: there are no rows"
 	}
@@ -253,6 +253,9 @@ func (p outlook) time() string {
 		s += fmt.Sprintf("the first %s rows were copied in %s, one statement at a time", grouped(p.Sample.Rows), spell(p.Sample.Took))
 	}
 	s += fmt.Sprintf("; a migration sends up to %d at a time while nobody else is there, and rests while others are slowed", p.Sample.Width)
+	if len(p.Replicas) > 0 {
+		s += "; beside replicas it begins slowly, and takes no more than the slowest of them bears"
+	}
 	if p.Deferred > 0 {
 		s += "; " + plural(int64(p.Deferred), "index is", "indexes are") + " built at the end"
 	}
@@ -387,7 +390,7 @@ func (p outlook) object() planObject {
 		o.SampleError = ghost.ErrorFor(p.Sample.Refused).Message
 	}
 	if p.Plan.Path == plan.Copy {
-		if least, most, ok := p.Sample.Between(p.rowCount(), p.Deferred); ok {
+		if least, most, ok := p.Sample.Between(p.rowCount(), p.Deferred, len(p.Replicas) > 0); ok {
 			o.Least, o.Most = seconds(least), seconds(most)
 		}
 	}

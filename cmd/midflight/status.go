@@ -46,9 +46,8 @@ func status(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 }
 
 func writeAll(w io.Writer, list []store.Migration) error {
-	now := time.Now()
 	for _, m := range list {
-		if err := writeJSON(w, toObject(m, now)); err != nil {
+		if err := writeJSON(w, toObject(m)); err != nil {
 			return err
 		}
 	}
@@ -124,7 +123,7 @@ func left(m store.Migration) string {
 }
 
 func took(m store.Migration) string {
-	d, ok := m.Took(time.Now())
+	d, ok := m.Took()
 	if !ok {
 		return "-"
 	}
@@ -159,20 +158,19 @@ func (r *reading) one(ctx context.Context, id int64) error {
 	if err != nil {
 		return err
 	}
-	now := time.Now()
-	stays := store.Stays(m, events, now)
+	stays := store.Stays(m, events, m.At)
 	if r.json {
-		o := toObject(m, now)
+		o := toObject(m)
 		o.Checkpoint, o.Phases, o.Events = moment(at), toStays(stays), toEvents(events)
 		return writeJSON(r.to, o)
 	}
 	t := r.to
 	fmt.Fprintf(t, "%s %s  %s", t.in(bold, fmt.Sprintf("migration %d", m.ID)), t.in(bold, tame(m.Table)), t.in(phaseColour(m.Phase), string(m.Phase)))
-	if d, ok := m.Took(now); ok {
+	if d, ok := m.Took(); ok {
 		fmt.Fprintf(t, "  %s", spell(d))
 	}
 	fmt.Fprint(t, "\n\n")
-	for _, line := range folded(tame(m.Statement), cmp.Or(t.width, 100)-4) {
+	for _, line := range beginning(folded(tame(m.Statement), cmp.Or(t.width, 100)-4)) {
 		fmt.Fprintf(t, "    %s\n", line)
 	}
 	fmt.Fprintln(t)
@@ -195,7 +193,7 @@ func (r *reading) one(ctx context.Context, id int64) error {
 		}
 	}
 	if at.Valid && !m.Ended() {
-		f.add("checkpoint", fmt.Sprintf("%s UTC, %s ago", inUTC(at.Time), spell(max(0, now.Sub(at.Time)))))
+		f.add("checkpoint", fmt.Sprintf("%s UTC, %s ago", inUTC(at.Time), spell(max(0, m.At.Sub(at.Time)))))
 	}
 	if m.Failure != "" {
 		f.add("error", fmt.Sprintf("%d: %s", m.ErrorNumber.Int64, m.Failure))
@@ -243,6 +241,15 @@ func (r *reading) one(ctx context.Context, id int64) error {
 	return nil
 }
 
+// beginning of a long statement: what stands below it is what is looked for.
+func beginning(lines []string) []string {
+	const most = 20
+	if len(lines) <= most {
+		return lines
+	}
+	return append(lines[:most-1:most-1], fmt.Sprintf("… and %s more lines (-o json has all)", grouped(int64(len(lines)-most+1))))
+}
+
 func orNothing(before, s string) string {
 	if s == "" {
 		return ""
@@ -287,6 +294,9 @@ func (f *facts) print() {
 func waits(by map[throttle.Signal]time.Duration) string {
 	var parts []string
 	for _, w := range throttle.Waits(by) {
+		if w.For < 100*time.Millisecond { // the first look at everything
+			continue
+		}
 		parts = append(parts, fmt.Sprintf("%s for %s", spell(w.For), w.Signal))
 	}
 	return strings.Join(parts, ", ")

@@ -26,7 +26,7 @@ func (t trail) Refused(ctx context.Context, s intercept.Came, answer ghost.Serve
 
 func statement(s intercept.Came, verdict string) store.Statement {
 	return store.Statement{
-		Table: s.Table, Text: s.Text, Verdict: verdict, Reason: s.Reason, Migration: s.Migration,
+		Table: s.Table, Text: s.Text, Charset: s.Charset, Verdict: verdict, Reason: s.Reason, Migration: s.Migration,
 		User: s.User, Host: s.Host, Session: s.Session, Account: s.Account, Database: s.Database,
 	}
 }

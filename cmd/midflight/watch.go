@@ -3,17 +3,20 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
 	"midflight/ghost"
+	"midflight/mysqld"
 	"midflight/store"
 )
 
 const (
-	watchEvery = 500 * time.Millisecond
+	watchEvery    = 500 * time.Millisecond
+	watchPatience = 10 * time.Second
 	// Where nobody looks at it, a log is written: what has changed, and this often how
 	// far it is.
 	logEvery = 10 * time.Second
@@ -32,7 +35,7 @@ func watch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	show := r.logChanges()
+	show, away := r.logChanges(), once(func(err error) { fmt.Fprintln(stderr, "midflight:", awayText(err)) })
 	switch {
 	case r.json:
 		show = func(list []store.Migration) error { return writeAll(stdout, list) }
@@ -45,22 +48,34 @@ func watch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			_, err := io.WriteString(stdout, frame(t, r.Server, list, time.Now()))
 			return err
 		}
+		away = func(err error) {
+			if err != nil {
+				t := on(stdout)
+				io.WriteString(stdout, "\x1b[H\x1b[K"+t.in(red, cut(tame(awayText(err)), t.width)))
+			}
+		}
 	}
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	for {
+	for seen := false; ; {
 		list, err := r.watched(ctx, id)
 		if ctx.Err() != nil {
 			return nil
 		}
-		if err == nil {
-			err = show(list)
-		}
-		if err != nil {
+		switch {
+		case err == nil:
+			seen = true
+			away(nil)
+			if err := show(list); err != nil {
+				return err
+			}
+			if id != 0 && list[0].Ended() {
+				return howItEnded(list[0])
+			}
+		case seen && isAway(err):
+			away(err)
+		default:
 			return err
-		}
-		if id != 0 && list[0].Ended() {
-			return howItEnded(list[0])
 		}
 		select {
 		case <-ctx.Done():
@@ -71,11 +86,34 @@ func watch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 func (r *reading) watched(ctx context.Context, id int64) ([]store.Migration, error) {
+	// A server that hangs is told of as one that is gone.
+	ctx, cancel := context.WithTimeout(ctx, watchPatience)
+	defer cancel()
 	if id == 0 {
 		return store.Recent(ctx, r.db, most)
 	}
-	m, err := store.One(ctx, r.db, id)
+	m, err := store.Brief(ctx, r.db, id, 2000)
 	return []store.Migration{m}, err
+}
+
+// isAway: a server that restarts takes its migrations with it, and they go on with it.
+func isAway(err error) bool {
+	return mysqld.IsConnectionLost(err) || mysqld.IsTooManyConnections(err) || errors.Is(err, context.DeadlineExceeded)
+}
+
+func awayText(err error) string {
+	return fmt.Sprintf("the server can't be asked, trying again: %v", err)
+}
+
+// once has f told of the first of several errors; nil ends them.
+func once(f func(error)) func(error) {
+	told := false
+	return func(err error) {
+		if err != nil && !told {
+			f(err)
+		}
+		told = err != nil
+	}
 }
 
 // frame is one picture, as it goes to the terminal.
