@@ -80,29 +80,9 @@ func clusterTemplate(ctx context.Context, program, library string) (string, erro
 // startNode starts one that joins the cluster of the node at first, or founds one if that
 // is "". Others meet it at group.
 func startNode(ctx context.Context, program, library, from, first string, args ...string) (s *Server, group string, err error) {
-	s, err = start(ctx, MariaDB, program, from, func(s *Server) ([]string, error) {
-		joins := []string{"--wsrep-cluster-address=gcomm://" + first}
-		if first == "" {
-			joins = append(joins, "--wsrep-new-cluster")
-		}
-		meets, err := FreePort()
-		if err != nil {
-			return nil, err
-		}
-		hears, err := FreePort()
-		if err != nil {
-			return nil, err
-		}
-		group = fmt.Sprintf("127.0.0.1:%d", meets)
-		if err := s.writeTransfer(); err != nil {
-			return nil, fmt.Errorf("write the program of the state transfer: %w", err)
-		}
-		return append(append(joins,
-			"--wsrep-on=ON", "--wsrep-provider="+library, "--wsrep-cluster-name=midflight",
-			"--wsrep-node-address=127.0.0.1", "--wsrep-sst-method="+transferMethod,
-			fmt.Sprintf("--wsrep-provider-options=gmcast.listen_addr=tcp://%s; ist.recv_addr=127.0.0.1:%d; gcache.size=64M", group, hears),
-			"--log-slave-updates", "--innodb-autoinc-lock-mode=2",
-		), args...), nil
+	s, err = start(ctx, MariaDB, program, from, func(s *Server) (own []string, err error) {
+		own, group, err = s.asNode(library, first)
+		return append(own, args...), err
 	})
 	if err != nil {
 		return nil, "", err
@@ -111,6 +91,49 @@ func startNode(ctx context.Context, program, library, from, first string, args .
 		return nil, "", errors.Join(fmt.Errorf("%w\n%s", err, tail(s.ErrorLog(), 30)), s.Remove())
 	}
 	return s, group, nil
+}
+
+// FoundCluster starts a server again, which has ended, as the first node of a cluster.
+func (s *Server) FoundCluster(ctx context.Context) error {
+	library, err := FindGalera()
+	if err != nil {
+		return err
+	}
+	more, _, err := s.asNode(library, "")
+	if err != nil {
+		return err
+	}
+	s.args = append(s.args, more...)
+	if err := s.StartAgain(ctx); err != nil {
+		return err
+	}
+	return s.awaitSynced(ctx)
+}
+
+// asNode are the arguments with which a server is a node.
+func (s *Server) asNode(library, first string) (args []string, group string, err error) {
+	meets, err := FreePort()
+	if err != nil {
+		return nil, "", err
+	}
+	hears, err := FreePort()
+	if err != nil {
+		return nil, "", err
+	}
+	if err := s.writeTransfer(); err != nil {
+		return nil, "", fmt.Errorf("write the program of the state transfer: %w", err)
+	}
+	group = fmt.Sprintf("127.0.0.1:%d", meets)
+	args = []string{
+		"--wsrep-on=ON", "--wsrep-provider=" + library, "--wsrep-cluster-name=midflight", "--wsrep-cluster-address=gcomm://" + first,
+		"--wsrep-node-address=127.0.0.1", "--wsrep-sst-method=" + transferMethod,
+		fmt.Sprintf("--wsrep-provider-options=gmcast.listen_addr=tcp://%s; ist.recv_addr=127.0.0.1:%d; gcache.size=64M", group, hears),
+		"--log-slave-updates", "--innodb-autoinc-lock-mode=2",
+	}
+	if first == "" {
+		args = append(args, "--wsrep-new-cluster")
+	}
+	return args, group, nil
 }
 
 // The server wants a program for the transfer of all rows also where there is nothing to

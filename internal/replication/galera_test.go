@@ -3,8 +3,8 @@ package replication
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,26 +17,26 @@ import (
 	"midflight/throttle"
 )
 
-// cluster is a Galera cluster of two nodes, of which Midflight knows the source. Both have
-// shop.t, with so many rows. (Its AUTO_INCREMENT leaves numbers out.)
-func cluster(t *testing.T, rows int) *topology {
-	t.Helper()
+// TestGalera is of a cluster of two nodes, of which Midflight knows the source. Both have
+// shop.t. (AUTO_INCREMENT would leave numbers out.)
+func TestGalera(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts two servers")
 	}
 	nodes := testmysql.StartCluster(t, 2)
 	top := &topology{source: nodes[0], root: nodes[0].DB(t), replicas: nodes[1:]}
 	top.source.Exec(t, "CREATE DATABASE shop", "USE shop", "CREATE TABLE t (id INT NOT NULL PRIMARY KEY, v INT NOT NULL)",
-		fmt.Sprintf("INSERT INTO t SELECT seq, 1 FROM seq_1_to_%d", rows))
+		"INSERT INTO t SELECT seq, 1 FROM seq_1_to_12000")
 	top.level(t)
-	return top
+	t.Run("is not copied", top.isNotCopied)
+	t.Run("locks one node", top.locksOneNode)
+	t.Run("flow control", top.flowControl)
 }
 
-// TestGaleraIsNotCopied: what would need a copy, or builds something, is refused at once;
+// isNotCopied: what would need a copy, or builds something, is refused at once;
 // what the server does in a moment, it does. Nobody's writes stop for it, on any node, and
 // none is lost.
-func TestGaleraIsNotCopied(t *testing.T) {
-	top := cluster(t, 12_000)
+func (top *topology) isNotCopied(t *testing.T) {
 	top.source.Exec(t, "CREATE TABLE shop.small (id INT NOT NULL PRIMARY KEY, v INT)", "INSERT INTO shop.small VALUES (1, 1)")
 	m := top.midflight(t)
 	writers := []*acknowledged{
@@ -78,7 +78,10 @@ func TestGaleraIsNotCopied(t *testing.T) {
 		t.Errorf("the nodes have %s and %s", want, got)
 	}
 
-	_, found, err := check.Server(t.Context(), top.root, mysqld.Config{})
+	m.Stop()                                        // or what it writes now would be of one node
+	top.source.Exec(t, "SET GLOBAL wsrep_on = OFF") // the others' changes come all the same
+	defer top.source.Exec(t, "SET GLOBAL wsrep_on = ON")
+	_, found, err := check.Server(t.Context(), top.source.DB(t), mysqld.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,30 +90,56 @@ func TestGaleraIsNotCopied(t *testing.T) {
 	}
 }
 
-// TestGaleraLocksOneNode is why: who has the table locked keeps nobody on another node from
+// TestGaleraIsFounded: the server was none of a cluster's when the copy began, and is when the
+// tables would be swapped. A swap would hang there, and with it the cluster.
+func TestGaleraIsFounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a server")
+	}
+	top := &topology{source: testmysql.Start(t, testmysql.MariaDB)}
+	top.root = top.source.DB(t)
+	top.fill(t, 1000)
+	m := top.midflight(t)
+	alter(t, m, ", @midflight_cutover = 'manual'")
+	top.awaitPhase(t, "ready")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := top.source.Stop(ctx); err != nil {
+		t.Fatal(err)
+	}
+	top.source.FoundCluster(t)
+	top.source.Exec(t, "CALL midflight.cutover((SELECT MAX(id) FROM midflight.migrations))")
+	top.awaitPhase(t, "failed")
+	if why := top.latest(t, "error"); !strings.Contains(why, "Galera") {
+		t.Errorf("it failed by %s", why)
+	}
+	top.source.Exec(t, "INSERT INTO shop.t (v) VALUES (1)")
+}
+
+// locksOneNode is why: who has the table locked keeps nobody on another node from
 // writing it, and the RENAME takes a table away with a row that nobody could have seen.
-func TestGaleraLocksOneNode(t *testing.T) {
-	top := cluster(t, 1)
-	top.source.Exec(t, "CREATE TABLE shop.s LIKE shop.t")
+func (top *topology) locksOneNode(t *testing.T) {
+	top.source.Exec(t, "CREATE TABLE shop.l (v INT NOT NULL PRIMARY KEY)", "CREATE TABLE shop.s LIKE shop.l", "INSERT INTO shop.l VALUES (1)", "INSERT INTO shop.s VALUES (1)")
+	top.level(t)
 	ctx := t.Context()
 	lock, err := top.root.Conn(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer lock.Close()
-	if _, err := lock.ExecContext(ctx, "LOCK TABLES shop.t WRITE, shop.s WRITE"); err != nil {
+	if _, err := lock.ExecContext(ctx, "LOCK TABLES shop.l WRITE, shop.s WRITE"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := top.replicas[0].DB(t).ExecContext(ctx, "UPDATE shop.t SET v = 2"); err != nil {
+	if _, err := top.replicas[0].DB(t).ExecContext(ctx, "UPDATE shop.l SET v = 2"); err != nil {
 		t.Fatalf("the lock keeps out who is on another node, too: a swap might be possible (docs/decisions/0030-galera.md): %v", err)
 	}
 	var v int
-	if err := lock.QueryRowContext(ctx, "SELECT v FROM shop.t").Scan(&v); err != nil || v != 1 {
+	if err := lock.QueryRowContext(ctx, "SELECT v FROM shop.l").Scan(&v); err != nil || v != 1 {
 		t.Errorf("under the lock the row is %d: %v", v, err)
 	}
 	renamed := make(chan error, 1)
 	go func() {
-		_, err := top.root.ExecContext(ctx, "RENAME TABLE shop.t TO shop.o, shop.s TO shop.t")
+		_, err := top.root.ExecContext(ctx, "RENAME TABLE shop.l TO shop.o, shop.s TO shop.l")
 		renamed <- err
 	}()
 	await(t, "the RENAME to wait", func() bool {
@@ -123,15 +152,18 @@ func TestGaleraLocksOneNode(t *testing.T) {
 	if err := <-renamed; err != nil {
 		t.Fatal(err)
 	}
+	top.level(t)
 	for _, node := range []*sql.DB{top.root, top.replicas[0].DB(t)} {
-		await(t, "the old table to have the row", func() bool { return node.QueryRow("SELECT v FROM shop.o").Scan(&v) == nil && v == 2 })
+		var old int
+		if err := node.QueryRow("SELECT o.v, l.v FROM shop.o, shop.l").Scan(&old, &v); err != nil || old != 2 || v != 1 {
+			t.Errorf("the old table has %d, the new one %d: %v", old, v, err)
+		}
 	}
 }
 
-// TestGaleraFlowControl: a node that can't keep up stops the cluster; that is seen as what a
+// flowControl: a node that can't keep up stops the cluster; that is seen as what a
 // copy would rest for, until the node keeps up again.
-func TestGaleraFlowControl(t *testing.T) {
-	top := cluster(t, 1000)
+func (top *topology) flowControl(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	defer func() { cancel(); running.Wait() }()

@@ -54,6 +54,15 @@ func StartCluster(t testing.TB, nodes int, args ...string) (servers []*Server) {
 	return servers
 }
 
+// FoundCluster starts a server that has ended as the first node of a Galera cluster, with the
+// same data and address.
+func (s *Server) FoundCluster(t testing.TB) {
+	t.Helper()
+	if err := s.Server.FoundCluster(context.Background()); err != nil {
+		fatalOrSkip(t, err)
+	}
+}
+
 // ofTest removes the server when the test ends.
 func ofTest(t testing.TB, s *localserver.Server) *Server {
 	t.Cleanup(func() {
