@@ -3,6 +3,7 @@ package replication
 import (
 	"context"
 	"database/sql"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -64,6 +65,13 @@ func (top *topology) isNotCopied(t *testing.T) {
 			before := w.count()
 			await(t, "the writers to go on", func() bool { return w.count() > before })
 		}
+	}
+	program, err := testmidflight.Binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, _ := exec.Command(program, "plan", "--server", top.source.Addr, "--user", "root", "ALTER TABLE shop.t MODIFY v BIGINT NOT NULL").CombinedOutput(); !strings.Contains(string(out), "a node of a Galera cluster") {
+		t.Errorf("midflight plan doesn't say so: %s", out)
 	}
 	for _, w := range writers {
 		w.stop(t)
