@@ -4,7 +4,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # make, not a test run, says how long fuzzing takes: make fuzz FUZZTIME=10m
 FUZZTIME = 30s
 
-.PHONY: help build servers drivers prometheus chromium release release-check check-kubernetes test test-fast lint demo bench bench-proxy bench-gap exam golden fuzz soak clean
+.PHONY: help build servers galera drivers prometheus chromium release release-check check-kubernetes test test-fast lint demo bench bench-proxy bench-gap exam golden fuzz soak clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -14,6 +14,9 @@ build: ## build bin/midflight
 
 servers: ## get a MySQL and a MariaDB server into the cache
 	scripts/servers
+
+galera: ## get the library of MariaDB's clusters into the cache
+	scripts/galera
 
 drivers: ## get other people's drivers and ORMs into the cache
 	scripts/drivers
@@ -27,8 +30,8 @@ chromium: ## get a Chromium without a window into the cache
 # Those that take the longest begin first: most of their time is spent waiting.
 LONG = ./internal/oracle ./proxy ./internal/hardcases ./intercept ./internal/drivers ./internal/replication ./binlog ./cmd/midflight ./internal/soak
 
-test: servers drivers prometheus chromium build ## run all tests, on real servers, with real drivers and a real browser
-	env="$$(scripts/servers env && scripts/drivers env && scripts/prometheus env && scripts/chromium env)" && eval "$$env" && \
+test: servers galera drivers prometheus chromium build ## run all tests, on real servers, with real drivers and a real browser
+	env="$$(scripts/servers env && scripts/galera env && scripts/drivers env && scripts/prometheus env && scripts/chromium env)" && eval "$$env" && \
 	MIDFLIGHT_BINARY=$(CURDIR)/bin/midflight MIDFLIGHT_REQUIRE_SERVERS=1 go test -vet=off -count=1 -p 3 -timeout 18m $(LONG) ./...
 
 test-fast: ## run the tests that take seconds

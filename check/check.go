@@ -46,6 +46,13 @@ func Server(ctx context.Context, db *sql.DB, c mysqld.Config) (mysqld.Flavor, []
 		return f, nil, err
 	}
 	findings = append(findings, kept)
+	in, err := mysqld.InGalera(ctx, db, f)
+	if err != nil {
+		return f, nil, err
+	}
+	if in {
+		findings = append(findings, galera)
+	}
 	account, err := privileges(ctx, db, f)
 	if err != nil {
 		return f, nil, err
@@ -150,6 +157,9 @@ func binlogKept(ctx context.Context, db *sql.DB, f mysqld.Flavor) (Finding, erro
 	}
 	return finding, nil
 }
+
+var galera = Finding{What: "Galera", Found: "the server is a node of a cluster", Want: "a single primary", OK: true, Warn: true,
+	Mend: "nothing does: what would need a copy, or builds an index, is refused there, but for small tables, which the server alters itself (docs/limits.md)"}
 
 // binlogFilters: what a filter keeps out of the binlog would be lost in a copy.
 func binlogFilters(ctx context.Context, db *sql.DB, f mysqld.Flavor) (Finding, error) {

@@ -87,6 +87,9 @@ func (s *syncer) awaitQuiet(ctx context.Context, g *gap) error {
 	if err := s.fence(ctx); err != nil {
 		return err
 	}
+	if err := s.mustNotBeInGalera(ctx); err != nil { // the server was started anew, in one
+		return err
+	}
 	s.ownTriggers = false
 	around, err := lookAround(ctx, s.DB, s.Flavor)
 	if err != nil {

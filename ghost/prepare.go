@@ -275,6 +275,14 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, plain *worker, asked p
 	if refusal != nil {
 		return p, refusal
 	}
+	if ok && p.Path != plan.InPlace {
+		return p, nil
+	}
+	if err := r.mustNotBeInGalera(ctx); errors.As(err, &refusal) {
+		return r.smallOr(ctx, refusal)
+	} else if err != nil {
+		return p, err
+	}
 	if ok {
 		return p, nil
 	}

@@ -12,6 +12,9 @@ import (
 // ErrNotFound: no server of the flavor is on this machine.
 var ErrNotFound = errors.New("no server found; scripts/servers gets one")
 
+// ErrNoGalera: the library of MariaDB's clusters is not on this machine.
+var ErrNoGalera = errors.New("no libgalera_smm.so found; scripts/galera gets it")
+
 // Find returns the path of the flavor's server: the one that MIDFLIGHT_MYSQLD
 // or MIDFLIGHT_MARIADBD names, else the one that scripts/servers has put into
 // the cache, else the one on PATH.
@@ -40,6 +43,26 @@ func Find(f Flavor) (string, error) {
 	// Many systems' mysqld is a link to MariaDB.
 	if v, err := version(path); f == MySQL && (err != nil || strings.Contains(v, "MariaDB")) {
 		return "", fmt.Errorf("find %s: %w", f, ErrNotFound)
+	}
+	return path, nil
+}
+
+// FindGalera returns the path of libgalera_smm.so: the one that MIDFLIGHT_GALERA names,
+// else the one that scripts/galera has put into the cache.
+func FindGalera() (string, error) {
+	if path := os.Getenv("MIDFLIGHT_GALERA"); path != "" {
+		if _, err := os.Stat(path); err != nil {
+			return "", fmt.Errorf("find the library that MIDFLIGHT_GALERA names: %w", err)
+		}
+		return path, nil
+	}
+	cache, err := cacheDir()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(cache, "galera", "root", "usr", "lib", "galera", "libgalera_smm.so")
+	if !isFile(path) {
+		return "", ErrNoGalera
 	}
 	return path, nil
 }

@@ -31,6 +31,7 @@ type Server struct {
 	folder  *folder
 	program string
 	args    []string
+	env     []string // nil: this process's
 	process *process // of the last start
 }
 
@@ -55,6 +56,12 @@ func Start(ctx context.Context, f Flavor, args ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	return start(ctx, f, program, from, func(*Server) ([]string, error) { return args, nil })
+}
+
+// start starts a server with a copy of a data folder, and asks for its arguments anew with
+// each port that it tries.
+func start(ctx context.Context, f Flavor, program, from string, more func(*Server) (args []string, err error)) (*Server, error) {
 	dir, err := newFolder()
 	if err != nil {
 		return nil, err
@@ -74,6 +81,10 @@ func Start(ctx context.Context, f Flavor, args ...string) (*Server, error) {
 			return nil, errors.Join(err, dir.remove())
 		}
 		s.Addr = fmt.Sprintf("127.0.0.1:%d", port)
+		args, err := more(s)
+		if err != nil {
+			return nil, errors.Join(err, dir.remove())
+		}
 		s.args = append(s.options(port), args...)
 		if resolve := "--skip-name-resolve=OFF"; slices.Contains(args, resolve) {
 			// MySQL remembers the option's first appearance.
@@ -120,6 +131,7 @@ func (s *Server) options(port int) []string {
 // StartAgain starts a server that has ended, with the same data and address.
 func (s *Server) StartAgain(ctx context.Context) error {
 	p := &process{cmd: exec.Command(s.program, s.args...), ended: make(chan struct{})}
+	p.cmd.Env = s.env
 	// The error log takes what the server says; this is for what goes wrong before.
 	early, err := os.OpenFile(s.errorLog(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {

@@ -22,13 +22,23 @@ func template(ctx context.Context, f Flavor, program string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	sum := sha256.Sum256([]byte(program + v))
+	return kept(fmt.Sprintf("%s-%x-%d", f, sum[:6], templateLayout), func(data string) error {
+		if err := initialize(ctx, f, program, data); err != nil {
+			return fmt.Errorf("initialize a data folder with %s: %w", program, err)
+		}
+		return nil
+	})
+}
+
+// kept returns the folder of the cache with this name, which make makes if it isn't there.
+func kept(name string, make func(data string) error) (string, error) {
 	cache, err := cacheDir()
 	if err != nil {
 		return "", err
 	}
 	parent := filepath.Join(cache, "templates")
-	sum := sha256.Sum256([]byte(program + v))
-	dir := filepath.Join(parent, fmt.Sprintf("%s-%x-%d", f, sum[:6], templateLayout))
+	dir := filepath.Join(parent, name)
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
@@ -42,8 +52,8 @@ func template(ctx context.Context, f Flavor, program string) (string, error) {
 	}
 	defer os.RemoveAll(work)
 	data := filepath.Join(work, "data")
-	if err := initialize(ctx, f, program, data); err != nil {
-		return "", fmt.Errorf("initialize a data folder with %s: %w", program, err)
+	if err := make(data); err != nil {
+		return "", err
 	}
 	// Test processes may do this at the same time: the first one's is kept, and
 	// the rename of the others fails, because the folder is not empty.

@@ -38,9 +38,36 @@ func Start(t testing.TB, f Flavor, args ...string) *Server {
 	if err != nil {
 		fatalOrSkip(t, err)
 	}
+	return ofTest(t, s)
+}
+
+// StartCluster starts MariaDB servers for this test alone that are one Galera cluster.
+func StartCluster(t testing.TB, nodes int, args ...string) (servers []*Server) {
+	t.Helper()
+	started, err := localserver.StartCluster(context.Background(), nodes, args...)
+	if err != nil {
+		fatalOrSkip(t, err)
+	}
+	for _, s := range started {
+		servers = append(servers, ofTest(t, s))
+	}
+	return servers
+}
+
+// FoundCluster starts a server that has ended as the first node of a Galera cluster, with the
+// same data and address.
+func (s *Server) FoundCluster(t testing.TB) {
+	t.Helper()
+	if err := s.Server.FoundCluster(context.Background()); err != nil {
+		fatalOrSkip(t, err)
+	}
+}
+
+// ofTest removes the server when the test ends.
+func ofTest(t testing.TB, s *localserver.Server) *Server {
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("%s's errors:\n%s", f, errorsIn(s.ErrorLog()))
+			t.Logf("%s's errors:\n%s", s.Flavor, errorsIn(s.ErrorLog()))
 		}
 		if err := s.Remove(); err != nil {
 			t.Errorf("remove the server: %v", err)
@@ -66,7 +93,8 @@ func errorsIn(log string) string {
 func fatalOrSkip(t testing.TB, err error) {
 	t.Helper()
 	required := os.Getenv("CI") == "true" || os.Getenv("MIDFLIGHT_REQUIRE_SERVERS") == "1"
-	if errors.Is(err, localserver.ErrNotFound) && !required {
+	missing := errors.Is(err, localserver.ErrNotFound) || errors.Is(err, localserver.ErrNoGalera)
+	if missing && !required {
 		t.Skipf("NOT TESTED on a real server: %v", err)
 	}
 	t.Fatalf("start a server: %v", err)
