@@ -176,7 +176,7 @@ func (q *Queue) listenTo(ctx context.Context, id int64) {
 			return
 		}
 		if !got.Bool {
-			if ids, err := q.Store.OthersSwap(ctx); err != nil || !slices.Contains(ids, id) {
+			if !q.swaps(ctx, id) {
 				return
 			}
 			continue
@@ -190,8 +190,8 @@ func (q *Queue) listenTo(ctx context.Context, id int64) {
 			last, held = call.ID, q.Door.Hold(call.Names, call.Bound)
 		}
 		_, err = conn.ExecContext(ctx, "DO /* midflight */ RELEASE_LOCK(?)", bellName(id))
-		if held == nil { // nobody has rung: whoever had the bell has gone, or is about to take it
-			if err != nil || sleep(ctx, 50*time.Millisecond) != nil {
+		if held == nil { // nobody has rung: whoever had the bell has swapped, has gone, or is about to take it
+			if err != nil || !q.swaps(ctx, id) || sleep(ctx, 50*time.Millisecond) != nil {
 				return
 			}
 			continue
@@ -205,4 +205,10 @@ func (q *Queue) listenTo(ctx context.Context, id int64) {
 			return
 		}
 	}
+}
+
+// swaps tells whether another is still about to swap for that migration.
+func (q *Queue) swaps(ctx context.Context, id int64) bool {
+	ids, err := q.Store.OthersSwap(ctx)
+	return err == nil && slices.Contains(ids, id)
 }

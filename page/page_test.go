@@ -120,18 +120,7 @@ func TestPage(t *testing.T) {
 
 // The history is told leaf by leaf, and none of it twice.
 func TestHistoryLeaves(t *testing.T) {
-	s := testmysql.Shared(t, testmysql.MySQL)
-	s.Exec(t, "DROP DATABASE IF EXISTS midflight")
-	db, err := mysqld.Open(mysqld.Config{Addr: s.Addr, User: "root"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	keep, err := store.Open(t.Context(), db)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer keep.Close()
+	keep, db := emptyStore(t)
 	const all = 47
 	for range all {
 		id, err := keep.Create(t.Context(), ghost.Request{Statement: parser.Statement{Text: "ALTER TABLE t ENGINE=InnoDB"}, Table: schema.Name{Schema: "shop", Table: "t"}})
@@ -183,4 +172,22 @@ func TestServerAway(t *testing.T) {
 			t.Errorf("%s: %d\n%s", reason, status, text)
 		}
 	}
+}
+
+// emptyStore is a server's on which nothing has been migrated yet.
+func emptyStore(t *testing.T) (*store.Store, *sql.DB) {
+	t.Helper()
+	s := testmysql.Shared(t, testmysql.MySQL)
+	s.Exec(t, "DROP DATABASE IF EXISTS midflight")
+	db, err := mysqld.Open(mysqld.Config{Addr: s.Addr, User: "root"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	keep, err := store.Open(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { keep.Close() })
+	return keep, db
 }

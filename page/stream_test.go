@@ -18,7 +18,6 @@ import (
 	"midflight/page"
 	"midflight/parser"
 	"midflight/schema"
-	"midflight/store"
 	"midflight/timeline"
 )
 
@@ -141,18 +140,7 @@ func TestStream(t *testing.T) {
 
 // A statement of megabytes is not sent each second: a browser could not even show it.
 func TestStreamOfALongStatement(t *testing.T) {
-	s := testmysql.Shared(t, testmysql.MySQL)
-	s.Exec(t, "DROP DATABASE IF EXISTS midflight")
-	db, err := mysqld.Open(mysqld.Config{Addr: s.Addr, User: "root"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	keep, err := store.Open(t.Context(), db)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer keep.Close()
+	keep, db := emptyStore(t)
 	text := "ALTER TABLE orders ADD COLUMN n INT /* " + strings.Repeat("lang ü ", 1<<18) + "*/"
 	id, err := keep.Create(t.Context(), ghost.Request{Table: schema.Name{Schema: "shop", Table: "orders"}, Statement: parser.Statement{Text: text}})
 	if err != nil {
