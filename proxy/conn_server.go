@@ -84,7 +84,8 @@ func (c *Conn) note(a *wire.Answer) {
 	case a.HasStatus:
 		c.s.walker.SetStatus(a.Status)
 	case a.Err:
-		c.s.walker.Failed()
+		c.s.walker.Failed(a.Error)
+		c.s.rolledBack(a.Error)
 	}
 }
 

@@ -146,6 +146,9 @@ func (s *session) written() {
 // finished takes note of a command's end. s.mu is held.
 func (s *session) finished(ev wire.Event, now nanos) {
 	s.moved = now
+	if ev.Err {
+		s.rolledBack(ev.Error)
+	}
 	suffered := ev.Err && !ownFault(ev.Error)
 	s.stats.answered(ev.Cmd, now-nanos(ev.Begun), ev.Err, suffered)
 	if s.sampled != 0 {

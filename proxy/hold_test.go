@@ -175,3 +175,42 @@ func TestDrainedEndsWithItsContext(t *testing.T) {
 		}
 	})
 }
+
+// A deadlock's victim has no transaction any more, though no flag says so: nobody is to
+// wait for it.
+func TestDeadlockEndsTheTransaction(t *testing.T) {
+	each(t, func(t *testing.T, s *testmysql.Server) {
+		for _, begin := range []string{"BEGIN", "SET autocommit = 0"} {
+			srv, addr := startProxy(t, Config{Server: s.Addr})
+			db := s.NewDatabase(t)
+			s.Exec(t, "CREATE TABLE "+db+".orders (a INT PRIMARY KEY, b INT)", "INSERT INTO "+db+".orders VALUES (1, 1), (2, 2), (3, 3), (4, 4)")
+			victim, other := dialRaw(t, addr, db, 0), dialRaw(t, addr, db, 0)
+			victim.query(begin)
+			other.query(begin)
+			victim.query("UPDATE orders SET b = 0 WHERE a = 1")
+			other.query("UPDATE orders SET b = 0 WHERE a > 1") // more of them: the other is rolled back
+			other.sendSeq(wire.AppendQuery(nil, "UPDATE orders SET b = 0 WHERE a = 1", other.s), 0)
+			await(t, func() bool {
+				for _, b := range srv.Busy([]string{"orders"}) {
+					if b.ID == other.greeting.ConnectionID && b.Statement == "UPDATE orders SET b = 0 WHERE a = 1" {
+						return true
+					}
+				}
+				return false
+			})
+			if got := victim.query("UPDATE orders SET b = 0 WHERE a = 2"); !strings.Contains(got, "#40001") {
+				t.Fatalf("no deadlock: %s", got)
+			}
+			other.answer(wire.ComQuery)
+			if busy := srv.Busy([]string{"orders"}); len(busy) != 1 || busy[0].ID != other.greeting.ConnectionID {
+				t.Errorf("%s: busy: %+v", begin, busy)
+			}
+			other.query("ROLLBACK")
+			victim.query(begin)
+			victim.query("UPDATE orders SET b = 0 WHERE a = 4")
+			if busy := srv.Busy([]string{"orders"}); len(busy) != 1 || busy[0].ID != victim.greeting.ConnectionID {
+				t.Errorf("%s: busy afterwards: %+v", begin, busy)
+			}
+		}
+	})
+}

@@ -89,6 +89,13 @@ func (s *session) committed(failed bool) {
 	s.ending = false
 }
 
+// rolledBack takes note of an error. s.mu is held.
+func (s *session) rolledBack(e wire.ErrorKind) {
+	if e.RolledBack() {
+		s.using, s.unflagged = false, false
+	}
+}
+
 // inTransaction tells whether the session is, or may be, in a transaction. s.mu
 // is held.
 func (s *session) inTransaction() bool { return s.walker.InTransaction() || s.unflagged }

@@ -121,6 +121,10 @@ type ErrorKind struct {
 	Class  [2]byte // of the SQL state (SQL:2016 part 2, 24.1); zero without one
 }
 
+// RolledBack: the server has rolled back the whole transaction, as of a deadlock's victim
+// (1213; MySQL manual, "InnoDB Error Handling"). Other errors roll back the statement.
+func (k ErrorKind) RolledBack() bool { return k.Number == 1213 && string(k.Class[:]) == "40" }
+
 func errorKind(head []byte) (k ErrorKind) {
 	if len(head) >= 3 {
 		k.Number = binary.LittleEndian.Uint16(head[1:])

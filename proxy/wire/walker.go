@@ -56,8 +56,13 @@ func (w *Walker) SetStatus(s Status) { w.status, w.maybe = s, false }
 // Failed takes an ERR from an answer that did not pass through the walker.
 //
 // An ERR has no flags. With autocommit off a statement that failed has perhaps
-// opened a transaction all the same.
-func (w *Walker) Failed() {
+// opened a transaction all the same; one that met a deadlock has ended it.
+func (w *Walker) Failed(e ErrorKind) {
+	if e.RolledBack() {
+		w.status &^= StatusInTrans | StatusInTransReadonly
+		w.maybe = false
+		return
+	}
 	if w.status&StatusAutocommit == 0 {
 		w.maybe = true
 	}
@@ -346,7 +351,7 @@ func (w *Walker) packet(head []byte, length int) {
 	case a.HasStatus:
 		w.SetStatus(a.Status)
 	case a.Err:
-		w.Failed()
+		w.Failed(a.Error)
 	}
 	if step == StepDone {
 		s.pending = Event{Kind: Finished, Cmd: a.Cmd, Err: a.Err, Error: a.Error, Several: a.several, Statement: a.Statement, Begun: a.begun}
