@@ -27,7 +27,7 @@ func (s *Sampler) readRules(ctx context.Context) {
 			}
 			return
 		}
-		rules, unclear, unread := withLimits(s.Rules, limits)
+		rules, unread := withLimits(s.Rules, limits)
 		for name, err := range unread {
 			if told[name] != limits[name] {
 				s.Observe(fmt.Errorf("midflight.limits: %w", err))
@@ -36,14 +36,12 @@ func (s *Sampler) readRules(ctx context.Context) {
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.rules, s.ruled, s.unruled, s.unclear = rules, time.Now(), nil, unclear
+		s.rules, s.ruled, s.unruled, s.unclear = rules, time.Now(), nil, unclearOf(unread)
 	})
 }
 
-// withLimits is the rules with the operators'. One that can't be read, such as a window of a
-// zone that this machine doesn't know, was meant to forbid something: unclear is the first.
-// (One of another name is another version's.)
-func withLimits(rules throttle.Rules, limits map[string]string) (_ throttle.Rules, unclear error, unread map[string]error) {
+// withLimits is the rules with the operators', but for those that can't be read.
+func withLimits(rules throttle.Rules, limits map[string]string) (_ throttle.Rules, unread map[string]error) {
 	unread = map[string]error{}
 	for _, name := range slices.Sorted(maps.Keys(limits)) {
 		with, err := rules.With(name, limits[name])
@@ -52,9 +50,18 @@ func withLimits(rules throttle.Rules, limits map[string]string) (_ throttle.Rule
 			continue
 		}
 		unread[name] = err
-		if unclear == nil && slices.Contains(throttle.Names(), name) {
-			unclear = err
+	}
+	return rules, unread
+}
+
+// unclearOf is the first limit that can't be read, such as a window of a zone that this
+// machine doesn't know: it was meant to forbid something. (One of another name is another
+// version's.)
+func unclearOf(unread map[string]error) error {
+	for _, name := range slices.Sorted(maps.Keys(unread)) {
+		if slices.Contains(throttle.Names(), name) {
+			return unread[name]
 		}
 	}
-	return rules, unclear, unread
+	return nil
 }

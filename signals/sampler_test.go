@@ -53,7 +53,8 @@ func TestMissing(t *testing.T) {
 	want("a look at the replicas, not known for 1m0s")
 	asked()
 	s.mu.Lock()
-	_, s.unclear, _ = withLimits(throttle.DefaultRules, map[string]string{"window": "22:00-06:00 Europe/Berln", "of another version": "1"})
+	_, unread := withLimits(throttle.DefaultRules, map[string]string{"window": "22:00-06:00 Europe/Berln", "of another version": "1"})
+	s.unclear = unclearOf(unread)
 	s.mu.Unlock()
 	want("a rule in midflight.limits that can be read: window=22:00-06:00 Europe/Berln: the time zone")
 	leave()
@@ -63,9 +64,9 @@ func TestMissing(t *testing.T) {
 
 // TestWithLimits: what can be read holds beside what can't.
 func TestWithLimits(t *testing.T) {
-	rules, unclear, unread := withLimits(throttle.DefaultRules, map[string]string{"replica_lag": "2s", "of another version": "1"})
-	if rules.Limits[throttle.ReplicaLag] != 2 || unclear != nil || len(unread) != 1 {
-		t.Errorf("%+v, %v, %v", rules, unclear, unread)
+	rules, unread := withLimits(throttle.DefaultRules, map[string]string{"replica_lag": "2s", "of another version": "1"})
+	if rules.Limits[throttle.ReplicaLag] != 2 || unclearOf(unread) != nil || len(unread) != 1 {
+		t.Errorf("%+v, %v", rules, unread)
 	}
 }
 
