@@ -163,16 +163,19 @@ func (top *topology) awaitPhase(t *testing.T, phase string) {
 	await(t, "phase "+phase, func() bool { return top.latest(t, "phase") == phase })
 }
 
+// patience is long enough for a copy that gives way on a machine where others want to work, too.
+const patience = 3 * time.Minute
+
 func await(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(time.Minute)
+	deadline := time.After(patience)
 	for !done() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("still waiting for %s after a minute", what)
+			t.Fatalf("still waiting for %s after %v", what, patience)
 		}
 	}
 }
