@@ -87,11 +87,14 @@ func (r *run) hasReplicas(ctx context.Context) (bool, error) {
 	if err != nil || len(readers) > 0 {
 		return err == nil, err
 	}
+	return r.inCluster(ctx)
+}
+
+func (r *run) inCluster(ctx context.Context) (others bool, err error) {
 	query := "SELECT /* midflight */ COUNT(*) > 1 FROM performance_schema.replication_group_members WHERE member_state <> 'OFFLINE'"
 	if r.Flavor.MariaDB {
 		query = "SELECT /* midflight */ COUNT(*) > 0 FROM information_schema.global_status WHERE variable_name = 'wsrep_cluster_size' AND variable_value > 1"
 	}
-	var others bool
 	err = r.DB.QueryRowContext(ctx, query).Scan(&others)
 	return others, wrap(err, "ask whether the server is one of a cluster")
 }

@@ -237,7 +237,8 @@ func (r *run) readReplicas(ctx context.Context, o *Outlook) error {
 		o.Replicas = append(o.Replicas, p.Host)
 	}
 	slices.Sort(o.Replicas)
-	any, err := r.hasReplicas(ctx)
-	o.Cluster = any && len(o.Replicas) == 0
+	if len(o.Replicas) == 0 {
+		o.Cluster, err = r.inCluster(ctx)
+	}
 	return err
 }

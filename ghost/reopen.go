@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 
 	"midflight/mysqld"
 	"midflight/schema"
@@ -57,7 +58,7 @@ func reopenTable(ctx context.Context, conn *sql.Conn, n schema.Name) error {
 	if err := conn.QueryRowContext(ctx, "REPAIR /* midflight */ LOCAL TABLE "+n.Quoted()).Scan(&table, &op, &kind, &text); err != nil {
 		return err
 	}
-	if kind == "Error" {
+	if strings.EqualFold(kind, "error") {
 		return errors.New(text)
 	}
 	return nil

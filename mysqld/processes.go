@@ -3,6 +3,7 @@ package mysqld
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"strings"
 )
 
@@ -59,8 +60,18 @@ func processes(ctx context.Context, q Queryer, show string) ([]Process, error) {
 		p.User, p.Host, p.State, p.Statement = user.String, hostOf(host.String), state.String, statement.String
 		all = append(all, p)
 	}
-	return all, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	if len(all) == 0 {
+		return nil, errNoProcesses
+	}
+	return all, nil
 }
+
+// errNoProcesses: not even ours is shown. Whoever asks whether a session has ended must not
+// take that for a yes.
+var errNoProcesses = errors.New("the server shows no processes: SET GLOBAL performance_schema_show_processlist = OFF")
 
 // hostOf a client, of HOST:PORT as the process list has it: an IPv6 address has no brackets.
 func hostOf(client string) string {

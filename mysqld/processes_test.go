@@ -41,6 +41,15 @@ func TestProcessesWithAnyStatement(t *testing.T) {
 	})
 }
 
+// TestNoProcessesAreNoAnswer: a MySQL that is told to show the performance schema's, and has
+// none, shows nothing.
+func TestNoProcessesAreNoAnswer(t *testing.T) {
+	s := testmysql.Start(t, testmysql.MySQL, "--performance-schema=OFF", "--performance-schema-show-processlist=ON")
+	if all, err := Processes(context.Background(), s.DB(t)); err == nil {
+		t.Errorf("%+v", all)
+	}
+}
+
 func sleeping(all []Process, words string) bool {
 	for _, p := range all {
 		if strings.Contains(p.Statement, words) && p.ID > 0 && p.User == "root" && p.Command == "Query" && p.State == "User sleep" && (p.Host == "localhost" || p.Host == "127.0.0.1") {

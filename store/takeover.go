@@ -160,10 +160,6 @@ func (s *Store) Admitted(ctx context.Context, id int64) ([]uint64, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := mysqld.Processes(ctx, s.db)
-	if err != nil {
-		return nil, fmt.Errorf("look for connections of migration %d: %w", id, err)
-	}
 	rows, err := s.db.QueryContext(ctx, `SELECT /* midflight */ connection_id, SUBSTRING_INDEX(USER(), '@', 1) FROM midflight.sessions
 WHERE migration_id = ? AND ABS(TIMESTAMPDIFF(SECOND, server_start, ?)) <= 2`, id, start)
 	if err != nil {
@@ -171,17 +167,24 @@ WHERE migration_id = ? AND ABS(TIMESTAMPDIFF(SECOND, server_start, ?)) <= 2`, id
 	}
 	defer rows.Close()
 	var ids []uint64
+	var ours string
 	for rows.Next() {
 		var id uint64
-		var ours string
 		if err := rows.Scan(&id, &ours); err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(all, func(p mysqld.Process) bool { return p.ID == id && p.User == ours }) {
-			ids = append(ids, id)
-		}
+		ids = append(ids, id)
 	}
-	return ids, rows.Err()
+	if err := rows.Err(); err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	all, err := mysqld.Processes(ctx, s.db) // after that: none that is there can be missing
+	if err != nil {
+		return nil, fmt.Errorf("look for connections of migration %d: %w", id, err)
+	}
+	return slices.DeleteFunc(ids, func(id uint64) bool {
+		return !slices.ContainsFunc(all, func(p mysqld.Process) bool { return p.ID == id && p.User == ours })
+	}), nil
 }
 
 // ClientGone implements ghost.Store. Somebody else may wait by way of another by now.

@@ -119,6 +119,11 @@ func TestSwapIsKilled(t *testing.T) {
 				cancel()
 				close(stop)
 				wait.Wait()
+				if _, err := s.root.Exec("INSERT INTO " + n.Quoted() + " (id, k, v) VALUES (999, 'last', 1)"); err != nil {
+					t.Errorf("an INSERT after it: %v", err)
+				} else {
+					written++
+				}
 				if err != nil {
 					outcomes[err.Error()]++
 				} else {
