@@ -32,7 +32,8 @@ LONG = ./internal/oracle ./proxy ./internal/hardcases ./intercept ./internal/dri
 
 test: servers galera drivers prometheus chromium build ## run all tests, on real servers, with real drivers and a real browser
 	env="$$(scripts/servers env && scripts/galera env && scripts/drivers env && scripts/prometheus env && scripts/chromium env)" && eval "$$env" && \
-	MIDFLIGHT_BINARY=$(CURDIR)/bin/midflight MIDFLIGHT_REQUIRE_SERVERS=1 go test -vet=off -count=1 -p 3 -timeout 18m $(LONG) ./...
+	export GOTMPDIR="$${GOTMPDIR:-$${TMPDIR:-/tmp}}" TMPDIR="$$(scripts/tmp)" && \
+	MIDFLIGHT_BINARY=$(CURDIR)/bin/midflight MIDFLIGHT_REQUIRE_SERVERS=1 go test -vet=off -count=1 -p 3 -timeout 25m $(LONG) ./...
 
 test-fast: ## run the tests that take seconds
 	go test -short ./...

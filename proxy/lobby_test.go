@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,6 +29,8 @@ func TestSlowLoris(t *testing.T) {
 				t.Cleanup(func() { c.Close() })
 				c.SetDeadline(time.Now().Add(30 * time.Second))
 				say(c)
+				// Who came first must have been waited for for the longest time.
+				await(t, func() bool { return allAwaited(f.srv.lobby) })
 				return c
 			}
 			greeted := func(c net.Conn) { readPacket(c) }
@@ -65,6 +68,13 @@ func TestSlowLoris(t *testing.T) {
 			}
 		})
 	}
+}
+
+// allAwaited tells whether each client in the lobby is waited for.
+func allAwaited(l *lobby) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !slices.ContainsFunc(l.guests, func(g *guest) bool { return g.since.IsZero() })
 }
 
 // A client that doesn't go on is told so in MySQL's words, whatever it has said.

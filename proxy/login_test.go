@@ -183,12 +183,12 @@ func TestConnectionIDAndKill(t *testing.T) {
 // await asks again until a fact of the server's is there.
 func await(t *testing.T, fact func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(20 * time.Second)
 	for !fact() {
 		if time.Now().After(deadline) {
 			t.Fatal("waited in vain")
 		}
-		runtime.Gosched()
+		time.Sleep(time.Millisecond)
 	}
 }
 

@@ -203,7 +203,7 @@ func startLoad(t *testing.T, m *testmidflight.Midflight, db string) *load {
 func (l *load) write(ctx context.Context, t *testing.T, pool *sql.DB, w int) {
 	var own []int64
 	// A load, not a flood: every row that it adds is copied some twenty times.
-	pace := time.NewTicker(20 * time.Millisecond)
+	pace := time.NewTicker(50 * time.Millisecond)
 	defer pace.Stop()
 	for n := 0; ctx.Err() == nil; n++ {
 		<-pace.C

@@ -165,7 +165,7 @@ var typeCases = []hardCase{
 	{name: "39-another-value-for-each-row", run: story{
 		create: "CREATE TABLE t (id INT NOT NULL PRIMARY KEY, v INT); INSERT INTO t SELECT n, n FROM {n} WHERE n <= 1200",
 		alter:  "ALTER TABLE t ADD COLUMN r DOUBLE DEFAULT (RAND()), ADD COLUMN w CHAR(36) NOT NULL DEFAULT (UUID()), FORCE", differ: "r w", ready: "UPDATE t SET v = 0 WHERE id % 3 = 0",
-		check: "SELECT CONCAT(COUNT(*), ' ', COUNT(DISTINCT w), ' ', COUNT(DISTINCT r), ' ', MIN(LENGTH(w))) FROM t", fails: 1674, // MySQL: unsafe for replicas
+		check: "SELECT CONCAT(COUNT(*), ' ', COUNT(DISTINCT w), ' ', COUNT(DISTINCT r) > 1190, ' ', MIN(LENGTH(w))) FROM t", fails: 1674, // MySQL: unsafe for replicas; RAND() has 2^30 values, so that two rows may have one
 	}.or(onlyMariaDB, 0).play},
 	{name: "39-auto-increment-added", run: story{
 		create: "CREATE TABLE t (a INT NOT NULL PRIMARY KEY, v INT); INSERT INTO t SELECT 3 * n, n FROM {n} WHERE n <= 1200",

@@ -29,7 +29,7 @@ func TestBackupLock(t *testing.T) {
 			}
 			mustExec(t, user, "CALL midflight.cutover((SELECT MAX(id) FROM midflight.migrations))")
 			around := session(t, s.server.Addr, n.Schema)
-			for end := time.Now().Add(6 * time.Second); time.Now().Before(end); {
+			for end := time.Now().Add(6 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 				began := time.Now()
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 				if _, err := around.ExecContext(ctx, "UPDATE "+tb.name+" SET id = id LIMIT 1"); err != nil {
