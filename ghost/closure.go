@@ -7,18 +7,18 @@ import (
 	"slices"
 	"strings"
 
+	"midflight/mysqld"
 	"midflight/schema"
 )
 
 // lockers is the names whose mention may mean that a statement locks one of
 // tables: those of closure, and of what foreign keys lead to.
-func lockers(ctx context.Context, db *sql.DB, tables ...schema.Name) ([]string, error) {
-	names := namesOf(tables)
-	edges, err := foreignKeys(ctx, db)
+func lockers(ctx context.Context, db *sql.DB, f mysqld.Flavor, tables ...schema.Name) ([]string, error) {
+	keys, err := schema.ForeignKeys(ctx, db, f)
 	if err != nil {
-		return nil, fmt.Errorf("ask for the foreign keys that lead to %s: %w", tables[0], err)
+		return nil, err
 	}
-	return closureOf(ctx, db, lockingThrough(names, edges)...)
+	return closureOf(ctx, db, lockingThrough(namesOf(tables), keys)...)
 }
 
 // closure is the names whose mention may mean one of tables: their own, and those of
@@ -109,13 +109,10 @@ func inName(c byte) bool {
 	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_' || c == '$'
 }
 
-// A foreignKey is an edge between two tables' names.
-type foreignKey struct{ child, parent string }
-
 // lockingThrough adds to names the tables whose change locks one of them: a child's
 // rows are looked up in the parent, and a parent's change goes down to the child, by
 // CASCADE from generation to generation.
-func lockingThrough(names []string, keys []foreignKey) []string {
+func lockingThrough(names []string, keys []schema.ForeignKey) []string {
 	all := slices.Clone(names)
 	add := func(n string) {
 		if !slices.Contains(all, n) {
@@ -124,35 +121,17 @@ func lockingThrough(names []string, keys []foreignKey) []string {
 	}
 	for i := 0; i < len(all); i++ { // the parents, and theirs
 		for _, k := range keys {
-			if strings.EqualFold(k.child, all[i]) {
-				add(k.parent)
+			if strings.EqualFold(k.Child.Table, all[i]) {
+				add(k.Parent.Table)
 			}
 		}
 	}
 	for _, n := range names {
 		for _, k := range keys {
-			if strings.EqualFold(k.parent, n) {
-				add(k.child)
+			if strings.EqualFold(k.Parent.Table, n) {
+				add(k.Child.Table)
 			}
 		}
 	}
 	return all
-}
-
-func foreignKeys(ctx context.Context, db *sql.DB) ([]foreignKey, error) {
-	rows, err := db.QueryContext(ctx, `SELECT /* midflight */ table_name, referenced_table_name FROM information_schema.referential_constraints
-WHERE table_name <> referenced_table_name`)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var keys []foreignKey
-	for rows.Next() {
-		var k foreignKey
-		if err := rows.Scan(&k.child, &k.parent); err != nil {
-			return nil, err
-		}
-		keys = append(keys, k)
-	}
-	return keys, rows.Err()
 }

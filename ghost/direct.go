@@ -159,7 +159,7 @@ func (g *passing) aim(ctx context.Context, d Direct) (err error) {
 			return err
 		}
 	}
-	if g.names, err = lockers(ctx, g.DB, g.tables...); err != nil {
+	if g.names, err = lockers(ctx, g.DB, g.Flavor, g.tables...); err != nil {
 		return err
 	}
 	if g.plugin, err = tellsLocks(ctx, g.DB, g.Flavor); err != nil || g.Flavor.MariaDB {
@@ -189,25 +189,20 @@ func (g *passing) tableOf(ctx context.Context, trigger schema.Name) ([]schema.Na
 // withRelated adds the other ends of foreign keys, whose definitions MySQL locks and
 // changes too.
 func (g *passing) withRelated(ctx context.Context, tables []schema.Name) ([]schema.Name, error) {
-	rows, err := g.DB.QueryContext(ctx, "SELECT /* midflight */ constraint_schema, table_name, unique_constraint_schema, referenced_table_name FROM information_schema.referential_constraints")
+	keys, err := schema.ForeignKeys(ctx, g.DB, g.Flavor)
 	if err != nil {
-		return nil, fmt.Errorf("ask for the foreign keys of %s: %w", tables[0], err)
+		return nil, err
 	}
-	defer rows.Close()
 	all := slices.Clone(tables)
-	for rows.Next() {
-		var child, parent schema.Name
-		if err := rows.Scan(&child.Schema, &child.Table, &parent.Schema, &parent.Table); err != nil {
-			return nil, err
+	for _, k := range keys {
+		if slices.Contains(tables, k.Child) && !slices.Contains(all, k.Parent) {
+			all = append(all, k.Parent)
 		}
-		if slices.Contains(tables, child) && !slices.Contains(all, parent) {
-			all = append(all, parent)
-		}
-		if slices.Contains(tables, parent) && !slices.Contains(all, child) {
-			all = append(all, child)
+		if slices.Contains(tables, k.Parent) && !slices.Contains(all, k.Child) {
+			all = append(all, k.Child)
 		}
 	}
-	return all, rows.Err()
+	return all, nil
 }
 
 // awaitOthers is awaitFree, but doesn't wait for our own sessions: a migration of the

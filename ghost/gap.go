@@ -41,7 +41,7 @@ type gap struct {
 func (r *run) newGap(ctx context.Context, tables ...schema.Name) (*gap, error) {
 	g := &gap{run: r, tables: tables}
 	var err error
-	if g.names, err = lockers(ctx, r.DB, r.request.Table); err != nil {
+	if g.names, err = lockers(ctx, r.DB, r.Flavor, r.request.Table); err != nil {
 		return nil, err
 	}
 	g.plugin, err = tellsLocks(ctx, r.DB, r.Flavor)

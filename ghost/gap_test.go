@@ -5,10 +5,15 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"midflight/schema"
 )
 
 func TestLockingThrough(t *testing.T) {
-	keys := []foreignKey{{"lines", "orders"}, {"orders", "customers"}, {"customers", "regions"}, {"lines", "articles"}, {"notes", "lines"}}
+	var keys []schema.ForeignKey
+	for _, k := range [][2]string{{"lines", "orders"}, {"orders", "customers"}, {"customers", "regions"}, {"lines", "articles"}, {"notes", "lines"}} {
+		keys = append(keys, schema.ForeignKey{Child: schema.Name{Table: k[0]}, Parent: schema.Name{Table: k[1]}})
+	}
 	for _, c := range []struct {
 		table string
 		want  []string

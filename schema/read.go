@@ -37,7 +37,7 @@ func readAll(ctx context.Context, db mysqld.Queryer, t *Table) error {
 	if err := readTriggers(ctx, db, t); err != nil {
 		return err
 	}
-	return readConstraints(ctx, db, t)
+	return readConstraints(ctx, db, t, mariaDB)
 }
 
 func readTable(ctx context.Context, db mysqld.Queryer, t *Table) error {
@@ -164,12 +164,18 @@ WHERE event_object_schema = ? AND event_object_table = ? ORDER BY event_manipula
 	return triggers, nil
 }
 
-// readConstraints asks in one statement: each question of the catalogue has its price.
-func readConstraints(ctx context.Context, db mysqld.Queryer, t *Table) error {
-	rows, err := db.QueryContext(ctx, `SELECT /* midflight */ 1 AS kind, constraint_name AS name FROM information_schema.referential_constraints WHERE constraint_schema = ? AND table_name = ?
-UNION ALL SELECT 2, CONCAT(constraint_schema, '.', table_name, '.', constraint_name) FROM information_schema.referential_constraints WHERE unique_constraint_schema = ? AND referenced_table_name = ?
-UNION ALL SELECT 3, constraint_name FROM information_schema.table_constraints WHERE table_schema = ? AND table_name = ? AND constraint_type = 'CHECK'
-ORDER BY kind, name`, t.Name.Schema, t.Name.Table, t.Name.Schema, t.Name.Table, t.Name.Schema, t.Name.Table)
+// readConstraints asks in one statement, since each question of the catalogue has its price;
+// but see ForeignKeys.
+func readConstraints(ctx context.Context, db mysqld.Queryer, t *Table, mariaDB bool) error {
+	query, args := `SELECT /* midflight */ 1 AS kind, constraint_name AS name FROM information_schema.referential_constraints WHERE constraint_schema = ? AND table_name = ?
+UNION ALL SELECT 2, constraint_name FROM information_schema.table_constraints WHERE table_schema = ? AND table_name = ? AND constraint_type = 'CHECK'`,
+		[]any{t.Name.Schema, t.Name.Table, t.Name.Schema, t.Name.Table}
+	if !mariaDB {
+		query += `
+UNION ALL SELECT 3, CONCAT(constraint_schema, '.', table_name, '.', constraint_name) FROM information_schema.referential_constraints WHERE unique_constraint_schema = ? AND referenced_table_name = ?`
+		args = append(args, t.Name.Schema, t.Name.Table)
+	}
+	rows, err := db.QueryContext(ctx, query+"\nORDER BY kind, name", args...)
 	if err != nil {
 		return err
 	}
@@ -180,10 +186,19 @@ ORDER BY kind, name`, t.Name.Schema, t.Name.Table, t.Name.Schema, t.Name.Table, 
 		if err := rows.Scan(&kind, &name); err != nil {
 			return err
 		}
-		of := []*[]string{1: &t.ForeignKeys, 2: &t.ReferencedBy, 3: &t.Checks}[kind]
+		of := []*[]string{1: &t.ForeignKeys, 2: &t.Checks, 3: &t.ReferencedBy}[kind]
 		*of = append(*of, name)
 	}
-	return rows.Err()
+	if err := rows.Err(); err != nil || !mariaDB {
+		return err
+	}
+	keys, err := ForeignKeys(ctx, db, mysqld.Flavor{MariaDB: true})
+	for _, k := range keys {
+		if k.Parent == t.Name {
+			t.ReferencedBy = append(t.ReferencedBy, k.Child.Schema+"."+k.Child.Table+"."+k.Name)
+		}
+	}
+	return err
 }
 
 // CreateStatement is the server's own text of the definition.
