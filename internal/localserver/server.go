@@ -120,6 +120,8 @@ func (s *Server) options(port int) []string {
 		"--innodb-flush-log-at-trx-commit=2",
 		"--sync-binlog=0",
 		"--innodb-buffer-pool-size=64M",
+		// The answer tells that a statement was slow, which it may be on one machine only.
+		"--long-query-time=3600",
 	)
 	if s.Flavor == MySQL {
 		return append(o, "--mysqlx=OFF", "--gtid-mode=ON", "--enforce-gtid-consistency=ON",

@@ -94,7 +94,7 @@ func (w *writer) both(want int64, format string, args ...any) error {
 
 // thinking is how long a writer pauses between two transactions at most. One that never
 // does takes the processor from the ALTER that it writes beside.
-const thinking = 8 * time.Millisecond
+const thinking = 16 * time.Millisecond
 
 // run makes transactions until stop is closed; it returns the first error.
 func (w *writer) run(stop <-chan struct{}) error {
