@@ -93,8 +93,6 @@ func TestInterceptLongRows(t *testing.T) {
 		direct, through := dialRaw(t, s.Addr, "", 0), dialRaw(t, addr, "", 0)
 		direct.SetDeadline(time.Now().Add(time.Minute))
 		through.SetDeadline(time.Now().Add(time.Minute))
-		for _, c := range []*rawConn{direct, through} {
-		}
 		for _, n := range []int{longRow, longRow + 1, wire.MaxFrame - 1, wire.MaxFrame, 2 * wire.MaxFrame} {
 			sql := fmt.Sprintf("SELECT 'short' UNION ALL SELECT REPEAT('z', %d) UNION ALL SELECT 'ALTER' UNION ALL SELECT REPEAT('y', %d)",
 				n-len(wire.AppendLenenc(nil, uint64(n-4))), n-9)
