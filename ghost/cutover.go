@@ -87,7 +87,7 @@ func (s *syncer) awaitQuiet(ctx context.Context, g *gap) error {
 	if err := s.fence(ctx); err != nil {
 		return err
 	}
-	if err := s.mustNotBeInGalera(ctx); err != nil { // the server was started anew, in one
+	if err := s.mustBeWrittenHereOnly(ctx); err != nil { // since the path was chosen it may have come into a cluster
 		return err
 	}
 	s.ownTriggers = false

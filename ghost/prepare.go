@@ -278,7 +278,7 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, plain *worker, asked p
 	if ok && p.Path != plan.InPlace {
 		return p, nil
 	}
-	if err := r.mustNotBeInGalera(ctx); errors.As(err, &refusal) {
+	if err := r.mustBeWrittenHereOnly(ctx); errors.As(err, &refusal) {
 		return r.smallOr(ctx, refusal)
 	} else if err != nil {
 		return p, err

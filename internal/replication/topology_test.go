@@ -105,10 +105,18 @@ func (top *topology) fill(t *testing.T, rows int) {
 	top.level(t)
 }
 
+// together waits until each member of a group has what all of them have acknowledged by now.
+func together(t *testing.T, members ...*testmysql.Server) {
+	t.Helper()
+	for _, m := range members {
+		m.Exec(t, "SET group_replication_consistency = 'BEFORE'", "DO (SELECT COUNT(*) FROM shop.level)")
+	}
+}
+
 // level waits until all replicas have what the source has now.
 func (top *topology) level(t *testing.T) {
 	t.Helper()
-	top.source.Exec(t, "CREATE TABLE IF NOT EXISTS shop.level (n INT NOT NULL)", "DELETE FROM shop.level", fmt.Sprintf("INSERT INTO shop.level VALUES (%d)", time.Now().UnixNano()%1e9))
+	top.source.Exec(t, "CREATE TABLE IF NOT EXISTS shop.level (n INT NOT NULL PRIMARY KEY)", "DELETE FROM shop.level", fmt.Sprintf("INSERT INTO shop.level VALUES (%d)", time.Now().UnixNano()%1e9))
 	var want, got int
 	if err := top.root.QueryRow("SELECT n FROM shop.level").Scan(&want); err != nil {
 		t.Fatal(err)
