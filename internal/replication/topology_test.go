@@ -63,11 +63,17 @@ func (top *topology) midflight(t *testing.T, args ...string) *testmidflight.Midf
 			top.source.Exec(t, q)
 		}
 	}
+	return startOn(t, top.source, args...)
+}
+
+// startOn starts one whose account the server has.
+func startOn(t *testing.T, s *testmysql.Server, args ...string) *testmidflight.Midflight {
+	t.Helper()
 	password := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(password, []byte("change me\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return testmidflight.Start(t, top.source, append([]string{"--user", "midflight", "--password-file", password}, args...)...)
+	return testmidflight.Start(t, s, append([]string{"--user", "midflight", "--password-file", password}, args...)...)
 }
 
 var comments = regexp.MustCompile(`(?m)^--.*$`)
