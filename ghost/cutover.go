@@ -178,6 +178,9 @@ func (s *syncer) swapMySQL(ctx context.Context, g *gap) error {
 		return err
 	}
 	g.did("snapshots")
+	if err := s.mustBeOnlyPrimary(ctx, g.lock); err != nil {
+		return err
+	}
 	if err := s.dropHelper(ctx, g.lock); err != nil {
 		return err
 	}

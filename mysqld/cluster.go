@@ -24,16 +24,10 @@ func ReadCluster(ctx context.Context, db Queryer, f Flavor) (Cluster, error) {
 	if in {
 		return Galera, nil
 	}
-	if f.MariaDB {
-		return NoCluster, nil
+	if in, err = InMultiPrimary(ctx, db, f); err != nil || !in {
+		return NoCluster, err
 	}
-	if in, err = inMultiPrimary(ctx, db); err != nil {
-		return NoCluster, fmt.Errorf("ask whether the server's replication group has several primaries: %w", err)
-	}
-	if in {
-		return MultiPrimary, nil
-	}
-	return NoCluster, nil
+	return MultiPrimary, nil
 }
 
 // inGalera: while wsrep_on is off the node still applies what others write.
@@ -46,13 +40,20 @@ func inGalera(ctx context.Context, db Queryer, f Flavor) (in bool, err error) {
 	return in, err
 }
 
-// inMultiPrimary: a group that becomes one of several primaries has the checks ON before the
-// primary lets any other member write, and the mode after that
-// (multi_primary_migration_action.cc).
-func inMultiPrimary(ctx context.Context, db Queryer) (in bool, err error) {
+// InMultiPrimary is the part of ReadCluster that may be asked under a lock. A group that comes
+// to have several primaries has the checks ON before its primary lets any other member write,
+// and the mode after that (multi_primary_migration_action.cc): while both say no on the
+// primary, no other has written.
+func InMultiPrimary(ctx context.Context, db Queryer, f Flavor) (in bool, err error) {
+	if f.MariaDB {
+		return false, nil
+	}
 	err = db.QueryRowContext(ctx, "SELECT /* midflight */ NOT @@GLOBAL.group_replication_single_primary_mode OR @@GLOBAL.group_replication_enforce_update_everywhere_checks").Scan(&in)
 	if Number(err) == ErrUnknownVariable { // the plugin is not loaded
 		return false, nil
 	}
-	return in, err
+	if err != nil {
+		return false, fmt.Errorf("ask whether the server's replication group has several primaries: %w", err)
+	}
+	return in, nil
 }

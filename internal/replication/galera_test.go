@@ -34,10 +34,16 @@ func TestGalera(t *testing.T) {
 	t.Run("flow control", top.flowControl)
 }
 
+// decided is the number of the error with which a statement is answered by a strategy.
+type decided struct {
+	statement, strategy string
+	number              uint16
+}
+
 // isNotCopied: what would need a copy, or builds something, is refused at once;
 // what the server does in a moment, it does. Nobody's writes stop for it, on any node, and
 // none is lost.
-func (top *topology) isNotCopied(t *testing.T, why, finding string) {
+func (top *topology) isNotCopied(t *testing.T, why, finding string, more ...decided) {
 	top.source.Exec(t, "CREATE TABLE shop.small (id INT NOT NULL PRIMARY KEY, v INT)", "INSERT INTO shop.small VALUES (1, 1)")
 	m := top.midflight(t)
 	writers := []*acknowledged{
@@ -45,10 +51,7 @@ func (top *topology) isNotCopied(t *testing.T, why, finding string) {
 		write(t, top.source.DB(t), 101),
 		write(t, top.replicas[0].DB(t), 201),
 	}
-	for _, c := range []struct {
-		statement, strategy string
-		number              uint16
-	}{
+	for _, c := range append(more, []decided{
 		{"ALTER TABLE t MODIFY v BIGINT NOT NULL", "auto", mysqld.ErrAlterNotSupported2},
 		{"ALTER TABLE t ADD COLUMN x INT", "copy", mysqld.ErrAlterNotSupported2},
 		{"ALTER TABLE t ADD INDEX by_v (v)", "inplace", mysqld.ErrAlterNotSupported2},
@@ -56,7 +59,7 @@ func (top *topology) isNotCopied(t *testing.T, why, finding string) {
 		{"ALTER TABLE t ADD INDEX by_v (v)", "direct", 0},
 		{"ALTER TABLE small MODIFY v BIGINT", "auto", 0},
 		{"ALTER TABLE small MODIFY v INT", "copy", mysqld.ErrAlterNotSupported2},
-	} {
+	}...) {
 		err := alterNow(t, m, c.strategy, c.statement)
 		if mysqld.Number(err) != c.number || c.number == 0 && err != nil {
 			t.Fatalf("%s by %s: %v", c.statement, c.strategy, err)
