@@ -18,6 +18,7 @@ func TestGroupOfSeveralPrimaries(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts two servers")
 	}
+	t.Parallel() // it has servers of its own
 	members := testmysql.StartGroup(t, 2, true)
 	top := &topology{source: members[0], root: members[0].DB(t), replicas: members[1:]}
 	top.fillGroup(t, 12_000)
@@ -89,6 +90,7 @@ func TestGroupOfOnePrimary(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts three servers")
 	}
+	t.Parallel() // it has servers of its own
 	members := testmysql.StartGroup(t, 3, false)
 	top := &topology{source: members[0], root: members[0].DB(t), replicas: members[1:]}
 	top.fillGroup(t, groupRows)
@@ -105,17 +107,17 @@ func TestGroupOfOnePrimary(t *testing.T) {
 		if _, err := stalled.ExecContext(t.Context(), "LOCK TABLES shop.t READ"); err != nil {
 			t.Fatal(err)
 		}
-		writers := []*acknowledged{write(t, m.DB(t, "shop"), 1), write(t, top.source.DB(t), 101)}
 		alter(t, m, "")
 		await(t, "the copy to wait for a member", func() bool { return strings.Contains(top.latest(t, "waiting_for"), slowest.Addr) })
 		if _, err := stalled.ExecContext(t.Context(), "UNLOCK TABLES"); err != nil {
 			t.Fatal(err)
 		}
+		writers := []*acknowledged{write(t, everywhere(t, m.DSN("shop")), 1), write(t, everywhere(t, top.source.RootDSN("shop")), 101)}
 		top.awaitPhase(t, "completed")
 		for _, w := range writers {
 			w.stop(t)
 		}
-		t.Logf("waited for %s", top.latest(t, "throttled"))
+		t.Logf("%d and %d writes meanwhile; waited for %s", writers[0].count(), writers[1].count(), top.latest(t, "throttled"))
 		top.sameEverywhere(t, members, writers...)
 	})
 	t.Run("the primary fails", func(t *testing.T) {
@@ -123,7 +125,7 @@ func TestGroupOfOnePrimary(t *testing.T) {
 		await(t, "a part of the copy", func() bool {
 			return top.latest(t, "(SELECT COUNT(*) FROM midflight.chunks c WHERE c.migration_id = migrations.id)") != "0"
 		})
-		w := write(t, m.DB(t, "shop"), 1)
+		w := write(t, everywhere(t, m.DSN("shop")), 1)
 		await(t, "some writes", func() bool { return w.count() > 50 })
 		top.source.Kill9(t)
 		<-w.ended // with the connection
@@ -161,6 +163,17 @@ func TestGroupOfOnePrimary(t *testing.T) {
 		}
 		top.source.Exec(t, "INSERT INTO shop.t (id, v) VALUES (0, 1)")
 	})
+}
+
+// everywhere is a pool whose writes are acknowledged when every member has them, so that none falls behind by them.
+func everywhere(t *testing.T, dsn string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("mysql", dsn+"?group_replication_consistency=%27AFTER%27")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
 }
 
 // sameEverywhere: every member has what was acknowledged, and nothing of a migration's is left.
