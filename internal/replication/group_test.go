@@ -127,6 +127,9 @@ func TestGroupOfOnePrimary(t *testing.T) {
 		})
 		w := write(t, everywhere(t, m.DSN("shop")), 1)
 		await(t, "some writes", func() bool { return w.count() > 50 })
+		for _, s := range members[1:] {
+			s.Exec(t, "SET GLOBAL group_replication_member_expel_timeout = 0")
+		}
 		top.source.Kill9(t)
 		<-w.ended // with the connection
 		w.ended <- nil
