@@ -46,12 +46,12 @@ func Server(ctx context.Context, db *sql.DB, c mysqld.Config) (mysqld.Flavor, []
 		return f, nil, err
 	}
 	findings = append(findings, kept)
-	in, err := mysqld.InGalera(ctx, db, f)
+	in, err := mysqld.ReadCluster(ctx, db, f)
 	if err != nil {
 		return f, nil, err
 	}
-	if in {
-		findings = append(findings, galera)
+	if in != mysqld.NoCluster {
+		findings = append(findings, clusters[in])
 	}
 	account, err := privileges(ctx, db, f)
 	if err != nil {
@@ -158,8 +158,12 @@ func binlogKept(ctx context.Context, db *sql.DB, f mysqld.Flavor) (Finding, erro
 	return finding, nil
 }
 
-var galera = Finding{What: "Galera", Found: "the server is a node of a cluster", Want: "a single primary", OK: true, Warn: true,
-	Mend: "nothing does: what would need a copy, or builds an index, is refused there, but for small tables, which the server alters itself (docs/limits.md)"}
+var clusters = map[mysqld.Cluster]Finding{
+	mysqld.Galera: {What: "Galera", Found: "the server is a node of a cluster", Want: "a single primary", OK: true, Warn: true,
+		Mend: "nothing does: what would need a copy, or builds an index, is refused there, but for small tables, which the server alters itself (docs/limits.md)"},
+	mysqld.MultiPrimary: {What: "Group Replication", Found: "a group of several primaries", Want: "a single primary", OK: true, Warn: true,
+		Mend: "SELECT group_replication_switch_to_single_primary_mode(). Else what would need a copy, or builds an index, is refused, but for small tables, which the server alters itself (docs/limits.md)"},
+}
 
 // binlogFilters: what a filter keeps out of the binlog would be lost in a copy.
 func binlogFilters(ctx context.Context, db *sql.DB, f mysqld.Flavor) (Finding, error) {

@@ -87,7 +87,7 @@ func (s *syncer) awaitQuiet(ctx context.Context, g *gap) error {
 	if err := s.fence(ctx); err != nil {
 		return err
 	}
-	if err := s.mustNotBeInGalera(ctx); err != nil { // the server was started anew, in one
+	if err := s.mustBeWrittenHereOnly(ctx); err != nil { // since the path was chosen it may have come into a cluster
 		return err
 	}
 	s.ownTriggers = false
@@ -178,6 +178,9 @@ func (s *syncer) swapMySQL(ctx context.Context, g *gap) error {
 		return err
 	}
 	g.did("snapshots")
+	if err := s.mustBeOnlyPrimary(ctx, g.lock); err != nil {
+		return err
+	}
 	if err := s.dropHelper(ctx, g.lock); err != nil {
 		return err
 	}

@@ -276,9 +276,14 @@ func (r *run) choose(ctx context.Context, conn *sql.Conn, plain *worker, asked p
 		return p, refusal
 	}
 	if ok && p.Path != plan.InPlace {
+		if err := r.mustFitRowsOfOthers(ctx); errors.As(err, &refusal) {
+			return r.smallOr(ctx, refusal)
+		} else if err != nil {
+			return p, err
+		}
 		return p, nil
 	}
-	if err := r.mustNotBeInGalera(ctx); errors.As(err, &refusal) {
+	if err := r.mustBeWrittenHereOnly(ctx); errors.As(err, &refusal) {
 		return r.smallOr(ctx, refusal)
 	} else if err != nil {
 		return p, err

@@ -33,6 +33,7 @@ const (
 	ErrProcedureExists    = 1304
 	ErrNoSuchProcedure    = 1305
 	ErrQueryInterrupted   = 1317
+	ErrUnknownVariable    = 1193
 	ErrTableDefChanged    = 1412
 	ErrTriggerExists      = 1359
 	ErrNoSuchTrigger      = 1360

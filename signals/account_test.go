@@ -32,6 +32,8 @@ func TestAccountMayAsk(t *testing.T) {
 			"who reads":          func() error { _, err := binlogReaders(ctx, db, flavor, config.User); return err },
 			"who has registered": func() error { _, err := registered(ctx, db, flavor); return err },
 			"how it replicates":  func() error { _, err := readStatus(ctx, db, 0); return err },
+			"a member's state":   func() error { _, err := readMember(ctx, db); return err },
+			"the other members":  func() error { _, err := sampler.members(ctx, db, flavor, 0, nil, nil); return err },
 			"running statements": func() error { _, err := sampler.threadsRunning(ctx); return err },
 			"undo records":       func() error { _, err := sampler.historyList(ctx); return err },
 		} {

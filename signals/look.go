@@ -30,7 +30,7 @@ func (c Config) lookAt(ctx context.Context, r replica) throttle.Reading {
 		var s status
 		bound, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
-		if s, err = readStatus(bound, db, r.source); err == nil {
+		if s, err = r.status(bound, db); err == nil {
 			reading.Value, reading.Problem = s.beyondDelay(s.behind).Seconds(), s.stopped
 		}
 	}

@@ -107,6 +107,7 @@ type addresses map[int64]string
 type replica struct {
 	addr   string
 	source int64 // the id of the server that it follows; 0: not known
+	member bool  // it does as a member of the same group
 }
 
 func (s *Sampler) listReplicas(ctx context.Context, known addresses) (list []replica, err error) {
@@ -133,9 +134,12 @@ func (s *Sampler) follow(ctx context.Context, db *sql.DB, flavor mysqld.Flavor, 
 		return nil, nil
 	}
 	seen[id] = true
+	if list, err = s.members(ctx, db, flavor, id, seen, known); err != nil {
+		return nil, err
+	}
 	readers, err := binlogReaders(ctx, db, flavor, s.Server.User)
 	if err != nil || len(readers) == 0 {
-		return nil, err
+		return list, err
 	}
 	entries, err := registered(ctx, db, flavor)
 	if err != nil {
@@ -157,7 +161,7 @@ func (s *Sampler) follow(ctx context.Context, db *sql.DB, flavor mysqld.Flavor, 
 			if err == nil {
 				found++
 				known[e.id] = addr
-				list = append(append(list, replica{addr, id}), theirs...)
+				list = append(append(list, replica{addr: addr, source: id}), theirs...)
 				break
 			}
 		}
@@ -169,8 +173,40 @@ func (s *Sampler) follow(ctx context.Context, db *sql.DB, flavor mysqld.Flavor, 
 	return list, nil
 }
 
-// ifIs is an error unless the server at the address is the one that has registered; it
-// returns its replicas.
+// members of the replication group that a server is in, but for itself, and their replicas.
+// They don't read the binlog, nor do they register.
+func (s *Sampler) members(ctx context.Context, db *sql.DB, flavor mysqld.Flavor, id int64, seen map[int64]bool, known addresses) (list []replica, err error) {
+	if flavor.MariaDB {
+		return nil, nil
+	}
+	all, err := rowMaps(ctx, db, `SELECT /* midflight */ other.member_id AS uuid, other.member_host AS host, other.member_port AS port
+FROM performance_schema.replication_group_members me
+JOIN performance_schema.replication_group_members other ON other.member_id <> me.member_id
+WHERE me.member_id = @@GLOBAL.server_uuid AND me.member_state = 'ONLINE' AND other.member_state = 'ONLINE'`)
+	if err != nil {
+		return nil, fmt.Errorf("ask for the members of the replication group: %w", err)
+	}
+	for _, row := range all {
+		addr := net.JoinHostPort(row["host"], row["port"])
+		at, err := mysqld.Open(mysqld.Config{Addr: addr, User: s.Server.User, Password: s.Server.Password})
+		if err != nil {
+			return nil, fmt.Errorf("ask %s, a member of the replication group: %w", addr, err)
+		}
+		theirs, err := s.ifIs(ctx, at, entry{uuid: row["uuid"]}, addr, seen, known)
+		at.Close()
+		if errors.Is(err, errSeen) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s, a member of the replication group, is not found there or can't be asked by the account %s: %w. Name the replicas (--replicas), or set its report_host", addr, s.Server.User, err)
+		}
+		list = append(append(list, replica{addr: addr, source: id, member: true}), theirs...)
+	}
+	return list, nil
+}
+
+// ifIs is an error unless the server at the address is the one that has registered, or is
+// a member; it returns its replicas.
 func (s *Sampler) ifIs(ctx context.Context, db *sql.DB, e entry, addr string, seen map[int64]bool, known addresses) ([]replica, error) {
 	bound, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -178,8 +214,11 @@ func (s *Sampler) ifIs(ctx context.Context, db *sql.DB, e entry, addr string, se
 	if err != nil {
 		return nil, err
 	}
-	if id != e.id {
+	if e.id != 0 && id != e.id { // a member tells only its uuid
 		return nil, errOther
+	}
+	if seen[id] {
+		return nil, errSeen
 	}
 	if e.uuid != "" { // an id is one of a cluster's, and at the address another's may be
 		var uuid string
@@ -195,7 +234,10 @@ func (s *Sampler) ifIs(ctx context.Context, db *sql.DB, e entry, addr string, se
 	return s.follow(ctx, db, flavor, host, seen, known)
 }
 
-var errOther = errors.New("it is another server")
+var (
+	errOther = errors.New("it is another server")
+	errSeen  = errors.New("it was found before")
+)
 
 func serverID(ctx context.Context, db *sql.DB) (id int64, err error) {
 	err = db.QueryRowContext(ctx, "SELECT /* midflight */ @@GLOBAL.server_id").Scan(&id)

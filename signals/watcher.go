@@ -74,7 +74,7 @@ func (w *watcher) run(ctx context.Context) {
 // both their times are of our clock, and they come through every chain of replicas.
 func (w *watcher) lag(ctx context.Context, busy bool) (time.Duration, error) {
 	if time.Since(w.asked) >= sampleEvery || !busy {
-		status, err := readStatus(ctx, w.db, w.source)
+		status, err := w.replica.status(ctx, w.db)
 		if err != nil {
 			return 0, fmt.Errorf("it can't be asked: %w", inWords(err))
 		}
@@ -128,6 +128,47 @@ func (s status) since(now, sent, entered time.Time) time.Duration {
 		return s.beyondDelay(max(now.Sub(entered)-beatEvery, s.behind))
 	}
 	return s.beyondDelay(now.Sub(sent) - beatEvery)
+}
+
+// status of a replica, which it tells by db.
+func (r replica) status(ctx context.Context, db *sql.DB) (status, error) {
+	if r.member {
+		return readMember(ctx, db)
+	}
+	s, err := readStatus(ctx, db, r.source)
+	if err == nil && s.none && r.source == 0 { // one that is named, which may be a member
+		if m, err := readMember(ctx, db); err != nil || !m.none {
+			return m, err
+		}
+	}
+	return s, err
+}
+
+// readMember is the status of a member of a group, of which SHOW REPLICA STATUS has nothing.
+func readMember(ctx context.Context, db *sql.DB) (s status, err error) {
+	flavor, err := mysqld.ReadFlavor(ctx, db)
+	if err != nil {
+		return status{}, err
+	}
+	if flavor.MariaDB {
+		return status{none: true, stopped: "it is a member of no group"}, nil
+	}
+	var state string
+	var behind int64
+	err = db.QueryRowContext(ctx, `SELECT /* midflight */ m.member_state, COALESCE(MAX(TIMESTAMPDIFF(SECOND, w.applying_transaction_original_commit_timestamp, NOW(6))), 0)
+FROM performance_schema.replication_group_members m
+LEFT JOIN performance_schema.replication_applier_status_by_worker w ON w.channel_name = m.channel_name AND w.applying_transaction <> ''
+WHERE m.member_id = @@GLOBAL.server_uuid GROUP BY m.member_state`).Scan(&state, &behind)
+	switch {
+	case errors.Is(err, sql.ErrNoRows) || err == nil && state == "OFFLINE":
+		return status{none: true, stopped: "it is a member of no group"}, nil
+	case err != nil:
+		return status{}, err
+	case state != "ONLINE":
+		s.stopped = "as a member of its group it is " + state
+	}
+	s.behind = time.Duration(max(0, behind)) * time.Second
+	return s, nil
 }
 
 // readStatus of the replication from a source; from whatever it is when its id is 0.

@@ -32,6 +32,22 @@ const (
 	Number                         // a new AUTO_INCREMENT column: 1, 2, 3 … in the order of the chunk key
 )
 
+// FitsRowsOf tells whether what the binlog has of a row of the original means the same in the
+// altered table: columns have no names there, but places and types.
+func FitsRowsOf(s parser.Statement, original, altered *schema.Table) bool {
+	names, refusal := newNames(s, original, altered)
+	if refusal != nil || len(altered.Columns) < len(original.Columns) {
+		return false
+	}
+	for i, from := range original.Columns {
+		to := altered.Columns[i]
+		if fold(names[fold(from.Name)]) != fold(to.Name) || from.FullType != to.FullType || from.Charset != to.Charset || from.Generated != to.Generated {
+			return false
+		}
+	}
+	return true
+}
+
 // newNames gives for each column of the original its name after the ALTER, ""
 // when it is dropped. It comes from the statement and must agree with what the
 // server made of it: a renaming that we misread would leave a column empty.

@@ -408,6 +408,33 @@ func TestNarrowerKeyIsNoKey(t *testing.T) {
 }
 
 // What can be computed back is followed by a column of ours.
+func TestFitsRowsOf(t *testing.T) {
+	const from = "id int; +a int; b varchar(9) in latin1"
+	for _, c := range []struct {
+		statement, to string
+		fits          bool
+	}{
+		{"ADD COLUMN c INT", from + "; +c int", true},
+		{"RENAME COLUMN a TO x", "id int; +x int; b varchar(9) in latin1", true},
+		{"DROP KEY a", from, true},
+		{"ALTER COLUMN a SET DEFAULT 1", "id int; +a int default 1; b varchar(9) in latin1", true},
+		{"ADD COLUMN c INT FIRST", "+c int; " + from, false},
+		{"ADD COLUMN c INT AFTER id", "id int; +c int; +a int; b varchar(9) in latin1", false},
+		{"DROP COLUMN b", "id int; +a int", false},
+		{"DROP COLUMN b, ADD COLUMN b VARCHAR(9) CHARACTER SET latin1", from, false},
+		{"DROP COLUMN a, ADD COLUMN c INT AFTER id", "id int; +c int; b varchar(9) in latin1", false},
+		{"RENAME COLUMN id TO a, RENAME COLUMN a TO id", "id int; +a int; b varchar(9) in latin1", false},
+		{"RENAME COLUMN id TO a, RENAME COLUMN a TO id", "a int; +id int; b varchar(9) in latin1", true},
+		{"MODIFY b VARCHAR(10) CHARACTER SET latin1", "id int; +a int; b varchar(10) in latin1", false},
+		{"MODIFY b VARCHAR(9) CHARACTER SET utf8mb4", "id int; +a int; b varchar(9) in utf8mb4", false},
+		{"nobody knows what", "id int; +x int; b varchar(9) in latin1", false},
+	} {
+		if got := FitsRowsOf(parse(t, "ALTER TABLE orders "+c.statement, false), table(from, ""), table(c.to, "")); got != c.fits {
+			t.Errorf("%s: %v", c.statement, got)
+		}
+	}
+}
+
 func TestReversible(t *testing.T) {
 	for _, c := range []struct {
 		from, to      string

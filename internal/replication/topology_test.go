@@ -63,11 +63,17 @@ func (top *topology) midflight(t *testing.T, args ...string) *testmidflight.Midf
 			top.source.Exec(t, q)
 		}
 	}
+	return startOn(t, top.source, args...)
+}
+
+// startOn starts one whose account the server has.
+func startOn(t *testing.T, s *testmysql.Server, args ...string) *testmidflight.Midflight {
+	t.Helper()
 	password := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(password, []byte("change me\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return testmidflight.Start(t, top.source, append([]string{"--user", "midflight", "--password-file", password}, args...)...)
+	return testmidflight.Start(t, s, append([]string{"--user", "midflight", "--password-file", password}, args...)...)
 }
 
 var comments = regexp.MustCompile(`(?m)^--.*$`)
@@ -105,10 +111,18 @@ func (top *topology) fill(t *testing.T, rows int) {
 	top.level(t)
 }
 
+// together waits until each member of a group has what all of them have acknowledged by now.
+func together(t *testing.T, members ...*testmysql.Server) {
+	t.Helper()
+	for _, m := range members {
+		m.Exec(t, "SET group_replication_consistency = 'BEFORE'", "DO (SELECT COUNT(*) FROM shop.level)")
+	}
+}
+
 // level waits until all replicas have what the source has now.
 func (top *topology) level(t *testing.T) {
 	t.Helper()
-	top.source.Exec(t, "CREATE TABLE IF NOT EXISTS shop.level (n INT NOT NULL)", "DELETE FROM shop.level", fmt.Sprintf("INSERT INTO shop.level VALUES (%d)", time.Now().UnixNano()%1e9))
+	top.source.Exec(t, "CREATE TABLE IF NOT EXISTS shop.level (n INT NOT NULL PRIMARY KEY)", "DELETE FROM shop.level", fmt.Sprintf("INSERT INTO shop.level VALUES (%d)", time.Now().UnixNano()%1e9))
 	var want, got int
 	if err := top.root.QueryRow("SELECT n FROM shop.level").Scan(&want); err != nil {
 		t.Fatal(err)

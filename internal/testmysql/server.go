@@ -38,20 +38,27 @@ func Start(t testing.TB, f Flavor, args ...string) *Server {
 	if err != nil {
 		fatalOrSkip(t, err)
 	}
-	return ofTest(t, s)
+	return ofTest(t, s)[0]
 }
 
 // StartCluster starts MariaDB servers for this test alone that are one Galera cluster.
-func StartCluster(t testing.TB, nodes int, args ...string) (servers []*Server) {
+func StartCluster(t testing.TB, nodes int, args ...string) []*Server {
 	t.Helper()
 	started, err := localserver.StartCluster(context.Background(), nodes, args...)
 	if err != nil {
 		fatalOrSkip(t, err)
 	}
-	for _, s := range started {
-		servers = append(servers, ofTest(t, s))
+	return ofTest(t, started...)
+}
+
+// StartGroup starts MySQL servers for this test alone that are one replication group.
+func StartGroup(t testing.TB, members int, multiPrimary bool, args ...string) []*Server {
+	t.Helper()
+	started, err := localserver.StartGroup(context.Background(), members, multiPrimary, args...)
+	if err != nil {
+		fatalOrSkip(t, err)
 	}
-	return servers
+	return ofTest(t, started...)
 }
 
 // FoundCluster starts a server that has ended as the first node of a Galera cluster, with the
@@ -63,17 +70,20 @@ func (s *Server) FoundCluster(t testing.TB) {
 	}
 }
 
-// ofTest removes the server when the test ends.
-func ofTest(t testing.TB, s *localserver.Server) *Server {
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("%s's errors:\n%s", s.Flavor, errorsIn(s.ErrorLog()))
-		}
-		if err := s.Remove(); err != nil {
-			t.Errorf("remove the server: %v", err)
-		}
-	})
-	return &Server{s}
+// ofTest removes the servers when the test ends.
+func ofTest(t testing.TB, started ...*localserver.Server) (servers []*Server) {
+	for _, s := range started {
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Logf("%s's errors:\n%s", s.Flavor, errorsIn(s.ErrorLog()))
+			}
+			if err := s.Remove(); err != nil {
+				t.Errorf("remove the server: %v", err)
+			}
+		})
+		servers = append(servers, &Server{s})
+	}
+	return servers
 }
 
 // errorsIn leaves out of a log what every run says, so that a failed test's own
