@@ -407,7 +407,6 @@ func TestNarrowerKeyIsNoKey(t *testing.T) {
 	}
 }
 
-// What can be computed back is followed by a column of ours.
 func TestFitsRowsOf(t *testing.T) {
 	const from = "id int; +a int; b varchar(9) in latin1"
 	for _, c := range []struct {
@@ -435,6 +434,7 @@ func TestFitsRowsOf(t *testing.T) {
 	}
 }
 
+// What can be computed back is followed by a column of ours.
 func TestReversible(t *testing.T) {
 	for _, c := range []struct {
 		from, to      string
