@@ -170,8 +170,13 @@ func (s *Server) writeTransfer() error {
 	return os.WriteFile(filepath.Join(s.folder.path, "wsrep_sst_"+transferMethod), []byte(transfer), 0o700)
 }
 
-// awaitSynced polls: before that it answers every statement with error 1047.
+// awaitSynced: before that it answers every statement with error 1047.
 func (s *Server) awaitSynced(ctx context.Context) error {
+	return s.awaitMember(ctx, "SELECT variable_value FROM information_schema.global_status WHERE variable_name = 'wsrep_local_state_comment'", "Synced")
+}
+
+// awaitMember polls until a server that joins others has the state in which it is one of them.
+func (s *Server) awaitMember(ctx context.Context, query, want string) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	db, err := sql.Open("mysql", s.RootDSN(""))
@@ -181,15 +186,15 @@ func (s *Server) awaitSynced(ctx context.Context) error {
 	defer db.Close()
 	for {
 		var state string
-		err := db.QueryRowContext(ctx, "SELECT variable_value FROM information_schema.global_status WHERE variable_name = 'wsrep_local_state_comment'").Scan(&state)
-		if err == nil && state == "Synced" {
+		err := db.QueryRowContext(ctx, query).Scan(&state)
+		if err == nil && state == want {
 			return nil
 		}
 		select {
 		case <-s.process.ended:
 			return fmt.Errorf("the server ended: %v", s.process.err)
 		case <-ctx.Done():
-			return fmt.Errorf("wait until it has joined the cluster: %w (it is %q: %v)", ctx.Err(), state, err)
+			return fmt.Errorf("wait until it has joined: %w (it is %q: %v)", ctx.Err(), state, err)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

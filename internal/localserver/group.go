@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"time"
 )
 
 // StartGroup starts so many MySQL servers that are one replication group, and returns when
@@ -104,18 +103,5 @@ func (s *Server) JoinGroup(ctx context.Context, found bool) error {
 			return fmt.Errorf("execute %q: %w", q, err)
 		}
 	}
-	for {
-		var state string
-		err := db.QueryRowContext(ctx, "SELECT member_state FROM performance_schema.replication_group_members WHERE member_id = @@GLOBAL.server_uuid").Scan(&state)
-		if err == nil && state == "ONLINE" {
-			return nil
-		}
-		select {
-		case <-s.process.ended:
-			return fmt.Errorf("the server ended: %v", s.process.err)
-		case <-ctx.Done():
-			return fmt.Errorf("wait until it has joined the group: %w (it is %q: %v)", ctx.Err(), state, err)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
+	return s.awaitMember(ctx, "SELECT member_state FROM performance_schema.replication_group_members WHERE member_id = @@GLOBAL.server_uuid", "ONLINE")
 }
