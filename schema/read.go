@@ -194,7 +194,8 @@ UNION ALL SELECT 3, CONCAT(constraint_schema, '.', table_name, '.', constraint_n
 	}
 	keys, err := ForeignKeys(ctx, db, mysqld.Flavor{MariaDB: true})
 	for _, k := range keys {
-		if k.Parent == t.Name {
+		// The server may have the names in other letters (lower_case_table_names = 2).
+		if strings.EqualFold(k.Parent.Schema, t.Name.Schema) && strings.EqualFold(k.Parent.Table, t.Name.Table) {
 			t.ReferencedBy = append(t.ReferencedBy, k.Child.Schema+"."+k.Child.Table+"."+k.Name)
 		}
 	}
