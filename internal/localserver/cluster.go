@@ -25,14 +25,7 @@ func StartCluster(ctx context.Context, nodes int, args ...string) (servers []*Se
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			for _, s := range servers {
-				err = errors.Join(err, s.Remove())
-			}
-			servers = nil
-		}
-	}()
+	defer func() { servers, err = orNone(servers, err) }()
 	first := ""
 	for n := range nodes {
 		s, group, err := startNode(ctx, program, library, from, first, args...)
@@ -45,6 +38,17 @@ func StartCluster(ctx context.Context, nodes int, args ...string) (servers []*Se
 		}
 	}
 	return servers, nil
+}
+
+// orNone removes servers of which not all are there.
+func orNone(servers []*Server, err error) ([]*Server, error) {
+	if err == nil {
+		return servers, nil
+	}
+	for _, s := range servers {
+		err = errors.Join(err, s.Remove())
+	}
+	return nil, err
 }
 
 // clusterTemplate returns the data folder of a node that has ended in order. Nodes that

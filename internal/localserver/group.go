@@ -28,14 +28,7 @@ func StartGroup(ctx context.Context, members int, multiPrimary bool, args ...str
 		}
 		seeds = append(seeds, fmt.Sprintf("127.0.0.1:%d", port))
 	}
-	defer func() {
-		if err != nil {
-			for _, s := range servers {
-				err = errors.Join(err, s.Remove())
-			}
-			servers = nil
-		}
-	}()
+	defer func() { servers, err = orNone(servers, err) }()
 	started, errs := make([]*Server, members), make([]error, members)
 	var starting sync.WaitGroup
 	for n := range members {

@@ -132,23 +132,32 @@ func TestGaleraIsFounded(t *testing.T) {
 	top.source.Exec(t, "INSERT INTO shop.t (v) VALUES (1)")
 }
 
-// locksOneNode is why: who has the table locked keeps nobody on another node from
-// writing it, and the RENAME takes a table away with a row that nobody could have seen.
-func (top *topology) locksOneNode(t *testing.T) {
-	top.source.Exec(t, "CREATE TABLE shop.l (v INT NOT NULL PRIMARY KEY)", "CREATE TABLE shop.s LIKE shop.l", "INSERT INTO shop.l VALUES (1)", "INSERT INTO shop.s VALUES (1)")
+// lockedOnOne has a table and its shadow locked on the source, and a row of the table
+// acknowledged since on another node, which must not be kept from that.
+func (top *topology) lockedOnOne(t *testing.T) (lock *sql.Conn, other *sql.DB) {
+	t.Helper()
+	top.source.Exec(t, "CREATE TABLE shop.l (id INT NOT NULL PRIMARY KEY, v INT NOT NULL)", "CREATE TABLE shop.s LIKE shop.l", "INSERT INTO shop.l VALUES (1, 1)", "INSERT INTO shop.s VALUES (1, 1)")
 	top.level(t)
-	ctx := t.Context()
-	lock, err := top.root.Conn(ctx)
+	lock, err := top.root.Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer lock.Close()
-	if _, err := lock.ExecContext(ctx, "LOCK TABLES shop.l WRITE, shop.s WRITE"); err != nil {
+	t.Cleanup(func() { lock.Close() })
+	if _, err := lock.ExecContext(t.Context(), "LOCK TABLES shop.l WRITE, shop.s WRITE"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := top.replicas[0].DB(t).ExecContext(ctx, "UPDATE shop.l SET v = 2"); err != nil {
-		t.Fatalf("the lock keeps out who is on another node, too: a swap might be possible (docs/decisions/0030-galera.md): %v", err)
+	other = top.replicas[0].DB(t)
+	if _, err := other.ExecContext(t.Context(), "UPDATE shop.l SET v = 2"); err != nil {
+		t.Fatalf("the lock keeps out who is on another node, too: a swap might be possible (docs/decisions/0030-galera.md, 0031-group-replication.md): %v", err)
 	}
+	return lock, other
+}
+
+// locksOneNode is why: who has the table locked keeps nobody on another node from
+// writing it, and the RENAME takes a table away with a row that nobody could have seen.
+func (top *topology) locksOneNode(t *testing.T) {
+	lock, other := top.lockedOnOne(t)
+	ctx := t.Context()
 	var v int
 	if err := lock.QueryRowContext(ctx, "SELECT v FROM shop.l").Scan(&v); err != nil || v != 1 {
 		t.Errorf("under the lock the row is %d: %v", v, err)
@@ -169,7 +178,7 @@ func (top *topology) locksOneNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	top.level(t)
-	for _, node := range []*sql.DB{top.root, top.replicas[0].DB(t)} {
+	for _, node := range []*sql.DB{top.root, other} {
 		var old int
 		if err := node.QueryRow("SELECT o.v, l.v FROM shop.o, shop.l").Scan(&old, &v); err != nil || old != 2 || v != 1 {
 			t.Errorf("the old table has %d, the new one %d: %v", old, v, err)

@@ -45,21 +45,8 @@ func (top *topology) fillGroup(t *testing.T, rows int) {
 // writing it, and the RENAME takes a table away with a row that nobody could have seen. The
 // members differ afterwards: the one applies the row to the new table.
 func (top *topology) locksOneMember(t *testing.T) {
-	top.source.Exec(t, "CREATE TABLE shop.l (id INT NOT NULL PRIMARY KEY, v INT NOT NULL)", "CREATE TABLE shop.s LIKE shop.l", "INSERT INTO shop.l VALUES (1, 1)", "INSERT INTO shop.s VALUES (1, 1)")
-	top.level(t)
+	lock, other := top.lockedOnOne(t)
 	ctx := t.Context()
-	lock, err := top.root.Conn(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lock.Close()
-	if _, err := lock.ExecContext(ctx, "LOCK TABLES shop.l WRITE, shop.s WRITE"); err != nil {
-		t.Fatal(err)
-	}
-	other := top.replicas[0].DB(t)
-	if _, err := other.ExecContext(ctx, "UPDATE shop.l SET v = 2"); err != nil {
-		t.Fatalf("the lock keeps out who is on another member, too: a swap might be possible (docs/decisions/0031-group-replication.md): %v", err)
-	}
 	await(t, "the row to wait for the lock", func() bool {
 		var n int
 		return top.root.QueryRow("SELECT COUNT(*) FROM performance_schema.metadata_locks WHERE object_schema = 'shop' AND object_name = 'l' AND lock_status = 'PENDING'").Scan(&n) == nil && n > 0
